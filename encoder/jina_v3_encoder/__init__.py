@@ -1,0 +1,59 @@
+"""A fast local encoder for jina-embeddings-v3: five tasks, Matryoshka dimensions, late chunking of any length.
+
+>>> from jina_v3_encoder import Encoder
+>>> encoder = Encoder.from_pretrained("nano")
+>>> encoder.encode(["first text", "second text"], task="retrieval.passage", dimensions=64).shape
+(2, 64)
+
+Importing this package does not import torch; touching `Encoder` does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    CheckpointError,
+    CheckpointMismatch,
+    CheckpointNotFound,
+    InputTooLong,
+    InvalidDimensions,
+    InvalidInput,
+    InvalidSpan,
+    InvalidVector,
+    JinaV3Error,
+    MissingExtra,
+    UnknownTask,
+)
+from .task import Task
+
+if TYPE_CHECKING:
+    from .encoder import Encoder
+    from .protocol import TextEncoder
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointMismatch",
+    "CheckpointNotFound",
+    "Encoder",
+    "InputTooLong",
+    "InvalidDimensions",
+    "InvalidInput",
+    "InvalidSpan",
+    "InvalidVector",
+    "JinaV3Error",
+    "MissingExtra",
+    "Task",
+    "TextEncoder",
+    "UnknownTask",
+]
+
+_LAZY = {"Encoder": "encoder", "TextEncoder": "protocol"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_LAZY[name]}", __name__), name)

@@ -1,0 +1,199 @@
+"""Where a checkpoint comes from, and how it becomes a network: a folder, the bundled model, or the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .config import CONFIG_FILE, ModelConfig
+from .errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
+from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, original_slots
+from .model import JinaV3Model
+from .task import Task
+from .weights import StoredTensor, check_tensors, read_tensors, stored_tensors
+
+WEIGHTS_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+TOKENIZER_FILE = "tokenizer.json"
+ADAPTER_CONFIG_FILE = "adapter_config.json"
+ADAPTER_FILE = "adapter_model.safetensors"
+BUNDLED = "nano"
+HUB_PATTERNS = [CONFIG_FILE, TOKENIZER_FILE, "model*.safetensors", INDEX_FILE] + [
+    f"{task.folder}/{file}" for task in Task for file in (ADAPTER_CONFIG_FILE, ADAPTER_FILE)
+]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder that holds config.json, tokenizer.json and weights in one of the two layouts."""
+
+    folder: Path
+    model_id: str
+    revision: str | None
+    config: ModelConfig
+    layout: Layout
+
+    @property
+    def tokenizer_file(self) -> Path:
+        return self.folder / TOKENIZER_FILE
+
+
+def find_checkpoint(name: str | Path, revision: str | None = None) -> Checkpoint:
+    """Locate a checkpoint by folder, by the bundled name "nano", or by hub id (downloaded with progress bars).
+
+    Raises:
+        CheckpointNotFound: no such folder or hub id, a file is missing, or offline and not in the cache.
+        CheckpointError: config.json is damaged or describes another architecture.
+    """
+    folder, resolved = _resolve(name, revision)
+    config = ModelConfig.from_file(folder / CONFIG_FILE)
+    if not (folder / TOKENIZER_FILE).is_file():
+        raise CheckpointNotFound(
+            f"{folder} has no {TOKENIZER_FILE}; the model's own file is needed, since rebuilt tokenizers give other ids"
+        )
+    layout: Layout = "hf" if any((folder / task.folder).is_dir() for task in Task) else "original"
+    if layout == "hf":
+        config = _adapter_config(folder, config)
+    return Checkpoint(folder, str(name), resolved, config, layout)
+
+
+def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
+    """Read the weights of either layout into a network of `dtype` on the CPU.
+
+    Raises:
+        CheckpointNotFound: a weights file or shard is missing.
+        CheckpointMismatch: tensors are missing, extra, misshapen, NaN or not those of the config.
+    """
+    with torch.device("meta"):
+        model = JinaV3Model(checkpoint.config)
+    model = model.to(dtype).to_empty(device="cpu").eval().requires_grad_(False)
+    parameters = dict(model.named_parameters())
+    stored = stored_tensors(_weight_files(checkpoint.folder))
+    if checkpoint.layout == "original":
+        _read(stored, original_slots(checkpoint.config), parameters, WEIGHTS_FILE)
+        return model
+    split = any(f".{QKV_PARTS[0]}." in name for name in stored)
+    _read(stored, hf_base_slots(checkpoint.config, split_qkv=split), parameters, WEIGHTS_FILE)
+    for task in Task:
+        path = checkpoint.folder / task.folder / ADAPTER_FILE
+        if not path.is_file():
+            raise CheckpointNotFound(f"{path} does not exist; the hf layout has one adapter folder for each task")
+        adapter = stored_tensors([path])
+        _read(adapter, hf_adapter_slots(checkpoint.config, task), parameters, f"{task.folder}/{ADAPTER_FILE}")
+    return model
+
+
+def _read(
+    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor], source: str
+) -> None:
+    slots = _without_absent_pooler(stored, slots, parameters)
+    check_tensors(stored, slots, parameters, source)
+    read_tensors(stored, slots, parameters)
+
+
+def _without_absent_pooler(
+    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor]
+) -> Mapping[str, Slot]:
+    """Embeddings never use the pooler, so a file may leave it out as a whole; it is then zero."""
+    if any(name.startswith("pooler.") for name in stored):
+        return slots
+    for name, slot in slots.items():
+        if name.startswith("pooler."):
+            slot.view(parameters[slot.parameter]).zero_()
+    return {name: slot for name, slot in slots.items() if not name.startswith("pooler.")}
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    index = folder / INDEX_FILE
+    if not index.is_file():
+        if (folder / WEIGHTS_FILE).is_file():
+            return [folder / WEIGHTS_FILE]
+        pickled = "; pickled weights (pytorch_model.bin) are never loaded" if any(folder.glob("*.bin")) else ""
+        raise CheckpointNotFound(f"{folder} has no {WEIGHTS_FILE}{pickled}")
+    names = _read_json(index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise CheckpointError(f"{index} has no weight_map")
+    files = [folder / Path(str(name)).name for name in sorted(set(names.values()))]
+    missing = [file.name for file in files if not file.is_file()]
+    if missing:
+        raise CheckpointNotFound(f"{folder} lacks {len(missing)} of {len(files)} shards: {', '.join(missing)}")
+    return files
+
+
+def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
+    """Rank and alpha as the PEFT folders state them: the hf config.json may be re-saved without them."""
+    found = {}
+    for task in Task:
+        path = folder / task.folder / ADAPTER_CONFIG_FILE
+        values = _read_json(path)
+        found[task] = (values.get("r"), values.get("lora_alpha"))
+    rank, alpha = found[Task.RETRIEVAL_QUERY]
+    if len(set(found.values())) > 1 or not isinstance(rank, int) or not isinstance(alpha, int | float):
+        listed = ", ".join(f"{task}: r={r} alpha={a}" for task, (r, a) in found.items())
+        raise CheckpointMismatch(f"{folder}: the five adapters must share one rank and alpha, got {listed}")
+    return replace(config, lora_rank=rank, lora_alpha=alpha)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointNotFound(f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not readable JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path} holds {type(values).__name__}, expected a JSON object")
+    return values
+
+
+def _resolve(name: str | Path, revision: str | None) -> tuple[Path, str | None]:
+    if name == BUNDLED:
+        return Path(__file__).parent / BUNDLED, None
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder, None
+    if isinstance(name, Path) or str(name).startswith((".", "/", "~")) or str(name).count("/") != 1:
+        raise CheckpointNotFound(
+            f"{name} is no folder; pass a folder with {CONFIG_FILE}, a hub id such as "
+            f'"jinaai/jina-embeddings-v3", or "{BUNDLED}" for the small bundled model'
+        )
+    return _download(str(name), revision)
+
+
+def _download(repository: str, revision: str | None) -> tuple[Path, str | None]:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_PATTERNS))
+    except GatedRepoError as error:
+        raise CheckpointNotFound(f"{repository} is gated: accept its terms on the hub, then `hf auth login`") from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointNotFound(
+            f"{repository} is neither a local folder nor a model on the hub; check the spelling"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointNotFound(f"{repository} has no revision {revision}; use a branch, tag or commit") from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise CheckpointNotFound(
+            f"{repository}{at} is not in the local cache and the hub cannot be reached; on a connected machine run "
+            f"`hf download {repository}`, copy the folder here and pass its path, "
+            f'or try the bundled model with Encoder.from_pretrained("{BUNDLED}")'
+        ) from error
+    except HFValidationError as error:
+        raise CheckpointNotFound(f"{repository} is no folder and no valid hub id: {error}") from error
+    return folder, folder.name

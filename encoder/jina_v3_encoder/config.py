@@ -1,0 +1,165 @@
+"""The config.json of a checkpoint, validated, as one frozen value.
+
+Field names are those of the published file. Published values: hidden 1024, 24 layers, 16 heads, rotary base 20000,
+rank 4, alpha 1 (https://huggingface.co/jinaai/jina-embeddings-v3, config.json).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import CheckpointError, CheckpointNotFound
+from .task import TASK_NAMES, Task
+
+CONFIG_FILE = "config.json"
+
+PROMPTS: Mapping[str, str] = {
+    Task.RETRIEVAL_QUERY.value: "Represent the query for retrieving evidence documents: ",
+    Task.RETRIEVAL_PASSAGE.value: "Represent the document for retrieval: ",
+}
+MATRYOSHKA = (32, 64, 128, 256, 512, 768, 1024)
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "max_position_embeddings",
+    "type_vocab_size",
+    "lora_rank",
+)
+_FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}
+POSITION_MARGIN = 2
+"""`max_position_embeddings` is 8194 for 8192 tokens, an XLM-RoBERTa habit."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Geometry, adapters and prompts of one checkpoint."""
+
+    vocab_size: int = 250002
+    hidden_size: int = 1024
+    num_hidden_layers: int = 24
+    num_attention_heads: int = 16
+    intermediate_size: int = 4096
+    max_position_embeddings: int = 8194
+    type_vocab_size: int = 1
+    layer_norm_eps: float = 1e-5
+    rotary_emb_base: float = 20000.0
+    lora_rank: int = 4
+    lora_alpha: float = 1
+    lora_adaptations: tuple[str, ...] = TASK_NAMES
+    task_instructions: Mapping[str, str] = field(default_factory=lambda: dict(PROMPTS))
+    matryoshka_dimensions: tuple[int, ...] = MATRYOSHKA
+    bos_token_id: int = 0
+    pad_token_id: int = 1
+    eos_token_id: int = 2
+
+    def __post_init__(self) -> None:
+        for name in _SIZES:
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise CheckpointError(f"config.json: {name} must be a whole number above 0, got {value!r}")
+        if self.hidden_size % self.num_attention_heads or self.head_size % 2:
+            raise CheckpointError(
+                f"config.json: hidden_size {self.hidden_size} must be an even multiple of "
+                f"num_attention_heads {self.num_attention_heads}"
+            )
+        if self.max_tokens < 2:
+            raise CheckpointError(
+                f"config.json: max_position_embeddings {self.max_position_embeddings} leaves no room for <s> and </s>"
+            )
+        if sorted(self.lora_adaptations) != sorted(TASK_NAMES):
+            raise CheckpointError(
+                f"config.json: lora_adaptations {list(self.lora_adaptations)} are not the five tasks {list(TASK_NAMES)}"
+            )
+        if not float(self.rotary_emb_base) > 1 or not float(self.layer_norm_eps) > 0:
+            raise CheckpointError(
+                f"config.json: rotary_emb_base {self.rotary_emb_base} must be above 1 "
+                f"and layer_norm_eps {self.layer_norm_eps} above 0"
+            )
+
+    @property
+    def head_size(self) -> int:
+        return self.hidden_size // self.num_attention_heads
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input in tokens, specials and prompt included: 8192 for the published model."""
+        return self.max_position_embeddings - POSITION_MARGIN
+
+    @property
+    def lora_scaling(self) -> float:
+        return self.lora_alpha / self.lora_rank
+
+    def bank(self, task: Task) -> int:
+        """Index of the task's adapter in the stacked LoRA tensors."""
+        return self.lora_adaptations.index(task.value)
+
+    def prompt(self, task: Task | None) -> str:
+        """Text that the reference `encode()` puts before each input of `task`; empty for most."""
+        return "" if task is None else self.task_instructions.get(task.value, "")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Build from a parsed config.json of either layout; absent fields take the published values.
+
+        Raises:
+            CheckpointError: a field has an impossible value, or asks for an architecture this code does not compute.
+        """
+        for name, expected in _FIXED.items():
+            if values.get(name, expected) != expected:
+                raise CheckpointError(
+                    f"config.json: {name} is {values[name]!r}, jina-embeddings-v3 has {expected!r}; "
+                    "this is another architecture"
+                )
+        known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
+        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
+        if "rotary_emb_base" not in known and "rope_theta" in rope:
+            known["rotary_emb_base"] = rope["rope_theta"]
+        for name in ("lora_adaptations", "matryoshka_dimensions"):
+            if name in known:
+                known[name] = tuple(known[name])
+        if "hidden_size" in known and "matryoshka_dimensions" not in known:
+            known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
+        try:
+            return cls(**known)
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"config.json: {error}") from error
+
+    @classmethod
+    def from_file(cls, path: Path) -> ModelConfig:
+        """Read config.json.
+
+        Raises:
+            CheckpointNotFound: no such file.
+            CheckpointError: not JSON, or impossible values.
+        """
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise CheckpointNotFound(f"{path} does not exist: a checkpoint folder holds a {CONFIG_FILE}") from None
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is not readable JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise CheckpointError(f"{path} holds {type(values).__name__}, expected a JSON object")
+        return cls.from_dict(values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as they stand in config.json, both readers' names for the rotary base included."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            **values,
+            "lora_adaptations": list(self.lora_adaptations),
+            "matryoshka_dimensions": list(self.matryoshka_dimensions),
+            "task_instructions": {task: self.task_instructions.get(task, "") for task in self.lora_adaptations},
+            "hidden_act": "gelu",
+            "position_embedding_type": "rotary",
+            "lora_dropout_p": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+            "hidden_dropout_prob": 0.0,
+        }

@@ -1,0 +1,329 @@
+"""`Encoder`: texts to vectors with a local jina-embeddings-v3 checkpoint."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from .batching import Reading, pack, plan_batches, used_rows, window_readings
+from .checkpoint import Checkpoint, find_checkpoint, load_model
+from .config import ModelConfig
+from .device import default_batch_tokens, resolve_device, resolve_dtype
+from .errors import InvalidInput
+from .fingerprint import fingerprint
+from .inputs import as_spans, as_texts
+from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks, token_rows, windows
+from .layouts import Layout
+from .model import JinaV3Model
+from .pooling import sum_states
+from .save import save_checkpoint
+from .task import Task, TaskLike, as_task, as_tasks
+from .tokenizer import IntArray, TextTokenizer
+from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
+
+TOKENIZE_TEXTS = 4096
+"""Texts tokenised at a time: the tokenizer's own records are many times larger than the ids kept of them."""
+
+
+class Encoder:
+    """A loaded model. Thread-safe: the task travels with each call, nothing is switched.
+
+    >>> encoder = Encoder.from_pretrained("nano")
+    >>> encoder.encode("What is a lightsaber?", task="retrieval.query", dimensions=64).shape
+    (64,)
+    """
+
+    def __init__(self, model: JinaV3Model, checkpoint: Checkpoint, max_batch_tokens: int | None = None) -> None:
+        if max_batch_tokens is not None and (not isinstance(max_batch_tokens, int) or max_batch_tokens < 1):
+            raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
+        self._model = model
+        self._checkpoint = checkpoint
+        self._tokenizer = TextTokenizer(checkpoint.tokenizer_file, checkpoint.config)
+        self._warned: set[int] = set()
+        self.max_batch_tokens = max_batch_tokens or default_batch_tokens(checkpoint.config, model.device)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        quantize: None = None,
+        revision: str | None = None,
+        max_batch_tokens: int | None = None,
+    ) -> Encoder:
+        """Load a checkpoint of either published layout.
+
+        Args:
+            name: A folder, a hub id such as "jinaai/jina-embeddings-v3", or "nano", the small bundled model.
+            device: "auto" (CUDA where there is a GPU, else CPU) or a torch device.
+            dtype: "auto" (bfloat16 where the hardware multiplies it, else float32), "float32", "bfloat16", "float16".
+            quantize: Must be None in this version.
+            revision: Branch, tag or commit on the hub; ignored for folders.
+            max_batch_tokens: Tokens computed together; more is faster up to the caches' size and takes more memory.
+
+        Raises:
+            CheckpointError: the model cannot be found, is damaged, or is of another architecture.
+            InvalidInput: unknown device or dtype.
+        """
+        if quantize is not None:
+            raise InvalidInput(f"quantize must be None, got {quantize!r}: this version has no quantised weights")
+        target = resolve_device(device)
+        number_format = resolve_dtype(dtype, target)
+        checkpoint = find_checkpoint(name, revision)
+        return cls(load_model(checkpoint, number_format).to(target), checkpoint, max_batch_tokens)
+
+    @property
+    def model_id(self) -> str:
+        """The name the model was loaded by."""
+        return self._checkpoint.model_id
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of a model from the hub, None for folders and the bundled model."""
+        return self._checkpoint.revision
+
+    @property
+    def config(self) -> ModelConfig:
+        return self._checkpoint.config
+
+    @property
+    def dimensions(self) -> int:
+        """Components of a full vector: 1024 for the published model."""
+        return self.config.hidden_size
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input of `encode` in tokens, specials and prompt included: 8192 for the published model."""
+        return self.config.max_tokens
+
+    @property
+    def device(self) -> torch.device:
+        return self._model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._model.dtype
+
+    @property
+    def tokenizer_file(self) -> Path:
+        """The tokenizer.json that the token counts come from."""
+        return self._checkpoint.tokenizer_file
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with weights, prompts or tokenizer; the same for both layouts."""
+        return fingerprint(self._model, self._checkpoint.tokenizer_file)
+
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        task: TaskLike | Sequence[TaskLike] = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        truncate: bool = False,
+        prompt: bool = True,
+        progress: bool = False,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Encode each text on its own: (n, dimensions) in input order, or (dimensions,) for a single str.
+
+        Args:
+            texts: A str, or a sequence of them; an empty sequence gives (0, dimensions).
+            task: One task for all texts, or one per text in the same batch; None is the base model.
+            dimensions: 1 to `self.dimensions`, sliced and renormalised (Matryoshka); None for all.
+            normalize: L2-normalise each vector.
+            truncate: Cut texts past `self.max_tokens` instead of raising.
+            prompt: Put the task's instruction in front, as the reference `encode()` does.
+            progress: Show a progress bar on stderr.
+            output_type: See `vectors.to_output`.
+
+        Raises:
+            InvalidInput: wrong types, unknown task, dimensions out of range, or a text too long (`InputTooLong`).
+            InvalidVector: a vector came out NaN, infinite or zero.
+        """
+        items = as_texts(texts)
+        tasks = as_tasks(task, len(items))
+        size = self._output_size(dimensions, output_type)
+        ids = self._tokenizer.fit(self._ids(items, tasks, prompt), self.max_tokens, truncate=truncate)
+        readings = [
+            Reading(item, self._bank(each), np.full(len(item), index))
+            for index, (item, each) in enumerate(zip(ids, tasks, strict=True))
+        ]
+        vectors = to_output(finish(self._read(readings, len(items), size, progress), normalize=normalize), output_type)
+        return vectors[0] if isinstance(texts, str) else vectors
+
+    def encode_chunks(
+        self,
+        chunks: Sequence[str],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        separator: str = " ",
+        window: int | None = None,
+        overlap: int = DEFAULT_OVERLAP,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Late chunking of consecutive chunks of one document: (len(chunks), dimensions).
+
+        The chunks are joined by `separator` and read together, so each vector knows its context. A separator belongs
+        to the chunk after it. Other arguments and errors as in `encode_documents`.
+        """
+        text, spans = join_chunks(as_texts(chunks, "chunk"), separator)
+        return self.encode_spans(
+            text,
+            spans,
+            task=task,
+            dimensions=dimensions,
+            normalize=normalize,
+            prompt=prompt,
+            window=window,
+            overlap=overlap,
+            output_type=output_type,
+        )
+
+    def encode_spans(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int = DEFAULT_OVERLAP,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Late chunking of one text by character spans: (len(spans), dimensions). As `encode_documents`."""
+        return self.encode_documents(
+            [text],
+            [spans],
+            task=task,
+            dimensions=dimensions,
+            normalize=normalize,
+            prompt=prompt,
+            window=window,
+            overlap=overlap,
+            output_type=output_type,
+        )[0]
+
+    def encode_documents(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[Span]],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int = DEFAULT_OVERLAP,
+        progress: bool = False,
+        output_type: OutputType = "float32",
+    ) -> list[NDArray[Any]]:
+        """Late chunking (arXiv 2409.04701) of documents of any length, packed together, never mixed.
+
+        Args:
+            texts: Whole documents.
+            spans: For each document its chunks as [start, end) in characters; overlaps and gaps are allowed.
+            task, dimensions, normalize, prompt, progress, output_type: As in `encode`.
+            window: Tokens read at once, at most and by default `self.max_tokens`. Longer documents take several.
+            overlap: Tokens that a window shares with the one before; their states come from the earlier one.
+
+        Returns:
+            One (len(spans[i]), dimensions) array per document.
+
+        Raises:
+            InvalidSpan: a span is reversed, outside its text, or holds no token.
+            InvalidInput, InvalidVector: as in `encode`.
+        """
+        items = as_texts(texts, "document")
+        each_spans = as_spans(spans, items)
+        one_task = as_task(task)
+        size = self._output_size(dimensions, output_type)
+        width = check_window(window, overlap, self.max_tokens)
+        instruction = self.config.prompt(one_task) if prompt else ""
+        first = np.cumsum([0] + [len(own) for own in each_spans])
+        readings: list[Reading] = []
+        for number, tokens in enumerate(self._tokenizer.encode_with_offsets(items, instruction)):
+            if each_spans[number]:
+                rows = token_rows(tokens, each_spans[number], number)
+                plan = windows(len(tokens.ids), width, overlap)
+                readings += window_readings(tokens.ids, rows, plan, self._bank(one_task), int(first[number]))
+        vectors = finish(self._read(readings, int(first[-1]), size, progress), normalize=normalize)
+        return np.split(to_output(vectors, output_type), first[1:-1]) if items else []
+
+    def count_tokens(
+        self, texts: str | Sequence[str], task: TaskLike = None, *, prompt: bool = True
+    ) -> int | list[int]:
+        """Tokens that the model sees, specials and prompt included: an int for a str, a list for a sequence."""
+        items = as_texts(texts)
+        counts = [len(ids) for ids in self._ids(items, as_tasks(task, len(items)), prompt)]
+        return counts[0] if isinstance(texts, str) else counts
+
+    def save_pretrained(self, folder: str | Path, layout: Layout = "original") -> None:
+        """Write the checkpoint to `folder` as bfloat16, or as float32 when loaded so, in either layout.
+
+        Raises:
+            CheckpointError: unknown layout, or the folder cannot be written.
+        """
+        save_checkpoint(self._model, self._checkpoint.tokenizer_file, Path(folder), layout, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {self.dtype})"
+
+    def _output_size(self, dimensions: int | None, output_type: OutputType) -> int:
+        check_output_type(output_type)
+        size = check_dimensions(dimensions, self.dimensions)
+        trained = self.config.matryoshka_dimensions
+        if size not in (*trained, self.dimensions) and size not in self._warned:
+            self._warned.add(size)
+            warnings.warn(
+                f"{size} is not among the dimensions the model was trained for {list(trained)}; "
+                "vectors are valid, and the next larger of these is usually better",
+                stacklevel=3,
+            )
+        return size
+
+    def _bank(self, task: Task | None) -> int | None:
+        return None if task is None else self.config.bank(task)
+
+    def _ids(self, texts: Sequence[str], tasks: Sequence[Task | None], prompt: bool) -> list[IntArray]:
+        ids: list[IntArray] = []
+        for start in range(0, len(texts), TOKENIZE_TEXTS):
+            part = slice(start, start + TOKENIZE_TEXTS)
+            prompts = [self.config.prompt(task) if prompt else "" for task in tasks[part]]
+            ids += self._tokenizer.encode([own + text for own, text in zip(prompts, texts[part], strict=True)], start)
+        return ids
+
+    @torch.inference_mode()
+    def _read(self, readings: Sequence[Reading], vectors: int, size: int, progress: bool) -> FloatArray:
+        """Mean states (vectors, size) over all readings, in float32."""
+        sums = torch.zeros(vectors, size)
+        counts = torch.zeros(vectors, 1)
+        lengths = [len(reading.ids) for reading in readings]
+        batches = plan_batches(lengths, [reading.bank for reading in readings], self.max_batch_tokens)
+        with tqdm(total=sum(lengths), unit="tok", unit_scale=True, desc="Encoding", disable=not progress) as bar:
+            for batch in batches:
+                chosen = [readings[index] for index in batch]
+                states = self._model(pack(chosen, self.device))[:, :size]
+                owners, own = np.unique(np.concatenate([item.owners for item in chosen]), return_inverse=True)
+                partial = sum_states(states, used_rows(chosen), own, len(owners))
+                target = torch.from_numpy(owners)
+                sums.index_add_(0, target, partial.cpu())
+                counts[target, 0] += torch.from_numpy(np.bincount(own).astype(np.float32))
+                bar.update(sum(lengths[index] for index in batch))
+        return (sums / counts.clamp(min=1)).numpy()

@@ -1,0 +1,77 @@
+"""Everything this project raises on purpose. Catch `JinaV3Error` for all of it.
+
+JinaV3Error
+ ├─ InvalidInput (ValueError)      an argument is wrong: the message names the value, the limit and the remedy
+ │   ├─ UnknownTask
+ │   ├─ InvalidDimensions
+ │   ├─ InputTooLong
+ │   └─ InvalidSpan
+ ├─ CheckpointError                the model cannot be loaded or saved
+ │   ├─ CheckpointNotFound         no such folder, no such file, or not in the cache while offline
+ │   └─ CheckpointMismatch         config, tensors and code disagree; names and shapes are listed
+ ├─ InvalidVector                  NaN, infinite or zero vectors, which no store may receive
+ ├─ MissingExtra (ImportError)     an optional package is absent; the message holds the pip line
+ └─ StoreError                     see jina_v3_connectors.errors
+"""
+
+from __future__ import annotations
+
+
+class JinaV3Error(Exception):
+    """Base class of every error raised by this project."""
+
+
+class InvalidInput(JinaV3Error, ValueError):
+    """An argument has a wrong type or value."""
+
+
+class UnknownTask(InvalidInput):
+    """The task is not one of the five adapters of jina-embeddings-v3, nor None."""
+
+    def __init__(self, task: object, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown task {task!r}: use one of {', '.join(known)}, or None for the base model")
+
+
+class InvalidDimensions(InvalidInput):
+    """The number of dimensions is not between 1 and the model's own."""
+
+    def __init__(self, dimensions: object, limit: int) -> None:
+        super().__init__(f"dimensions must be a whole number from 1 to {limit}, got {dimensions!r}")
+
+
+class InputTooLong(InvalidInput):
+    """A text has more tokens than the model can attend to."""
+
+    def __init__(self, index: int, tokens: int, limit: int) -> None:
+        super().__init__(
+            f"text {index} has {tokens} tokens with its prompt, the limit is {limit}: "
+            "pass truncate=True to cut it, or use encode_spans for late chunking of any length"
+        )
+        self.index, self.tokens, self.limit = index, tokens, limit
+
+
+class InvalidSpan(InvalidInput):
+    """A character span is reversed, outside its text, or holds no token."""
+
+
+class CheckpointError(JinaV3Error):
+    """A model cannot be loaded or saved."""
+
+
+class CheckpointNotFound(CheckpointError):
+    """The model, or a file of it, is not where it was looked for."""
+
+
+class CheckpointMismatch(CheckpointError):
+    """The tensors of a checkpoint are not those its config announces."""
+
+
+class InvalidVector(JinaV3Error):
+    """A vector is NaN, infinite or zero."""
+
+
+class MissingExtra(JinaV3Error, ImportError):
+    """An optional package is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; run: pip install 'jina-v3-connectors[{extra}]'")

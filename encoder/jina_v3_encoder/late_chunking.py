@@ -1,0 +1,117 @@
+"""Late chunking: which tokens make up each chunk, and windows for documents past the model's limit.
+
+Semantics of arXiv 2409.04701 and its reference code: the document is read once, its token states are averaged per
+chunk; `<s>` and the prompt count for the first chunk, `</s>` for the last. A token belongs to the span that holds its
+last character. Long documents are read in overlapping windows; all but the first drop the states of their overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import InvalidInput, InvalidSpan
+from .tokenizer import IntArray, Tokens
+
+DEFAULT_OVERLAP = 512
+Span = tuple[int, int]
+
+
+class Window(NamedTuple):
+    """Tokens [start, end) read together, of which the states from `keep` on are used."""
+
+    start: int
+    end: int
+    keep: int
+
+
+def check_window(window: int | None, overlap: int, max_tokens: int) -> int:
+    """The window size to use: `window`, or the model's limit for None.
+
+    Raises:
+        InvalidInput: window outside 2..max_tokens, or overlap not below it.
+    """
+    size = max_tokens if window is None else window
+    if not isinstance(size, int) or isinstance(size, bool) or not 2 <= size <= max_tokens:
+        raise InvalidInput(f"window must be a whole number of tokens from 2 to {max_tokens}, got {window!r}")
+    if not isinstance(overlap, int) or isinstance(overlap, bool) or overlap < 0:
+        raise InvalidInput(f"overlap must be a whole number of tokens from 0 to {size - 1}, got {overlap!r}")
+    return size
+
+
+def windows(tokens: int, size: int, overlap: int) -> list[Window]:
+    """Cover `tokens` by windows of at most `size`, each starting `overlap` before the end of the one before it.
+
+    Stops with the window that reaches the end, so none is spent on tokens already read.
+
+    Raises:
+        InvalidInput: the document needs several windows and overlap is not below their size.
+    """
+    if tokens <= size:
+        return [Window(0, tokens, 0)]
+    if overlap >= size:
+        raise InvalidInput(f"overlap {overlap} must be below the window of {size} tokens, or windows never advance")
+    starts = range(0, tokens - overlap, size - overlap)
+    return [Window(start, min(start + size, tokens), start + overlap if start else 0) for start in starts]
+
+
+def check_spans(spans: Sequence[Span], length: int, document: int) -> list[Span]:
+    """Character spans [start, end) of a text of `length` characters.
+
+    Raises:
+        InvalidSpan: not a pair of whole numbers, reversed, or outside the text.
+    """
+    checked = []
+    for number, span in enumerate(spans):
+        where = f"document {document}, span {number}"
+        try:
+            start, end = (int(value) for value in span if not isinstance(value, float | str | bool))
+        except (TypeError, ValueError):
+            raise InvalidSpan(f"{where}: expected (start, end) in characters, got {span!r}") from None
+        if start > end:
+            raise InvalidSpan(f"{where}: start {start} is after end {end}")
+        if start < 0 or end > length:
+            raise InvalidSpan(f"{where}: ({start}, {end}) is outside the text of {length} characters")
+        checked.append((start, end))
+    return checked
+
+
+def join_chunks(chunks: Sequence[str], separator: str) -> tuple[str, list[Span]]:
+    """The document that consecutive chunks make, and their spans: a separator belongs to the chunk after it."""
+    spans: list[Span] = []
+    start = end = 0
+    for number, chunk in enumerate(chunks):
+        end += len(chunk) + (len(separator) if number else 0)
+        spans.append((start, end))
+        start = end
+    return separator.join(chunks), spans
+
+
+def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[IntArray]:
+    """Token indices of each span: those whose last character it holds, plus the specials and prompt at the ends.
+
+    The first span is the one that starts first, the last one that which ends last; ties go to the order given.
+
+    Raises:
+        InvalidSpan: a span holds no token of the text.
+    """
+    last = tokens.last_characters
+    end_token = len(last) - 1
+    before = np.flatnonzero(last[:-1] < 0)
+    first_span = min(range(len(spans)), key=lambda number: spans[number][0])
+    last_span = max(range(len(spans)), key=lambda number: (spans[number][1], number))
+    rows = []
+    for number, (start, end) in enumerate(spans):
+        inside = np.flatnonzero((last[:-1] >= start) & (last[:-1] < end))
+        whole_text = start == 0 and last[-1] == end
+        if not len(inside) and not whole_text:
+            raise InvalidSpan(
+                f"document {document}, span {number}: no token ends inside characters ({start}, {end}); "
+                "merge it with a neighbour or leave it out"
+            )
+        head = before if number == first_span else inside[:0]
+        tail = np.array([end_token]) if number == last_span else inside[:0]
+        rows.append(np.concatenate((head, inside, tail)))
+    return rows

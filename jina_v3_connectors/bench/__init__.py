@@ -1,0 +1,1 @@
+"""Speed measurements behind `jina-v3 bench`: interleaved runs, medians, ratios."""

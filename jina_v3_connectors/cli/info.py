@@ -1,0 +1,49 @@
+"""`jina-v3 info`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from .options import load_encoder, model_options
+
+
+@click.command("info")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@model_options
+def command(as_json: bool, model: str | None, revision: str | None, device: str, dtype: str) -> None:
+    """Show a model: tasks, dimensions, limits, device, dtype, threads, fingerprint."""
+    values = describe(load_encoder(model, revision, device, dtype))
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False)
+    for name, value in values.items():
+        table.add_row(name.replace("_", " "), "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+    Console().print(table)
+
+
+def describe(encoder: Any) -> dict[str, Any]:
+    import torch
+
+    config = encoder.config
+    return {
+        "model": encoder.model_id,
+        "revision": encoder.revision,
+        "fingerprint": encoder.fingerprint,
+        "tasks": [f"{task}: {config.task_instructions.get(task) or 'no prompt'}" for task in config.lora_adaptations],
+        "dimensions": encoder.dimensions,
+        "matryoshka_dimensions": ", ".join(map(str, config.matryoshka_dimensions)),
+        "max_tokens": encoder.max_tokens,
+        "layers": config.num_hidden_layers,
+        "vocabulary": config.vocab_size,
+        "device": str(encoder.device),
+        "dtype": str(encoder.dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+        "batch_tokens": encoder.max_batch_tokens,
+    }

@@ -1,0 +1,63 @@
+"""Dispatch, help and errors. Imports nothing heavy, so that `jina-v3 --help` is instant."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from jina_v3_encoder.errors import JinaV3Error
+
+COMMANDS = {
+    "bench": "Measure speed, beside other libraries where installed.",
+    "demo": "Ingest a small corpus and answer questions in several languages, offline.",
+    "embed": "Encode lines of standard input to JSONL or .npy.",
+    "info": "Show a model: tasks, dimensions, device, dtype, threads.",
+    "ingest": "Chunk, encode and store files.",
+    "search": "Find the passages that answer a question.",
+}
+
+
+class LazyGroup(click.Group):
+    """Lists commands without importing them; project errors end with one line and exit status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{name}", __package__).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except JinaV3Error as error:
+            click.secho(f"error: {error}", fg="red", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="jina-v3-connectors", prog_name="jina-v3")
+def main() -> None:
+    r"""jina-embeddings-v3 on your own machine: encode, store, search.
+
+    \b
+    First steps, offline, with the small bundled model:
+      jina-v3 demo
+      jina-v3 ingest docs/ --to qdrant:./store --dimensions 256 --late-chunking
+      jina-v3 search "how do I reset it?" --from qdrant:./store
+
+    The full model: add --model jinaai/jina-embeddings-v3, or set JINA_V3_MODEL (weights: CC BY-NC 4.0).
+    """

@@ -1,0 +1,200 @@
+"""`VectorConnector`: every loop and every check; a backend adds storage only."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jina_v3_encoder.errors import InvalidInput, InvalidVector
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, check_window
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.vectors import check_dimensions
+
+from .chunking import Chunker, WholeDocument
+from .contract import EmbeddingContract
+from .documents import Chunk, Document, Hit
+from .errors import ContractMismatch, StoreNotFound
+from .ingest import IngestReport, Stopwatch, cut_into_batches, encode_batch
+
+FloatArray = NDArray[np.float32]
+COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+UNIT_TOLERANCE = 1e-3
+
+
+class VectorConnector(ABC):
+    """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`, and checked to be so.
+
+    Arguments left at None take the collection's own value, or the default where there is no collection yet.
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        collection: str,
+        *,
+        dimensions: int | None = None,
+        late_chunking: bool | None = None,
+        chunker: Chunker | None = None,
+        window: int | None = None,
+        overlap: int | None = None,
+    ) -> None:
+        """Connect, and compare with the contract of an existing collection.
+
+        Args:
+            encoder: Any `TextEncoder`.
+            collection: Letters, digits, `_`, `.` and `-`.
+            dimensions: Stored components, 1 to the encoder's own (Matryoshka); default all.
+            late_chunking: Encode each document as a whole and pool its chunks; default off.
+            chunker: How documents are cut; default one chunk per document.
+            window, overlap: Tokens read at once and shared between windows, for late chunking of long documents.
+
+        Raises:
+            ContractMismatch: the collection was filled in another way.
+            InvalidInput: a bad name or number.
+            StoreError: the store cannot be opened.
+        """
+        if not isinstance(collection, str) or not COLLECTION_NAME.fullmatch(collection):
+            raise InvalidInput(
+                f"collection name {collection!r} must be 1 to 128 letters, digits, '_', '.' or '-', "
+                "and start with a letter or digit"
+            )
+        self.encoder, self.collection = encoder, collection
+        self._given = (dimensions, late_chunking, chunker, window, overlap)
+        self._chunker: Chunker = chunker or WholeDocument()
+        self._stored = self._read_contract()
+        self.contract = self._agree(self._stored)
+
+    @abstractmethod
+    def _read_contract(self) -> EmbeddingContract | None:
+        """The collection's contract, None where there is no collection."""
+
+    @abstractmethod
+    def _create(self, contract: EmbeddingContract) -> None:
+        """Make the collection, with its contract."""
+
+    @abstractmethod
+    def _upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        """Write points by chunk id, replacing those that are there."""
+
+    @abstractmethod
+    def _delete_from(self, document_id: str, number: int) -> None:
+        """Delete the chunks of a document from `number` on."""
+
+    @abstractmethod
+    def _nearest(self, vectors: FloatArray, limit: int) -> list[list[Hit]]:
+        """The best hits for each row of `vectors`, best first."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Chunks in the collection."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Flush and let go; safe to call twice."""
+
+    def ingest(self, documents: Iterable[Document]) -> IngestReport:
+        """Chunk, encode and store documents; creates the collection on first use.
+
+        Safe to repeat and to interrupt: chunk ids follow from document id and number, a document that is ingested
+        again replaces its old chunks. Documents are read as they are needed, never all at once.
+
+        Raises:
+            ContractMismatch: the collection was cut by another chunker.
+            DocumentError: a document cannot be read or encoded. Batches before it are stored.
+            StoreError: the store refuses.
+            InvalidVector: the encoder returned a vector that must not be stored.
+        """
+        if self._chunker.description != self.contract.chunker:
+            raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
+        if self._stored is None:
+            self._create(self.contract)
+            self._stored = self.contract
+        report = IngestReport()
+        for batch in cut_into_batches(documents, self._chunker):
+            with Stopwatch(report, "seconds_encoding"):
+                vectors = encode_batch(self.encoder, self.contract, batch)
+            with Stopwatch(report, "seconds_writing"):
+                for document, chunks, own in zip(batch.documents, batch.chunks, vectors, strict=True):
+                    if chunks:
+                        self._check_vectors(own)
+                        self._upsert(chunks, own)
+                    self._delete_from(document.id, len(chunks))
+                    report.documents += 1
+                    report.chunks += len(chunks)
+                    report.empty += not chunks
+        return report
+
+    def search(self, query: str, *, limit: int = 10) -> list[Hit]:
+        """The `limit` chunks nearest to a question, best first.
+
+        Raises:
+            StoreNotFound: nothing was ingested yet.
+            InvalidInput: the query is no str, is too long, or the limit is below 1.
+        """
+        if not isinstance(query, str):
+            raise InvalidInput(f"a query must be a str, got {type(query).__name__}; search_many takes a list")
+        return self.search_many([query], limit=limit)[0]
+
+    def search_many(self, queries: Sequence[str], *, limit: int = 10) -> list[list[Hit]]:
+        """As `search`, for several questions with one encode."""
+        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+            raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
+        if self._stored is None:
+            raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
+        contract = self.contract
+        vectors = self.encoder.encode(
+            queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
+        )
+        self._check_vectors(vectors)
+        return self._nearest(vectors, limit)
+
+    def _agree(self, stored: EmbeddingContract | None) -> EmbeddingContract:
+        """The contract in use: given values, then the stored ones, then defaults; checked against the stored."""
+        dimensions, late, chunker, window, overlap = self._given
+        if late is None:
+            late = stored.late_chunking if stored else False
+        if dimensions is None and stored:
+            dimensions = stored.dimensions
+        if late:
+            window = window if window is not None or stored is None else stored.window
+            window = check_window(window, DEFAULT_OVERLAP if overlap is None else overlap, self.encoder.max_tokens)
+            if overlap is None:
+                overlap = stored.overlap if stored and stored.overlap is not None else min(DEFAULT_OVERLAP, window // 2)
+        elif window is not None or overlap is not None:
+            raise InvalidInput("window and overlap belong to late chunking: pass late_chunking=True with them")
+        own = EmbeddingContract(
+            model=self.encoder.model_id,
+            revision=self.encoder.revision,
+            fingerprint=self.encoder.fingerprint,
+            dimensions=check_dimensions(dimensions, max(self.encoder.dimensions, stored.dimensions if stored else 0)),
+            chunker=stored.chunker if chunker is None and stored else self._chunker.description,
+            late_chunking=late,
+            window=window,
+            overlap=overlap,
+        )
+        if stored:
+            stored.check(own, self.collection)
+        return own
+
+    def _check_vectors(self, vectors: FloatArray) -> None:
+        """Raises InvalidVector for what must never reach a store: wrong length, NaN, or not of unit length."""
+        if vectors.ndim != 2 or vectors.shape[1] != self.contract.dimensions:
+            raise InvalidVector(f"vectors have shape {vectors.shape}, the collection stores {self.contract.dimensions}")
+        norms = np.linalg.norm(vectors, axis=1)
+        if not np.all(np.abs(norms - 1) < UNIT_TOLERANCE):
+            raise InvalidVector(f"vectors have norms from {norms.min()} to {norms.max()}, expected unit length")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

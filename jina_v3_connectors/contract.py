@@ -1,0 +1,67 @@
+"""`EmbeddingContract`: how a collection was filled, kept with it and checked on every open, write and search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from jina_v3_encoder.task import Task
+
+from .errors import ContractMismatch, StoreError
+
+SCHEMA_VERSION = 1
+INFORMATIVE = frozenset({"model", "revision"})
+"""Fields that may differ: a model keeps its fingerprint when its folder moves."""
+
+
+@dataclass(frozen=True)
+class EmbeddingContract:
+    """Everything that must agree for two vectors to be comparable. Tasks are task names, sizes are in tokens."""
+
+    model: str
+    revision: str | None
+    fingerprint: str
+    dimensions: int
+    chunker: str
+    late_chunking: bool = False
+    window: int | None = None
+    overlap: int | None = None
+    passage_task: str | None = Task.RETRIEVAL_PASSAGE.value
+    query_task: str | None = Task.RETRIEVAL_QUERY.value
+    prompts: bool = True
+    normalized: bool = True
+    output_type: str = "float32"
+    schema_version: int = SCHEMA_VERSION
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], collection: str) -> EmbeddingContract:
+        """Read back what `to_dict` wrote.
+
+        Raises:
+            StoreError: fields are missing or unknown, as in a store written by a newer version.
+        """
+        names = {item.name for item in fields(cls)}
+        if set(values) != names:
+            odd = ", ".join(sorted(names.symmetric_difference(values)))
+            raise StoreError(
+                f"collection {collection!r} has a contract this version cannot read (differs in: {odd}); "
+                "it was damaged or written by another version of jina-v3-connectors"
+            )
+        return cls(**values)
+
+    def check(self, other: EmbeddingContract, collection: str) -> None:
+        """Compare the stored contract (self) with the one in use.
+
+        Raises:
+            ContractMismatch: any field that decides vectors differs.
+        """
+        mine, theirs = asdict(self), asdict(other)
+        differences = {
+            name: (mine[name], theirs[name]) for name in mine if name not in INFORMATIVE and mine[name] != theirs[name]
+        }
+        if differences:
+            raise ContractMismatch(collection, differences)

@@ -1,0 +1,41 @@
+"""The store branch of the project's error tree; its root is in jina_v3_encoder.errors.
+
+JinaV3Error
+ ├─ DocumentError          an input file or document cannot be read, cut or encoded; the message names it
+ └─ StoreError             a collection cannot be opened, read or written
+     ├─ StoreNotFound      nothing was ever ingested there
+     └─ ContractMismatch   the collection was filled in another way; both sides are listed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from jina_v3_encoder.errors import JinaV3Error
+
+
+class DocumentError(JinaV3Error):
+    """A document cannot be read, cut into chunks or encoded."""
+
+
+class StoreError(JinaV3Error):
+    """A store cannot be opened, read or written."""
+
+
+class StoreNotFound(StoreError):
+    """There is no such collection."""
+
+
+class ContractMismatch(StoreError):
+    """A collection was filled with another model, task, dimension or chunking than this connector uses."""
+
+    def __init__(self, collection: str, differences: Mapping[str, tuple[object, object]]) -> None:
+        lines = [
+            f"{name}: the collection has {stored!r}, you use {own!r}" for name, (stored, own) in differences.items()
+        ]
+        super().__init__(
+            f"collection {collection!r} was filled in another way, so its vectors cannot be compared with yours:\n  "
+            + "\n  ".join(lines)
+            + "\nOpen it with the settings on the left, or ingest into a new collection. Nothing was changed."
+        )
+        self.differences = dict(differences)

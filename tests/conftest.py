@@ -1,0 +1,34 @@
+"""Fixtures shared by all tests: small random checkpoints, made once per worker in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.testing import write_random_checkpoint
+
+
+@pytest.fixture(scope="session")
+def original_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_checkpoint(tmp_path_factory.mktemp("original"))
+
+
+@pytest.fixture(scope="session")
+def hf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_checkpoint(tmp_path_factory.mktemp("hf"), layout="hf")
+
+
+@pytest.fixture(scope="session")
+def encoder(original_folder: Path) -> Encoder:
+    return Encoder.from_pretrained(original_folder, dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def nano() -> Encoder:
+    return Encoder.from_pretrained("nano", device="cpu")
