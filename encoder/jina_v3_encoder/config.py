@@ -118,17 +118,17 @@ class ModelConfig:
                     "this is another architecture"
                 )
         known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
-        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-        if "rotary_emb_base" not in known and "rope_theta" in rope:
-            known["rotary_emb_base"] = rope["rope_theta"]
-        for name in ("lora_adaptations", "matryoshka_dimensions"):
-            if name in known:
-                known[name] = tuple(known[name])
-        if "hidden_size" in known and "matryoshka_dimensions" not in known:
-            known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
+        rope = values.get("rope_parameters") or {}
         try:
+            if "rotary_emb_base" not in known and "rope_theta" in rope:
+                known["rotary_emb_base"] = float(rope["rope_theta"])
+            for name in ("lora_adaptations", "matryoshka_dimensions"):
+                if name in known:
+                    known[name] = tuple(known[name])
+            if "hidden_size" in known and "matryoshka_dimensions" not in known:
+                known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
             return cls(**known)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"config.json: {error}") from error
 
     @classmethod

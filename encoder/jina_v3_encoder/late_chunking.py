@@ -79,7 +79,13 @@ def check_spans(spans: Sequence[Span], length: int, document: int) -> list[Span]
 
 
 def join_chunks(chunks: Sequence[str], separator: str) -> tuple[str, list[Span]]:
-    """The document that consecutive chunks make, and their spans: a separator belongs to the chunk after it."""
+    """The document that consecutive chunks make, and their spans: a separator belongs to the chunk after it.
+
+    Raises:
+        InvalidInput: the separator is not a str.
+    """
+    if not isinstance(separator, str):
+        raise InvalidInput(f"separator must be a str, got {type(separator).__name__}")
     spans: list[Span] = []
     start = end = 0
     for number, chunk in enumerate(chunks):

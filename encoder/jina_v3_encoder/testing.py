@@ -6,18 +6,21 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .config import ModelConfig
+from .errors import InputTooLong
 from .inputs import as_spans, as_texts
 from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks
-from .layouts import Layout
 from .task import TaskLike, as_task, as_tasks
 from .tokenizer_factory import write_tokenizer
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
+
+if TYPE_CHECKING:
+    from .layouts import Layout
 
 WORD = re.compile(r"\w+|[^\w\s]")
 TASK_SHARE = 0.15
@@ -131,8 +134,6 @@ class FakeEncoder:
         return counts[0] if isinstance(texts, str) else counts
 
     def _check_length(self, index: int, text: str, truncate: bool) -> None:
-        from .errors import InputTooLong
-
         tokens = len(WORD.findall(text)) + 2
         if tokens > self.max_tokens and not truncate:
             raise InputTooLong(index, tokens, self.max_tokens)
