@@ -1,12 +1,20 @@
-"""Connectors that put jina-embeddings-v3 vectors into vector databases, checked on every write and search."""
+"""Connectors that put jina-embeddings-v3 vectors into vector databases, checked on every write and search.
+
+Names are imported when they are first used, so that the command line starts at once.
+"""
 
 from __future__ import annotations
 
-from .chunking import Chunker, SemanticChunker, WholeDocument
-from .contract import EmbeddingContract
-from .documents import Chunk, Document, Hit
-from .errors import ContractMismatch, DocumentError, StoreError, StoreNotFound
-from .ingest import IngestReport
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .chunking import Chunker, SemanticChunker, WholeDocument
+    from .connector import VectorConnector
+    from .contract import EmbeddingContract
+    from .documents import Chunk, Document, Hit
+    from .errors import ContractMismatch, DocumentError, StoreError, StoreNotFound
+    from .ingest import IngestReport
 
 __all__ = [
     "Chunk",
@@ -20,5 +28,22 @@ __all__ = [
     "SemanticChunker",
     "StoreError",
     "StoreNotFound",
+    "VectorConnector",
     "WholeDocument",
 ]
+
+_MODULES = {
+    "chunking": ("Chunker", "SemanticChunker", "WholeDocument"),
+    "connector": ("VectorConnector",),
+    "contract": ("EmbeddingContract",),
+    "documents": ("Chunk", "Document", "Hit"),
+    "errors": ("ContractMismatch", "DocumentError", "StoreError", "StoreNotFound"),
+    "ingest": ("IngestReport",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -27,6 +27,20 @@ COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 UNIT_TOLERANCE = 1e-3
 
 
+def check_collection_name(name: object) -> str:
+    """`name`, which becomes a folder's name in embedded stores.
+
+    Raises:
+        InvalidInput: it is not 1 to 128 letters, digits, `_`, `.` and `-`.
+    """
+    if not isinstance(name, str) or not COLLECTION_NAME.fullmatch(name):
+        raise InvalidInput(
+            f"collection name {name!r} must be 1 to 128 letters, digits, '_', '.' or '-', "
+            "and start with a letter or digit"
+        )
+    return name
+
+
 class VectorConnector(ABC):
     """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`, and checked to be so.
 
@@ -60,12 +74,7 @@ class VectorConnector(ABC):
             InvalidInput: a bad name or number.
             StoreError: the store cannot be opened.
         """
-        if not isinstance(collection, str) or not COLLECTION_NAME.fullmatch(collection):
-            raise InvalidInput(
-                f"collection name {collection!r} must be 1 to 128 letters, digits, '_', '.' or '-', "
-                "and start with a letter or digit"
-            )
-        self.encoder, self.collection = encoder, collection
+        self.encoder, self.collection = encoder, check_collection_name(collection)
         self._given = (dimensions, late_chunking, chunker, window, overlap)
         self._chunker: Chunker = chunker or WholeDocument()
         self._stored = self._read_contract()

@@ -8,7 +8,7 @@ from typing import Any
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
-from .connector import VectorConnector
+from .connector import VectorConnector, check_collection_name
 from .contract import EmbeddingContract
 from .errors import StoreNotFound
 
@@ -31,12 +31,12 @@ def stored_contract(url: str, collection: str) -> EmbeddingContract:
     """How a collection was filled, read without any model.
 
     Raises:
-        InvalidInput: the URL has no known form.
+        InvalidInput: the URL has no known form, or the name is no collection's.
         StoreNotFound: there is no such collection.
     """
     from .qdrant.schema import read_contract
 
-    folder = _folder(url) / collection
+    folder = _folder(url) / check_collection_name(collection)
     contract = read_contract(folder)
     if contract is None:
         raise StoreNotFound(f"{folder} does not exist yet; fill it with: jina-v3 ingest PATH --to {url}")

@@ -68,19 +68,18 @@ def command(
     chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     with open_store(store, encoder, collection, chunker=chunker, **settings) as connector:
-        console.print(f"model {encoder.model_id}, {connector.contract.dimensions} dimensions, {_mode(late_chunking)}")
+        contract = connector.contract
+        mode = "late chunking" if contract.late_chunking else "each chunk on its own"
+        click.echo(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}", err=True)
         with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
             report = connector.ingest(_documents(files, progress))
         total = connector.count()
-    console.print(
+    click.echo(
         f"stored {report.chunks} chunks of {report.documents} documents in {store} "
         f"(encoding {report.seconds_encoding:.1f} s, writing {report.seconds_writing:.1f} s); "
-        f"the collection holds {total} chunks" + (f"; {report.empty} documents were empty" if report.empty else "")
+        f"the collection holds {total} chunks" + (f"; {report.empty} documents were empty" if report.empty else ""),
+        err=True,
     )
-
-
-def _mode(late_chunking: bool | None) -> str:
-    return "late chunking" if late_chunking else "each chunk on its own"
 
 
 def _documents(files: list[Path], progress: Progress) -> Iterator[Document]:

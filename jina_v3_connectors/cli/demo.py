@@ -1,0 +1,103 @@
+"""`jina-v3 demo`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .options import load_encoder, model_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..connector import VectorConnector
+    from ..documents import Hit
+
+LATE, PLAIN = "late", "plain"
+COMPARED = 3
+
+
+@click.command("demo")
+@click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Keep the collections in this folder.")
+@model_options
+def command(store: Path | None, model: str | None, revision: str | None, device: str, dtype: str) -> None:
+    """Ingest a small corpus in nine languages and answer questions, offline, in seconds."""
+    from rich.console import Console
+
+    from .. import demo
+    from ..chunking import SemanticChunker
+    from ..stores import open_store
+
+    console = Console()
+    start = time.perf_counter()
+    encoder = load_encoder(model, revision, device, dtype)
+    chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
+    with nullcontext(store) if store else tempfile.TemporaryDirectory() as folder:
+        url = f"qdrant:{folder}"
+        settings = {"dimensions": demo.DIMENSIONS, "chunker": chunker}
+        with (
+            open_store(url, encoder, LATE, late_chunking=True, **settings) as late,
+            open_store(url, encoder, PLAIN, late_chunking=False, **settings) as plain,
+        ):
+            reports = [connector.ingest(demo.documents()) for connector in (late, plain)]
+            console.print(
+                f"[bold]{reports[0].documents} documents[/] in nine languages, {reports[0].chunks} chunks, "
+                f"model {encoder.model_id}, {late.contract.dimensions} of {encoder.dimensions} dimensions; "
+                f"stored twice, with and without late chunking, {time.perf_counter() - start:.1f} s\n"
+            )
+            console.print(_answers(late))
+            console.print()
+            console.print(_comparison(late, plain))
+    console.print(
+        "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --late-chunking\n"
+        '                 jina-v3 search "…" --from qdrant:./store'
+    )
+    if store:
+        console.print(f"These collections: {store}, named {LATE} and {PLAIN}")
+
+
+def _answers(connector: VectorConnector) -> Table:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from .. import demo
+    from .tables import shorten
+
+    table = Table(title="Questions in seven languages, best passage of each", title_justify="left", show_lines=True)
+    for name in ("question", "score", "found in", "passage"):
+        table.add_column(name, overflow="fold")
+    hits = connector.search_many([question.text for question in demo.QUESTIONS], limit=1)
+    for question, (best, *_) in zip(demo.QUESTIONS, hits, strict=True):
+        passage = escape(shorten(best.chunk.text))
+        table.add_row(question.text, f"{best.score:.2f}", str(best.chunk.metadata["title"]), passage)
+    return table
+
+
+def _comparison(late: VectorConnector, plain: VectorConnector) -> Table:
+    from rich.table import Table
+
+    from .. import demo
+
+    question = demo.LATE_QUESTION
+    title = f"The same question without and with late chunking: {question.text}"
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("")
+    table.add_column("each chunk on its own", ratio=1)
+    table.add_column("late chunking: the chunk was read inside its document", ratio=1)
+    sides = [connector.search(question.text, limit=COMPARED) for connector in (plain, late)]
+    for rank, hits in enumerate(zip(*sides, strict=True), 1):
+        table.add_row(str(rank), *(_cell(hit) for hit in hits))
+    return table
+
+
+def _cell(hit: Hit) -> str:
+    from rich.markup import escape
+
+    from .tables import shorten
+
+    return f"[bold]{hit.score:.2f} {escape(str(hit.chunk.metadata['title']))}[/]\n{escape(shorten(hit.chunk.text))}"

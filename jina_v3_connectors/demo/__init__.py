@@ -1,0 +1,40 @@
+"""The corpus and questions of `jina-v3 demo`, written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..documents import Document
+from ..sources import read_documents
+
+CORPUS = Path(__file__).parent / "corpus.jsonl"
+CHUNK_TOKENS = 64
+DIMENSIONS = 128
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question and the document that answers it."""
+
+    text: str
+    language: str
+    document_id: str
+
+
+QUESTIONS = (
+    Question("How do honey bees tell each other where the flowers are?", "en", "bees"),
+    Question("Wie tief ist der Bodensee?", "de", "bodensee"),
+    Question("Quelle est la hauteur de la tour Eiffel ?", "fr", "eiffel"),
+    Question("¿Cuál es el desierto más seco de la Tierra?", "es", "atacama"),
+    Question("Wanneer werd de Afsluitdijk gesloten?", "nl", "afsluitdijk"),
+    Question("富士山の高さは何メートルですか？", "ja", "fuji"),
+    Question("长城有多长？", "zh", "greatwall"),
+)
+LATE_QUESTION = Question("When did the Eddystone Lighthouse have to be taken down?", "en", "lighthouse")
+
+
+def documents() -> Iterator[Document]:
+    """Sixteen short documents in nine languages."""
+    return read_documents(CORPUS)

@@ -1,0 +1,132 @@
+"""The main job from files to hits, with random weights; that answers make sense is checked in test_demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jina_v3_connectors.cli import main
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    (folder / "notes.md").write_text("# Notes\n\nThe first part.\n\n# More\n\nThe second part is here.")
+    (folder / "plain.txt").write_text("A plain text. " * 30)
+    rows = [{"id": "one", "text": "Row one.", "metadata": {"lang": "en"}}, {"id": "two", "text": ""}]
+    (folder / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return folder
+
+
+@pytest.fixture
+def run(original_folder: Path, tmp_path: Path) -> Any:
+    def run(*arguments: str, model: bool = True) -> Result:
+        extra = ["--model", str(original_folder)] if model else []
+        replaced = [argument.replace("STORE", f"qdrant:{tmp_path / 'store'}") for argument in arguments]
+        return CliRunner(env={"COLUMNS": "250"}).invoke(main, [*replaced, *extra])
+
+    return run
+
+
+def ingest(run: Any, corpus: Path, *arguments: str) -> Result:
+    result: Result = run(
+        "ingest", str(corpus), "--to", "STORE", "--dimensions", "32", "--chunk-tokens", "40", *arguments
+    )
+    return result
+
+
+@pytest.mark.parametrize("mode", ["--late-chunking", "--no-late-chunking"])
+def test_files_in_hits_out(run: Any, corpus: Path, mode: str) -> None:
+    result = ingest(run, corpus, mode)
+    assert result.exit_code == 0, result.output
+    assert "of 4 documents" in result.stderr
+    assert "1 documents were empty" in result.stderr
+    found = run("search", "the second part", "--from", "STORE", "--json", "--limit", "3", model=False)
+    assert found.exit_code == 0, found.output
+    hits = [json.loads(line) for line in found.stdout.splitlines()]
+    assert len(hits) == 3
+    assert hits[0]["score"] >= hits[1]["score"] >= hits[2]["score"]
+    for hit in hits:
+        text = Path(hit["metadata"]["source"]).read_text()
+        if hit["metadata"]["source"].endswith((".md", ".txt")):
+            assert text[slice(*hit["span"])] == hit["text"]
+
+
+def test_a_table_for_people(run: Any, corpus: Path) -> None:
+    ingest(run, corpus)
+    result = run("search", "part", "--from", "STORE", model=False)
+    assert result.exit_code == 0
+    assert "score" in result.stdout
+    assert "notes.md" in result.stdout
+
+
+def test_again_stores_nothing_twice(run: Any, corpus: Path) -> None:
+    first, second = (ingest(run, corpus).stderr for _ in range(2))
+    assert first.split("the collection holds")[1] == second.split("the collection holds")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (["--dimensions", "16"], "dimensions"),
+        (["--late-chunking"], "late_chunking"),
+        (["--chunk-tokens", "41"], "chunker"),
+    ],
+)
+def test_other_settings_are_refused_in_plain_words(run: Any, corpus: Path, arguments: list[str], field: str) -> None:
+    ingest(run, corpus, "--no-late-chunking")
+    result = ingest(run, corpus, *arguments)
+    assert result.exit_code == 1
+    assert f"{field}: the collection has" in result.stderr
+    assert "Nothing was changed" in result.stderr
+
+
+def test_another_model_is_refused(run: Any, corpus: Path, tmp_path: Path) -> None:
+    from jina_v3_encoder.testing import write_random_checkpoint
+
+    ingest(run, corpus)
+    other = write_random_checkpoint(tmp_path / "other", seed=9)
+    result = run("search", "x", "--from", "STORE", "--model", str(other), model=False)
+    assert result.exit_code == 1
+    assert "fingerprint: the collection has" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["search", "x", "--from", "STORE"], "does not exist yet; fill it with"),
+        (["search", "x", "--from", "mysql:x"], "unknown store 'mysql:x'"),
+        (["search", "x", "--from", "STORE", "--collection", "../up"], "collection name"),
+        (["ingest", "nothing.txt", "--to", "STORE"], "nothing.txt does not exist"),
+        (["ingest", __file__, "--to", "STORE"], "is not one of .txt, .md, .jsonl"),
+    ],
+)
+def test_errors_are_one_line_without_traceback(run: Any, arguments: list[str], words: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_malformed_line_stops_the_run_and_is_located(run: Any, corpus: Path) -> None:
+    (corpus / "rows.jsonl").write_text('{"text": "fine"}\nbroken')
+    result = ingest(run, corpus)
+    assert result.exit_code == 1
+    assert "rows.jsonl, line 2 is not JSON" in result.stderr
+
+
+def test_a_query_past_the_limit(run: Any, corpus: Path) -> None:
+    ingest(run, corpus)
+    result = run("search", "the " * 600, "--from", "STORE")
+    assert result.exit_code == 1
+    assert "the limit is 512" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["search", "x"], ["ingest"], ["search", "x", "--from", "STORE", "--limit", "0"]])
+def test_wrong_usage_exits_with_two(run: Any, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
