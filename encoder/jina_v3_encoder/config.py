@@ -1,7 +1,7 @@
 """The config.json of a checkpoint, validated, as one frozen value.
 
 Field names are those of the published file. Published values: hidden 1024, 24 layers, 16 heads, rotary base 20000,
-rank 4, alpha 1 (https://huggingface.co/jinaai/jina-embeddings-v3, config.json).
+rank 4, alpha 1 (config.json of jinaai/jina-embeddings-v3).
 """
 
 from __future__ import annotations

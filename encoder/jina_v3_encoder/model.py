@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from .attention import Group, attend, rotary_table, rotate
 from .config import ModelConfig
+from .linear import linear
 
 Runs = tuple[tuple[int, slice], ...]
 """Token ranges that share an adapter, as (bank, rows); tokens in no range use the base weights."""
@@ -44,7 +45,7 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: Tensor, runs: Runs) -> Tensor:
         """(N, in) -> (N, out)."""
-        y = F.linear(x, self.weight, self.bias)
+        y = linear(x, self.weight, self.bias)
         for bank, rows in runs:
             y[rows].addmm_(x[rows] @ self.lora_A[bank].T, self.lora_B[bank].T, alpha=self.scaling)
         return y
