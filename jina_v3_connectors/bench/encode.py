@@ -23,7 +23,7 @@ OURS = "jina-v3"
 
 @dataclass
 class Side:
-    """One library's runs. `cosine` is the smallest between its vectors and ours in the same dtype."""
+    """One library's runs. `cosine` is the smallest between its vectors and ours in float32."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
@@ -81,11 +81,15 @@ def bench_encode(
             **{peer: PEERS[peer](folder, dtype, task) for peer in against},
         }
         sides = [Side(peer) for peer in encoders]
+        announce("float32 vectors to compare with")
+        exact = Encoder.from_pretrained(folder, dtype="float32", device="cpu")
+        reference = exact.encode(corpus, task=task, prompt=False)
+        del exact
         for run in range(runs + 1):
-            announce(f"round {run} of {runs}" if run else "warming up, comparing vectors")
-            vectors = [_timed(side, encoders[side.name], corpus, keep=run > 0) for side in sides]
-            for side, own in zip(sides, vectors, strict=True):
-                side.cosine = float((own * vectors[0]).sum(1).min())
+            announce(f"round {run} of {runs}" if run else "warming up")
+            for side in sides:
+                vectors = _timed(side, encoders[side.name], corpus, keep=run > 0)
+                side.cosine = float((vectors * reference).sum(1).min())
     counts = encoder.count_tokens(corpus)
     ours = sides[0].seconds
     ratios = {

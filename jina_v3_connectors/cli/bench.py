@@ -80,7 +80,7 @@ def encode(
             continue
         title = f"{number_format}, {report.texts} texts, {report.tokens} tokens, {layers} layers, {threads} threads"
         table = Table(title=f"{title}, task {report.task or NO_TASK}", title_justify="left")
-        for column in ("", "seconds", "tokens/s", "we are faster by", "smallest cosine to ours"):
+        for column in ("", "seconds", "tokens/s", "we are faster by", "smallest cosine to float32"):
             table.add_column(column, justify="right" if column else "left")
         for side in report.sides:
             ratio = report.ratios.get(side.name)
