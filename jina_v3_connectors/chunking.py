@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +16,9 @@ from jina_v3_encoder.late_chunking import Span
 from .documents import TextFormat
 
 DEFAULT_CHUNK_TOKENS = 200
+SEGMENT_CHARACTERS = 20_000
+"""The splitter's time grows with the square of text that has no break, so longer texts are handed over in parts."""
+BREAKS = ("\n\n", "\n", ". ", "。", " ")
 
 
 class Chunker(Protocol):
@@ -50,8 +53,13 @@ class SemanticChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        pieces = self._splitters[text_format].chunk_indices(text)
-        return [(start, start + len(piece)) for start, piece in pieces if piece]
+        splitter = self._splitters[text_format]
+        return [
+            (begin + start, begin + start + len(piece))
+            for begin, end in segments(text)
+            for start, piece in splitter.chunk_indices(text[begin:end])
+            if piece
+        ]
 
 
 class WholeDocument:
@@ -61,3 +69,15 @@ class WholeDocument:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         return [(0, len(text))] if text.strip() else []
+
+
+def segments(text: str) -> Iterator[Span]:
+    """Consecutive parts of at most `SEGMENT_CHARACTERS`, cut at the strongest break in the later half of each."""
+    start = 0
+    while len(text) - start > SEGMENT_CHARACTERS:
+        end = start + SEGMENT_CHARACTERS
+        cuts = (text.rfind(mark, start + SEGMENT_CHARACTERS // 2, end) + len(mark) for mark in BREAKS)
+        end = next((cut for cut in cuts if cut > start + SEGMENT_CHARACTERS // 2), end)
+        yield start, end
+        start = end
+    yield start, len(text)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from .config import CONFIG_FILE, ModelConfig
 from .errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
@@ -66,47 +65,56 @@ def find_checkpoint(name: str | Path, revision: str | None = None) -> Checkpoint
 def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
     """Read the weights of either layout into a network of `dtype` on the CPU.
 
+    Every file's header is compared with config.json before any memory is taken.
+
     Raises:
         CheckpointNotFound: a weights file or shard is missing.
         CheckpointMismatch: tensors are missing, extra, misshapen, NaN or not those of the config.
     """
     with torch.device("meta"):
-        model = JinaV3Model(checkpoint.config)
-    model = model.to(dtype).to_empty(device="cpu").eval().requires_grad_(False)
+        model = JinaV3Model(checkpoint.config).to(dtype)
+    parts = list(_parts(checkpoint))
+    announced = dict(model.named_parameters())
+    for part in parts:
+        check_tensors(part.stored, part.slots, announced, part.source)
+    model = model.to_empty(device="cpu").eval().requires_grad_(False)
     parameters = dict(model.named_parameters())
+    for name, parameter in parameters.items():
+        if name.startswith("pooler."):
+            parameter.zero_()
+    for part in parts:
+        read_tensors(part.stored, part.slots, parameters)
+    return model
+
+
+class _Part(NamedTuple):
+    """The tensors of one file or set of shards, and where they go."""
+
+    stored: Mapping[str, StoredTensor]
+    slots: Mapping[str, Slot]
+    source: str
+
+
+def _parts(checkpoint: Checkpoint) -> Iterator[_Part]:
     stored = stored_tensors(_weight_files(checkpoint.folder))
     if checkpoint.layout == "original":
-        _read(stored, original_slots(checkpoint.config), parameters, WEIGHTS_FILE)
-        return model
+        yield _part(stored, original_slots(checkpoint.config), WEIGHTS_FILE)
+        return
     split = any(f".{QKV_PARTS[0]}." in name for name in stored)
-    _read(stored, hf_base_slots(checkpoint.config, split_qkv=split), parameters, WEIGHTS_FILE)
+    yield _part(stored, hf_base_slots(checkpoint.config, split_qkv=split), WEIGHTS_FILE)
     for task in Task:
         path = checkpoint.folder / task.folder / ADAPTER_FILE
         if not path.is_file():
             raise CheckpointNotFound(f"{path} does not exist; the hf layout has one adapter folder for each task")
-        adapter = stored_tensors([path])
-        _read(adapter, hf_adapter_slots(checkpoint.config, task), parameters, f"{task.folder}/{ADAPTER_FILE}")
-    return model
+        slots = hf_adapter_slots(checkpoint.config, task)
+        yield _part(stored_tensors([path]), slots, f"{task.folder}/{ADAPTER_FILE}")
 
 
-def _read(
-    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor], source: str
-) -> None:
-    slots = _without_absent_pooler(stored, slots, parameters)
-    check_tensors(stored, slots, parameters, source)
-    read_tensors(stored, slots, parameters)
-
-
-def _without_absent_pooler(
-    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor]
-) -> Mapping[str, Slot]:
+def _part(stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], source: str) -> _Part:
     """Embeddings never use the pooler, so a file may leave it out as a whole; it is then zero."""
-    if any(name.startswith("pooler.") for name in stored):
-        return slots
-    for name, slot in slots.items():
-        if name.startswith("pooler."):
-            slot.view(parameters[slot.parameter]).zero_()
-    return {name: slot for name, slot in slots.items() if not name.startswith("pooler.")}
+    if not any(name.startswith("pooler.") for name in stored):
+        slots = {name: slot for name, slot in slots.items() if not name.startswith("pooler.")}
+    return _Part(stored, slots, source)
 
 
 def _weight_files(folder: Path) -> list[Path]:

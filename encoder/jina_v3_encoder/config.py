@@ -32,6 +32,7 @@ _SIZES = (
     "type_vocab_size",
     "lora_rank",
 )
+_LARGEST = {"num_hidden_layers": 1024, "lora_rank": 1024}
 _FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}
 POSITION_MARGIN = 2
 """`max_position_embeddings` is 8194 for 8192 tokens, an XLM-RoBERTa habit."""
@@ -61,9 +62,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in _SIZES:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise CheckpointError(f"config.json: {name} must be a whole number above 0, got {value!r}")
+            value, limit = getattr(self, name), _LARGEST.get(name, 2**24)
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
+                raise CheckpointError(f"config.json: {name} must be a whole number from 1 to {limit}, got {value!r}")
         if self.hidden_size % self.num_attention_heads or self.head_size % 2:
             raise CheckpointError(
                 f"config.json: hidden_size {self.hidden_size} must be an even multiple of "

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -266,6 +266,12 @@ class Encoder:
         vectors = finish(self._read(readings, int(first[-1]), size, progress), normalize=normalize)
         return np.split(to_output(vectors, output_type), first[1:-1]) if items else []
 
+    @overload
+    def count_tokens(  # type: ignore[overload-overlap]
+        self, texts: str, task: TaskLike = None, *, prompt: bool = True
+    ) -> int: ...
+    @overload
+    def count_tokens(self, texts: Sequence[str], task: TaskLike = None, *, prompt: bool = True) -> list[int]: ...
     def count_tokens(
         self, texts: str | Sequence[str], task: TaskLike = None, *, prompt: bool = True
     ) -> int | list[int]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jina_v3_connectors.chunking import SemanticChunker, WholeDocument
+from jina_v3_connectors.chunking import SEGMENT_CHARACTERS, SemanticChunker, WholeDocument, segments
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput
 
@@ -69,3 +69,20 @@ def test_sizes_that_are_no_count(encoder: Encoder, size: Any) -> None:
 
 def test_the_whole_document_is_one_chunk() -> None:
     assert WholeDocument().spans("abc") == [(0, 3)]
+
+
+@pytest.mark.parametrize("unit", ["x", "A sentence of words. ", "A paragraph.\n\n", "長城。", "word "])
+def test_segments_partition_long_texts_at_breaks(unit: str) -> None:
+    text = unit * (3 * SEGMENT_CHARACTERS // len(unit))
+    parts = list(segments(text))
+    assert "".join(text[start:end] for start, end in parts) == text
+    assert all(0 < end - start <= SEGMENT_CHARACTERS for start, end in parts)
+    if unit != "x":
+        assert all(text[start:].startswith(unit) for start, _ in parts)
+
+
+def test_a_text_without_any_break_is_cut_in_bounded_time(chunker: SemanticChunker) -> None:
+    """Without segments the time would grow with the square of the length."""
+    text = "x" * 200_000
+    spans = chunker.spans(text)
+    assert "".join(text[start:end] for start, end in spans) == text

@@ -202,6 +202,14 @@ def test_a_config_of_another_size(original_folder: Path, tmp_path: Path) -> None
         vectors(folder)
 
 
+def test_a_config_of_impossible_size_is_refused_before_memory_is_taken(original_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(original_folder, tmp_path / "copy")
+    values = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(values | {"hidden_size": 2**22, "vocab_size": 2**23}))
+    with pytest.raises(CheckpointMismatch, match=r"config\.json asks for"):
+        vectors(folder)
+
+
 def test_adapters_of_different_rank(hf_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(hf_folder, tmp_path / "copy")
     path = folder / "separation" / "adapter_config.json"

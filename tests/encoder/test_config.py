@@ -54,9 +54,10 @@ def test_a_resaved_hf_config_takes_the_base_from_rope_parameters_and_the_rest_fr
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"hidden_size": 0}, "hidden_size must be a whole number above 0, got 0"),
+        ({"hidden_size": 0}, "hidden_size must be a whole number from 1 to 16777216, got 0"),
         ({"hidden_size": "64"}, "hidden_size"),
         ({"num_hidden_layers": True}, "num_hidden_layers"),
+        ({"num_hidden_layers": 10**9}, "from 1 to 1024, got 1000000000"),
         ({"hidden_size": 100, "num_attention_heads": 16}, "even multiple"),
         ({"hidden_size": 48, "num_attention_heads": 16}, "even multiple"),
         ({"max_position_embeddings": 3}, "no room"),
