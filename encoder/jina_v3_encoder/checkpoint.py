@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from .config import CONFIG_FILE, ModelConfig
 from .errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
+from .json_file import read_object
 from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, original_slots
 from .model import JinaV3Model
 from .task import Task
@@ -124,7 +124,7 @@ def _weight_files(folder: Path) -> list[Path]:
             return [folder / WEIGHTS_FILE]
         pickled = "; pickled weights (pytorch_model.bin) are never loaded" if any(folder.glob("*.bin")) else ""
         raise CheckpointNotFound(f"{folder} has no {WEIGHTS_FILE}{pickled}")
-    names = _read_json(index).get("weight_map")
+    names = read_object(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index} has no weight_map")
     files = [folder / Path(str(name)).name for name in sorted(set(names.values()))]
@@ -139,25 +139,13 @@ def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
     found = {}
     for task in Task:
         path = folder / task.folder / ADAPTER_CONFIG_FILE
-        values = _read_json(path)
+        values = read_object(path)
         found[task] = (values.get("r"), values.get("lora_alpha"))
     rank, alpha = found[Task.RETRIEVAL_QUERY]
     if len(set(found.values())) > 1 or not isinstance(rank, int) or not isinstance(alpha, int | float):
         listed = ", ".join(f"{task}: r={r} alpha={a}" for task, (r, a) in found.items())
         raise CheckpointMismatch(f"{folder}: the five adapters must share one rank and alpha, got {listed}")
     return replace(config, lora_rank=rank, lora_alpha=alpha)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointNotFound(f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not readable JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path} holds {type(values).__name__}, expected a JSON object")
-    return values
 
 
 def _resolve(name: str | Path, revision: str | None) -> tuple[Path, str | None]:

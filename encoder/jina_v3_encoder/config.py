@@ -6,13 +6,13 @@ rank 4, alpha 1 (config.json of jinaai/jina-embeddings-v3).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import CheckpointError, CheckpointNotFound
+from .errors import CheckpointError
+from .json_file import read_object
 from .task import TASK_NAMES, Task
 
 CONFIG_FILE = "config.json"
@@ -140,14 +140,7 @@ class ModelConfig:
             CheckpointNotFound: no such file.
             CheckpointError: not JSON, or impossible values.
         """
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise CheckpointNotFound(f"{path} does not exist: a checkpoint folder holds a {CONFIG_FILE}") from None
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{path} is not readable JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise CheckpointError(f"{path} holds {type(values).__name__}, expected a JSON object")
+        values = read_object(path, if_missing=f": a checkpoint folder holds a {CONFIG_FILE}")
         return cls.from_dict(values)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""Promises of the repository itself: what the README says, what is packaged, what may never be in the code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = (ROOT / "encoder" / "jina_v3_encoder", ROOT / "jina_v3_connectors")
+MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LONGEST_MODULE = 500
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.relative_to(ROOT).as_posix() for path in paths]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_modules_are_short_documented_and_annotated(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    assert len(source.splitlines()) <= LONGEST_MODULE
+    assert ast.get_docstring(tree), "a module says what it is for"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.returns is not None, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
+def test_nothing_unpickles_or_runs_foreign_code(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    forbidden = r"\b(import pickle|torch\.load\(|trust_remote_code|eval\(|exec\(|yaml\.load|marshal|shelve)"
+    found = [match for match in re.findall(forbidden, source) if match != "eval("]
+    assert found == []
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in ("eval", "exec")]
+
+
+def test_the_first_python_block_of_the_readme_runs() -> None:
+    block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    assert len(block.strip().splitlines()) <= 5
+    done = subprocess.run([sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, check=True)
+    assert float(done.stdout.strip().strip("[]")) > 0.2
+
+
+def test_the_two_commands_stand_on_the_first_screen() -> None:
+    first_screen = "\n".join(README.splitlines()[:15])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"jina-v3 (\w+)", README)) - {"connectors"}))
+def test_commands_of_the_readme_exist(command: str) -> None:
+    from jina_v3_connectors.cli.main import COMMANDS
+
+    assert command in COMMANDS
+
+
+@pytest.mark.parametrize("extra", sorted(set(re.findall(r"jina-v3-connectors\[(\w+)\]", README))))
+def test_extras_of_the_readme_exist(extra: str) -> None:
+    assert extra in PROJECT["project"]["optional-dependencies"]
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)]+)\)", README))
+def test_links_of_the_readme_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists()
+
+
+def test_licences_are_plain() -> None:
+    for text in (README, (ROOT / "LICENSE").read_text()):
+        assert "CC BY-NC 4.0" in text
+        assert "CC BY-SA 4.0" in text
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_torch_is_pinned_for_checkouts_and_bounded_for_users() -> None:
+    assert "torch==2.13.0" in (ROOT / "constraints.txt").read_text()
+    assert "-c constraints.txt" in (ROOT / "Makefile").read_text()
+    requirement = next(line for line in PROJECT["project"]["dependencies"] if line.startswith("torch"))
+    assert re.fullmatch(r"torch>=2\.\d+", requirement)
+
+
+def test_every_dependency_says_why() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    for requirement in PROJECT["project"]["dependencies"]:
+        line = next(line for line in text.splitlines() if f'"{requirement}"' in line)
+        assert "#" in line, requirement
+
+
+def test_the_packages_are_typed() -> None:
+    for package in PACKAGES:
+        assert (package / "py.typed").exists()
+
+
+def test_ci_runs_lint_and_make_test() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "make lint" in script
+    assert "make test" in script
+
+
+def test_the_changelog_has_an_unreleased_section() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
