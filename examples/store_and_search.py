@@ -12,10 +12,8 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder import Encoder
 
 DOCUMENTS = [
-    Document("kettle", "Fill the kettle with water. Press the red button. It switches itself off when it boils."),
-    Document(
-        "lamp", "The lamp has three levels. Tap its foot to change them. Hold it for two seconds to switch it off."
-    ),
+    Document("kettle", "Fill the kettle with water. Press the red button. It stops when the water boils."),
+    Document("lamp", "The lamp has three levels. Tap its foot to change them."),
 ]
 
 encoder = Encoder.from_pretrained("nano")
@@ -26,5 +24,5 @@ with (
 ):
     report = store.ingest(DOCUMENTS)
     print(f"{report.chunks} chunks of {report.documents} documents")
-    for hit in store.search("How do I turn off the lamp?", limit=2):
+    for hit in store.search("How many levels does the lamp have?", limit=2):
         print(f"{hit.score:.3f}  {hit.chunk.document_id}: {hit.chunk.text}")

@@ -127,7 +127,7 @@ def _weight_files(folder: Path) -> list[Path]:
     names = read_object(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise CheckpointError(f"{index} has no weight_map")
-    files = [folder / Path(str(name)).name for name in sorted(set(names.values()))]
+    files = [folder / Path(name).name for name in sorted({str(name) for name in names.values()})]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise CheckpointNotFound(f"{folder} lacks {len(missing)} of {len(files)} shards: {', '.join(missing)}")

@@ -157,7 +157,7 @@ class Encoder:
         size = self._output_size(dimensions, output_type)
         ids = self._tokenizer.fit(self._ids(items, tasks, prompt), self.max_tokens, truncate=truncate)
         readings = [
-            Reading(item, self._bank(each), np.full(len(item), index))
+            Reading(item, self._bank(each), np.broadcast_to(np.int64(index), len(item)))
             for index, (item, each) in enumerate(zip(ids, tasks, strict=True))
         ]
         vectors = to_output(finish(self._read(readings, len(items), size, progress), normalize=normalize), output_type)

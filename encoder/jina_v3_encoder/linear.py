@@ -13,10 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+ONEDNN_DTYPES = (torch.float32, torch.bfloat16)
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """`F.linear`. Shapes: x (N, in), weight (out, in), bias (out,) -> (N, out)."""
-    if x.device.type == "cpu" and not torch.is_grad_enabled() and has_onednn_linear():
+    suits = x.device.type == "cpu" and x.dtype in ONEDNN_DTYPES and not torch.is_grad_enabled()
+    if suits and has_onednn_linear():
         return _onednn_linear(x, weight, bias)
     return F.linear(x, weight, bias)
 

@@ -11,7 +11,7 @@ from ..sources import read_documents
 
 CORPUS = Path(__file__).parent / "corpus.jsonl"
 CHUNK_TOKENS = 64
-DIMENSIONS = 128
+DIMENSIONS = 256
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,15 @@ class Question:
 
 QUESTIONS = (
     Question("How do honey bees tell each other where the flowers are?", "en", "bees"),
-    Question("Wie tief ist der Bodensee?", "de", "bodensee"),
+    Question("Was hat Gutenberg erfunden?", "de", "gutenberg"),
     Question("Quelle est la hauteur de la tour Eiffel ?", "fr", "eiffel"),
-    Question("¿Cuál es el desierto más seco de la Tierra?", "es", "atacama"),
+    Question("¿Dónde está el desierto de Atacama?", "es", "atacama"),
     Question("Wanneer werd de Afsluitdijk gesloten?", "nl", "afsluitdijk"),
     Question("富士山の高さは何メートルですか？", "ja", "fuji"),
     Question("长城有多长？", "zh", "greatwall"),
 )
-LATE_QUESTION = Question("When did the Eddystone Lighthouse have to be taken down?", "en", "lighthouse")
+LATE_QUESTION = Question("¿Cuál es el desierto más seco de la Tierra?", "es", "atacama")
+"""Chosen because it shows the effect: a passage that names no desert is found through its document."""
 
 
 def documents() -> Iterator[Document]:

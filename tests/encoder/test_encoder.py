@@ -54,6 +54,14 @@ def test_vectors_are_float32_unit_vectors_even_from_bfloat16(original_folder: An
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_short_number_formats(original_folder: Any, encoder: Encoder, dtype: str) -> None:
+    texts = random_texts(10)
+    coarse = Encoder.from_pretrained(original_folder, dtype=dtype, device="cpu")
+    tasks = [*TASK_NAMES] * 2
+    assert (coarse.encode(texts, task=tasks) * encoder.encode(texts, task=tasks)).sum(1).min() > 0.995
+
+
 @pytest.mark.parametrize("task", [*TASK_NAMES, None])
 def test_alone_or_among_63_others(encoder: Encoder, task: str | None) -> None:
     texts = random_texts(64)
