@@ -15,7 +15,7 @@ from torch import Tensor
 from .errors import CheckpointError, CheckpointMismatch
 from .layouts import IGNORED, Slot, canonical_name
 
-REOPEN_BYTES = 64 * 2**20
+REOPEN_BYTES = 4 * 2**20
 """Mapped pages count as resident until the file is closed, so it is reopened after this many bytes."""
 LISTED = 12
 FLOAT_TYPES = {"F64", "F32", "F16", "BF16"}
