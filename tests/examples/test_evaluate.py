@@ -50,7 +50,9 @@ def test_ranks_past_ten_count_nothing() -> None:
 
 def test_similarity_is_a_rank_correlation() -> None:
     encoder: Any = Fixed({"a": [1.0], "x": [0.1], "y": [0.5], "z": [0.9]})
-    pairs = [{"en": ["a", text], "score": score} for text, score in (("x", 1), ("y", 2), ("z", 5))]
+    pairs: list[dict[str, Any]] = [
+        {"en": ["a", text], "score": score} for text, score in (("x", 1), ("y", 2), ("z", 5))
+    ]
     assert similarity(encoder, pairs, "en", None) == pytest.approx(1.0)
     assert similarity(encoder, [row | {"score": -row["score"]} for row in pairs], "en", None) == pytest.approx(-1.0)
 
