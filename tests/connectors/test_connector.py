@@ -1,0 +1,126 @@
+"""The base class alone, over a backend that is a dictionary: what every backend gets for free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors.connector import VectorConnector, check_collection_name
+from jina_v3_connectors.contract import EmbeddingContract
+from jina_v3_connectors.documents import Chunk, Document, Hit
+from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
+from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
+from jina_v3_encoder.testing import FakeEncoder
+
+Shelf = dict[str, Any]
+
+
+class DictConnector(VectorConnector):
+    """Keeps contract and points in a dictionary, and a record of the calls."""
+
+    def __init__(self, shelf: Shelf, **settings: Any) -> None:
+        self.shelf, self.calls = shelf, list[str]()
+        super().__init__(settings.pop("encoder", FakeEncoder()), "docs", **settings)
+
+    def _read_contract(self) -> EmbeddingContract | None:
+        return self.shelf.get("contract")
+
+    def _create(self, contract: EmbeddingContract) -> None:
+        self.calls.append("create")
+        self.shelf.update(contract=contract, points={})
+
+    def _upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+        self.calls.append("upsert")
+        self.shelf["points"].update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
+
+    def _delete_from(self, document_id: str, number: int) -> None:
+        self.calls.append("delete")
+        points = self.shelf["points"]
+        stale = [key for key, (c, _) in points.items() if c.document_id == document_id and c.number >= number]
+        for key in stale:
+            del points[key]
+
+    def _nearest(self, vectors: np.ndarray, limit: int) -> list[list[Hit]]:
+        points = self.shelf["points"].values()
+        ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]
+        return [hits[:limit] for hits in ranked]
+
+    def count(self) -> int:
+        return len(self.shelf.get("points", ()))
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+def test_defaults_of_a_new_collection() -> None:
+    contract = DictConnector({}).contract
+    assert contract.dimensions == 64
+    assert not contract.late_chunking
+    assert (contract.window, contract.overlap) == (None, None)
+    assert (contract.passage_task, contract.query_task) == ("retrieval.passage", "retrieval.query")
+    assert (contract.prompts, contract.normalized, contract.output_type) == (True, True, "float32")
+
+
+def test_late_chunking_writes_its_window_into_the_contract() -> None:
+    contract = DictConnector({}, late_chunking=True).contract
+    assert (contract.window, contract.overlap) == (8192, DEFAULT_OVERLAP)
+    small = DictConnector({}, late_chunking=True, window=100).contract
+    assert (small.window, small.overlap) == (100, 50)
+
+
+def test_nothing_is_created_before_the_first_ingest() -> None:
+    shelf: Shelf = {}
+    connector = DictConnector(shelf)
+    with pytest.raises(StoreNotFound):
+        connector.search("x")
+    assert shelf == {}
+    connector.ingest([])
+    assert "contract" in shelf
+
+
+def test_old_chunks_go_after_new_ones_are_written() -> None:
+    """Stopped in between, a document is there twice in part, never missing."""
+    connector = DictConnector({})
+    connector.ingest([Document("a", "text"), Document("empty", " ")])
+    assert connector.calls == ["create", "upsert", "delete", "delete"]
+
+
+def test_a_second_connector_takes_the_stored_settings() -> None:
+    shelf: Shelf = {}
+    with DictConnector(shelf, dimensions=16, late_chunking=True, window=128, overlap=8) as first:
+        first.ingest([Document("a", "text")])
+    assert first.calls[-1] == "close"
+    assert DictConnector(shelf).contract == first.contract
+
+
+@pytest.mark.parametrize("settings", [{"dimensions": 8}, {"late_chunking": True}, {"encoder": FakeEncoder(32)}])
+def test_other_settings_are_refused_on_opening(settings: dict[str, Any]) -> None:
+    shelf: Shelf = {}
+    DictConnector(shelf).ingest([Document("a", "text")])
+    before = dict(shelf)
+    with pytest.raises((ContractMismatch, InvalidDimensions)):
+        DictConnector(shelf, **settings)
+    assert shelf == before
+
+
+def test_hits_are_ranked_by_cosine() -> None:
+    connector = DictConnector({})
+    connector.ingest([Document("cat", "the black cat"), Document("moon", "a distant moon")])
+    (hits,) = connector.search_many(["black cat"], limit=5)
+    assert [hit.chunk.document_id for hit in hits] == ["cat", "moon"]
+    assert hits[0].score > hits[1].score
+
+
+@pytest.mark.parametrize("name", ["docs", "a", "A-1_b.c", "9lives", "x" * 128])
+def test_names_that_are_fine_everywhere(name: str) -> None:
+    assert check_collection_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "-a", "a b", "a/b", "a\\b", "ä", "a\n", "x" * 129, None, 3])
+def test_names_that_are_not(name: Any) -> None:
+    with pytest.raises(InvalidInput, match="collection name"):
+        check_collection_name(name)
