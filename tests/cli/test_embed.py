@@ -110,6 +110,13 @@ def test_wrong_usage_exits_with_two(run: Any, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
+def test_warnings_are_one_line_too(original_folder: Path) -> None:
+    command = [sys.executable, "-m", "jina_v3_connectors", "embed", "--model", str(original_folder)]
+    done = subprocess.run([*command, "--dimensions", "20"], input="a\n", capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: 20 is not among the dimensions the model was trained for")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_reader_that_goes_away(original_folder: Path) -> None:
     command = (
         f"yes hello | head -5000 | {sys.executable} -m jina_v3_connectors embed --model {original_folder} | head -1"
