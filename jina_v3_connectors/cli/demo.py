@@ -54,7 +54,7 @@ def command(store: Path | None, model: str | None, revision: str | None, device:
             console.print()
             console.print(_comparison(late, plain))
     console.print(
-        "The question was chosen because it shows the effect: read inside its document, a passage is found that never\n"
+        "The question was chosen because it shows the effect: read inside its document, a passage is found that never "
         "names its subject. How often that helps was not measured for the small bundled model.\n"
         "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --late-chunking\n"
         '                 jina-v3 search "…" --from qdrant:./store'
