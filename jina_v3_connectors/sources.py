@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from .documents import Document
 from .errors import DocumentError
+from .json_lines import read_json_lines
 
 SUFFIXES = (".txt", ".md", ".jsonl")
-MAX_LINE_BYTES = 64 * 2**20
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -45,7 +45,7 @@ def read_documents(file: Path) -> Iterator[Document]:
     """
     try:
         if file.suffix.lower() == ".jsonl":
-            yield from _read_lines(file)
+            yield from (_from_row(row, file, where) for where, row in read_json_lines(file))
         else:
             markdown = file.suffix.lower() == ".md"
             text = file.read_text(encoding="utf-8-sig")
@@ -57,23 +57,10 @@ def read_documents(file: Path) -> Iterator[Document]:
         raise DocumentError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _read_lines(file: Path) -> Iterator[Document]:
-    with file.open("rb") as lines:
-        for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), 1):
-            if len(line) > MAX_LINE_BYTES:
-                raise DocumentError(f"{file}, line {number} is over {MAX_LINE_BYTES // 2**20} MiB: split the document")
-            if line.strip():
-                yield _parse(line.decode("utf-8-sig"), file, number)
-
-
-def _parse(line: str, file: Path, number: int) -> Document:
-    where = f"{file}, line {number}"
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DocumentError(f"{where} is not JSON: {error}") from error
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+def _from_row(row: dict[str, Any], file: Path, where: str) -> Document:
+    if not isinstance(row.get("text"), str):
         raise DocumentError(f'{where} must be an object with a string "text", and optionally "id" and "metadata"')
+    number = where.rpartition(" ")[2]
     identifier, metadata = row.get("id", f"{file.as_posix()}:{number}"), row.get("metadata", {})
     if not isinstance(identifier, str | int) or isinstance(identifier, bool):
         raise DocumentError(f'{where}: "id" must be a string or a whole number, got {identifier!r}')

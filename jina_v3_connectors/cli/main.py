@@ -16,6 +16,7 @@ COMMANDS = {
     "bench": "Measure speed, beside other libraries where installed.",
     "demo": "Ingest a small corpus and answer questions in several languages, offline.",
     "embed": "Encode lines of standard input to JSONL or .npy.",
+    "eval": "Measure retrieval on your own queries, by dimension and chunking.",
     "info": "Show a model: tasks, dimensions, device, dtype, threads.",
     "ingest": "Chunk, encode and store files.",
     "search": "Find the passages that answer a question.",

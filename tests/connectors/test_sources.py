@@ -56,7 +56,7 @@ def test_lines(tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("{", "line 2 is not JSON"),
-        ("[]", "must be an object"),
+        ("[]", "must be a JSON object, got list"),
         ("{}", 'string "text"'),
         ('{"text": 3}', 'string "text"'),
         ('{"text": "a", "id": null}', '"id" must be a string'),
@@ -92,7 +92,7 @@ def test_one_line_at_a_time(tmp_path: Path) -> None:
 
 
 def test_overlong_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jina_v3_connectors.sources.MAX_LINE_BYTES", 2**20)
+    monkeypatch.setattr("jina_v3_connectors.json_lines.MAX_LINE_BYTES", 2**20)
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "x" * 2**20}))
     with pytest.raises(DocumentError, match="line 1 is over 1 MiB"):

@@ -1,0 +1,138 @@
+"""`jina-v3 eval`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jina_v3_encoder.errors import InvalidInput
+
+from .options import NO_TASK, as_task_name, load_encoder, model_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..evaluation.report import EvalReport
+
+TASKS = ("retrieval.query", "retrieval.passage", "text-matching", "separation", "classification", NO_TASK)
+
+
+@click.command("eval")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--split", default="test", show_default=True, help="Reads qrels/SPLIT.tsv.")
+@click.option("--dimensions", metavar="N,N,…", help="Sizes to compare; default the trained ones.")
+@click.option(
+    "--late-chunking",
+    type=click.Choice(["on", "off", "both"]),
+    default="both",
+    show_default=True,
+    help="Chunks read inside their document, on their own, or both beside each other.",
+)
+@click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
+@click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
+@click.option("--overlap", type=int, default=512, show_default=True, help="Tokens shared by neighbouring windows.")
+@click.option("--query-task", type=click.Choice(TASKS), default="retrieval.query", show_default=True)
+@click.option("--passage-task", type=click.Choice(TASKS), default="retrieval.passage", show_default=True)
+@click.option(
+    "--json", "as_json", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), help="- is stdout."
+)
+@click.option("--plot", "plot_file", type=click.Path(path_type=Path, dir_okay=False), help=".png, .svg or .pdf")
+@model_options
+def command(
+    folder: Path,
+    split: str,
+    dimensions: str | None,
+    late_chunking: str,
+    chunk_tokens: int,
+    window: int | None,
+    overlap: int,
+    query_task: str,
+    passage_task: str,
+    as_json: Path | None,
+    plot_file: Path | None,
+    model: str | None,
+    revision: str | None,
+    device: str,
+    dtype: str,
+) -> None:
+    r"""Measure retrieval on your own queries, to choose dimensions and chunking before you index.
+
+    FOLDER holds corpus.jsonl ("_id", "text", optional "title"), queries.jsonl ("_id", "text") and qrels/test.tsv
+    (query-id, corpus-id, score), as the BEIR datasets do. Rows of corpus.jsonl with a "document" are consecutive
+    chunks of it; other rows are cut by --chunk-tokens, and their best chunk counts. Texts past the model's limit are
+    cut. Shown: nDCG@10, recall@10 and MRR@10, and what a smaller size keeps of the full one's nDCG.
+
+    \b
+    Examples:
+      jina-v3 eval my-data --plot sizes.png
+      jina-v3 eval my-data --dimensions 512,128 --late-chunking off --json -
+    """
+    from rich.console import Console
+
+    from ..chunking import SemanticChunker
+    from ..evaluation.dataset import read_dataset
+    from ..evaluation.encoding import PassageEncoder
+    from ..evaluation.plot import SUFFIXES, plot
+    from ..evaluation.ranking import load_measures
+    from ..evaluation.report import evaluate
+
+    if plot_file is not None and plot_file.suffix not in SUFFIXES:
+        raise InvalidInput(f"--plot {plot_file} must end in {', '.join(SUFFIXES)}")
+    load_measures()
+    dataset = read_dataset(folder, split)
+    encoder = load_encoder(model, revision, device, dtype)
+    sizes = _sizes(dimensions, (*encoder.config.matryoshka_dimensions, encoder.dimensions), encoder.dimensions)
+    chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
+    notes = Console(stderr=True)
+    passages = PassageEncoder(encoder, as_task_name(passage_task), chunker, window, overlap, notes.is_terminal)
+    report = evaluate(
+        dataset,
+        passages,
+        variants=passages.variants(dataset, alone=late_chunking != "on", late=late_chunking != "off"),
+        dimensions=sizes,
+        query_task=as_task_name(query_task),
+        announce=lambda text: notes.print(text, style="dim"),
+    )
+    if as_json is None or str(as_json) != "-":
+        Console().print(_table(report))
+    if as_json is not None:
+        with click.open_file(str(as_json), "w", encoding="utf-8") as sink:
+            sink.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
+    if plot_file is not None:
+        plot(report, plot_file)
+
+
+def _sizes(text: str | None, trained: tuple[int, ...], limit: int) -> list[int]:
+    from jina_v3_encoder.vectors import check_dimensions
+
+    if text is None:
+        return sorted(set(trained), reverse=True)
+    try:
+        sizes = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InvalidInput(f"--dimensions {text!r} must be whole numbers with commas between, such as 256,64") from None
+    return sorted({check_dimensions(size, limit) for size in sizes}, reverse=True)
+
+
+def _table(report: EvalReport) -> Table:
+    from rich.table import Table
+
+    inside = any(item.inside is not None for item in report.figures)
+    title = f"{report.dataset}: {report.queries:,} queries, {report.passages:,} passages, {report.model}"
+    table = Table(title=title, title_justify="left")
+    columns = ["", "dimensions", "nDCG@10", "kept", "recall@10", "MRR@10", *(["in its document"] if inside else [])]
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    before = None
+    for item in report.figures:
+        if before not in (None, item.variant):
+            table.add_section()
+        name = str(item.variant) if item.variant != before else ""
+        before = item.variant
+        values = [f"{item.ndcg:.3f}", f"{item.kept:.1%}", f"{item.recall:.3f}", f"{item.mrr:.3f}"]
+        extra = [] if item.inside is None else [f"{item.inside:.3f}"]
+        table.add_row(name, str(item.dimensions), *values, *extra)
+    return table

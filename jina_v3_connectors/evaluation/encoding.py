@@ -1,0 +1,84 @@
+"""Three ways to turn passages into vectors, which `jina-v3 eval` compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span, join_chunks
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.task import TaskLike
+from jina_v3_encoder.vectors import FloatArray
+
+from ..chunking import Chunker
+from .dataset import Dataset, Passage
+
+SEPARATOR = "\n"
+
+
+class Variant(StrEnum):
+    """How a passage is encoded; a passage of several vectors scores as its best one."""
+
+    ROWS = "each row alone"
+    CHUNKS = "chunks alone"
+    LATE = "late chunks"
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Float32 (m, C) of all passages, and the passage each row belongs to (m,), ascending."""
+
+    values: FloatArray
+    owners: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PassageEncoder:
+    """Encodes a dataset's passages in any variant, at the model's full size."""
+
+    encoder: TextEncoder
+    task: TaskLike
+    chunker: Chunker
+    window: int | None = None
+    overlap: int = DEFAULT_OVERLAP
+    progress: bool = False
+
+    def variants(self, dataset: Dataset, *, alone: bool = True, late: bool = True) -> list[Variant]:
+        """Those that make sense: rows that are chunks already are not cut again."""
+        plain = [Variant.ROWS] if dataset.chunked or not late else [Variant.ROWS, Variant.CHUNKS]
+        return [*(plain if alone else []), *([Variant.LATE] if late else [])]
+
+    def encode(self, dataset: Dataset, variant: Variant) -> Vectors:
+        if variant is Variant.ROWS:
+            return self._alone([passage.text for passage in dataset.passages], np.arange(len(dataset.passages)))
+        if variant is Variant.LATE and dataset.chunked:
+            return self._joined(dataset.passages)
+        spans = [self.chunker.spans(passage.text) for passage in dataset.passages]
+        owners = np.repeat(np.arange(len(spans)), [len(own) for own in spans])
+        if variant is Variant.LATE:
+            return self._late([passage.text for passage in dataset.passages], spans, owners)
+        pairs = zip(dataset.passages, spans, strict=True)
+        return self._alone([passage.text[start:end] for passage, own in pairs for start, end in own], owners)
+
+    def _alone(self, texts: Sequence[str], owners: NDArray[np.int64]) -> Vectors:
+        return Vectors(self.encoder.encode(texts, task=self.task, truncate=True, progress=self.progress), owners)
+
+    def _joined(self, passages: Sequence[Passage]) -> Vectors:
+        """Neighbouring rows of one document are read together; a row without document is one by itself."""
+        texts, spans = [], []
+        for _, group in groupby(enumerate(passages), lambda item: item[1].document or item[0]):
+            text, own = join_chunks([passage.text for _, passage in group], SEPARATOR)
+            texts.append(text)
+            spans.append(own)
+        return self._late(texts, spans, np.arange(len(passages)))
+
+    def _late(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], owners: NDArray[np.int64]) -> Vectors:
+        found = self.encoder.encode_documents(
+            texts, spans, task=self.task, window=self.window, overlap=self.overlap, progress=self.progress
+        )
+        return Vectors(np.concatenate(found), owners)

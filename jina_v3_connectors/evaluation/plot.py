@@ -1,0 +1,38 @@
+"""nDCG@10 over dimensions, one line per variant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jina_v3_encoder.errors import JinaV3Error
+
+from .report import EvalReport
+
+SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def plot(report: EvalReport, file: Path) -> None:
+    """Write the figure to `file`, whose suffix names the format.
+
+    Raises:
+        JinaV3Error: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise JinaV3Error("plots need matplotlib: pip install 'jina-v3-connectors[eval]'") from error
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.add_subplot()
+    for variant in dict.fromkeys(item.variant for item in report.figures):
+        points = sorted((item.dimensions, item.ndcg) for item in report.figures if item.variant == variant)
+        axes.plot(*zip(*points, strict=True), marker="o", label=str(variant))
+    sizes = sorted({item.dimensions for item in report.figures})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, [str(size) for size in sizes])
+    axes.minorticks_off()
+    axes.set_xlabel("dimensions")
+    axes.set_ylabel("nDCG@10")
+    axes.set_title(f"{report.model} on {report.dataset}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(file, dpi=150)
