@@ -39,11 +39,13 @@ def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
     """Softmax attention within each text. Shapes: qk (N, 2, H, D), v (N, H, D) -> (N, H * D)."""
     heads, size = v.shape[1:]
+    lengths = [texts * length for _, texts, length in groups]
     outputs = []
-    for start, texts, length in groups:
-        rows = slice(start, start + texts * length)
-        query, key = qk[rows].view(texts, length, 2, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
-        value = v[rows].view(texts, length, heads, size).transpose(1, 2)
+    for (_, texts, length), own_qk, own_v in zip(
+        groups, torch.split(qk, lengths), torch.split(v, lengths), strict=True
+    ):
+        query, key = own_qk.view(texts, length, 2, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
+        value = own_v.view(texts, length, heads, size).transpose(1, 2)
         explicit = torch.is_grad_enabled() and length <= EXPLICIT_TRAINING_LENGTH
         mixed = (_explicit_attention if explicit else F.scaled_dot_product_attention)(query, key, value)
         outputs.append(mixed.transpose(1, 2).reshape(texts * length, heads * size))
