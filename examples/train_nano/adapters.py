@@ -2,151 +2,123 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
-from torch.nn import functional as F
 
 from jina_v3_encoder.batching import Reading
 from jina_v3_encoder.model import JinaV3Model
 from jina_v3_encoder.task import Task
 
-from .backbone import encode_all
-from .corpus import Corpus
-from .training import MATRYOSHKA, IntArray, Trainer, contrast, pooled
+from .adapter_data import AdapterData, Example, document_ids
+from .losses import contrast, imitate, rank_by_score, repeated, same_label, same_ranking
+from .training import Trainer, pooled
 
 RATE = 5e-3
-PASSAGE_TOKENS = 128
-QUERY_TOKENS = 48
-BATCH_PAIRS = 64
-BATCH_CLASSES = 16
-PER_CLASS = 6
-TEMPERATURE = 0.05
-BATCH_SCORED = 96
+START_DEVIATION = 0.05
+BATCH_PAIRS = 40
+BATCH_CROSSING = 96
+BATCH_DOCUMENTS = 3
+BATCH_SCORED = 64
+BATCH_KNOWN = 96
+CLASSES, PER_CLASS = 16, 6
 SHARES = {
-    "retrieval": 0.55,
-    Task.TEXT_MATCHING.value: 0.15,
-    Task.CLASSIFICATION.value: 0.15,
-    Task.SEPARATION.value: 0.15,
+    "retrieval": 0.46,
+    Task.TEXT_MATCHING.value: 0.24,
+    Task.CLASSIFICATION.value: 0.17,
+    Task.SEPARATION.value: 0.13,
 }
-Loss = Callable[[int], tuple[Tensor, int]]
+Loss = tuple[Tensor, int]
 
 
 class AdapterLosses:
     """One loss per adapter; retrieval trains its two adapters together."""
 
-    def __init__(self, model: JinaV3Model, corpus: Corpus, tokenizer: Tokenizer) -> None:
-        self.model, self.tokenizer = model, tokenizer
-        self._pairs(corpus)
-        self._scored(corpus)
-        self.classes = {
-            Task.CLASSIFICATION: self._by_label(corpus.labelled),
-            Task.SEPARATION: self._by_label(corpus.clusters),
-        }
+    def __init__(self, model: JinaV3Model, data: AdapterData, basis: Tensor) -> None:
+        self.model, self.data, self.basis = model, data, basis
 
-    def loss(self, name: str) -> Loss:
+    def of(self, name: str) -> Callable[[int], Loss]:
         if name == "retrieval":
             return self._retrieval
         if name == Task.TEXT_MATCHING.value:
             return self._matching
         return lambda step: self._supervised(Task(name), step)
 
-    def _ids(self, texts: Sequence[str], task: Task, limit: int) -> list[IntArray]:
-        prompt = self.model.config.prompt(task)
-        return encode_all(self.tokenizer, [prompt + text for text in texts], limit)
-
-    def _pairs(self, corpus: Corpus) -> None:
-        queries = self._ids([pair.query for pair in corpus.pairs], Task.RETRIEVAL_QUERY, QUERY_TOKENS)
-        passages = self._ids([pair.passage for pair in corpus.pairs], Task.RETRIEVAL_PASSAGE, PASSAGE_TOKENS)
-        groups = [pair.group for pair in corpus.pairs]
-        self.retrieval = list(zip(queries, passages, groups, strict=True))
-        translated = corpus.translations[:60_000]
-        foreign = self._ids([text for text, _, _ in translated], Task.RETRIEVAL_QUERY, QUERY_TOKENS)
-        english = self._ids([text for _, text, _ in translated], Task.RETRIEVAL_PASSAGE, QUERY_TOKENS)
-        self.crossing = list(zip(foreign, english, [text for _, text, _ in translated], strict=True))
-
-    def _scored(self, corpus: Corpus) -> None:
-        task = Task.TEXT_MATCHING
-        firsts = self._ids([pair.first for pair in corpus.scored], task, QUERY_TOKENS)
-        seconds = self._ids([pair.second for pair in corpus.scored], task, QUERY_TOKENS)
-        self.matching = list(zip(firsts, seconds, [pair.score for pair in corpus.scored], strict=True))
-
-    def _by_label(self, sets: dict[str, list[tuple[str, str]]]) -> list[dict[str, list[IntArray]]]:
-        """One mapping of label to texts for each data set."""
-        tables = []
-        for items in sets.values():
-            table: dict[str, list[IntArray]] = defaultdict(list)
-            ids = encode_all(self.tokenizer, [text for text, _ in items], PASSAGE_TOKENS)
-            for (_, label), row in zip(items, ids, strict=True):
-                table[label].append(row)
-            tables.append({label: rows for label, rows in table.items() if len(rows) >= PER_CLASS})
-        return tables
-
-    def _vectors(self, sides: Sequence[tuple[Sequence[IntArray], Task]]) -> tuple[Tensor, int]:
-        """Pooled vectors of all sides stacked; texts of one adapter lie together, as packing wants."""
-        readings: list[Reading] = []
-        for ids, task in sides:
-            bank = self.model.config.bank(task)
-            readings += [Reading(row, bank, np.full(len(row), len(readings) + n)) for n, row in enumerate(ids)]
-        return pooled(self.model, readings, len(readings)), sum(len(reading.ids) for reading in readings)
-
-    def _retrieval(self, step: int) -> tuple[Tensor, int]:
+    def _retrieval(self, step: int) -> Loss:
         order = random.Random(step)
-        crossing = order.random() < 0.2
-        batch = order.sample(self.crossing if crossing else self.retrieval, BATCH_PAIRS * (3 if crossing else 1))
-        queries, passages, groups = zip(*batch, strict=True)
+        kind = order.random()
+        if kind < 0.3:
+            return self._late(order)
+        if kind < 0.45:
+            return self._paired(*self.data.crossing_pairs(order, BATCH_CROSSING))
+        return self._paired(*self.data.pairs_of(order, BATCH_PAIRS))
+
+    def _paired(self, queries: list[Example], passages: list[Example]) -> Loss:
         vectors, tokens = self._vectors([(queries, Task.RETRIEVAL_QUERY), (passages, Task.RETRIEVAL_PASSAGE)])
-        return contrast(vectors[: len(batch)], vectors[len(batch) :], same_group(groups), TEMPERATURE), tokens
+        asked, found = vectors[: len(queries)], vectors[len(queries) :]
+        same = repeated([item.group for item in queries], [item.group for item in passages]).to(vectors.device)
+        loss = contrast(asked, found, same)
+        if all(item.row >= 0 for item in (*queries, *passages)):
+            loss = 0.5 * loss + same_ranking(asked, found, self._targets(queries), self._targets(passages))
+        return loss, tokens
 
-    def _matching(self, step: int) -> tuple[Tensor, int]:
-        firsts, seconds, scores = zip(*random.Random(step).sample(self.matching, BATCH_SCORED), strict=True)
-        vectors, tokens = self._vectors([(firsts + seconds, Task.TEXT_MATCHING)])
-        return rank_by_score(vectors[:BATCH_SCORED], vectors[BATCH_SCORED:], torch.tensor(scores)), tokens
+    def _late(self, order: random.Random) -> Loss:
+        """Chunks pooled inside whole documents, against questions; all other chunks are negatives."""
+        documents = [self.data.chunked(order) for _ in range(BATCH_DOCUMENTS)]
+        chunks = [chunk for document in documents for chunk in document.chunks]
+        queries = [query for document in documents for query, _ in document.asked]
+        readings, first, wanted = [], 0, []
+        bank = self.model.config.bank(Task.RETRIEVAL_PASSAGE)
+        for document in documents:
+            ids, owners = document_ids(document, self.data.prompt, first)
+            readings.append(Reading(ids, bank, owners))
+            wanted += [first + number for _, number in document.asked]
+            first += len(document.chunks)
+        vectors, tokens = self._vectors([(queries, Task.RETRIEVAL_QUERY)], readings, len(chunks))
+        found, asked = vectors[: len(chunks)], vectors[len(chunks) :]
+        places = wanted + [n for n in range(len(chunks)) if n not in set(wanted)]
+        same = repeated([item.group for item in queries], [chunks[n].group for n in places]).to(vectors.device)
+        loss = 0.5 * contrast(asked, found[places], same) + 0.5 * imitate(found, self._targets(chunks))
+        return loss, tokens
 
-    def _supervised(self, task: Task, step: int) -> tuple[Tensor, int]:
+    def _matching(self, step: int) -> Loss:
+        """Graded similarity, and the teacher's vectors for translations so that languages stay together."""
         order = random.Random(step)
-        table = order.choice(self.classes[task])
-        labels = order.sample(sorted(table), min(BATCH_CLASSES, len(table)))
-        batch = [(row, number) for number, label in enumerate(labels) for row in order.sample(table[label], PER_CLASS)]
-        vectors, tokens = self._vectors([([row for row, _ in batch], task)])
-        return same_label(vectors, torch.tensor([number for _, number in batch])), tokens
+        firsts, seconds, scores = self.data.scored_pairs(order, BATCH_SCORED)
+        known = self.data.known_texts(order, Task.TEXT_MATCHING, BATCH_KNOWN)
+        vectors, tokens = self._vectors([(firsts + seconds + known, Task.TEXT_MATCHING)])
+        first, second, rest = torch.split(vectors, [len(firsts), len(seconds), len(known)])
+        graded = rank_by_score(first, second, torch.tensor(scores, device=vectors.device))
+        return 0.2 * graded + imitate(rest, self._targets(known)), tokens
 
+    def _supervised(self, task: Task, step: int) -> Loss:
+        """Texts of one label together; the teacher's vectors keep labels apart that were never seen."""
+        order = random.Random(step)
+        texts, labels = self.data.labelled_texts(order, task, CLASSES, PER_CLASS)
+        known = self.data.known_texts(order, task, BATCH_KNOWN // 2)
+        vectors, tokens = self._vectors([(texts + known, task)])
+        grouped = same_label(vectors[: len(texts)], torch.tensor(labels, device=vectors.device))
+        return grouped + imitate(vectors[len(texts) :], self._targets(known)), tokens
 
-def same_group(groups: Sequence[str]) -> Tensor:
-    """(B, B) bool: off-diagonal pairs of one group."""
-    codes = torch.tensor([hash(group) for group in groups])
-    return (codes[:, None] == codes[None]) & ~torch.eye(len(groups), dtype=torch.bool)
+    def _vectors(
+        self, sides: Sequence[tuple[list[Example], Task]], readings: Sequence[Reading] = (), first: int = 0
+    ) -> tuple[Tensor, int]:
+        """Vectors of `readings`, numbered below `first`, then of all sides; one adapter's texts are neighbours."""
+        found = list(readings)
+        for examples, task in sides:
+            bank = self.model.config.bank(task)
+            for example in examples:
+                found.append(Reading(example.ids, bank, np.full(len(example.ids), first)))
+                first += 1
+        return pooled(self.model, found, first), sum(len(reading.ids) for reading in found)
 
-
-def rank_by_score(firsts: Tensor, seconds: Tensor, scores: Tensor) -> Tensor:
-    """CoSENT: pairs of higher score should have higher cosine. Shapes: (B, C), (B, C), (B,)."""
-    losses = []
-    higher = scores[:, None] - scores[None] > 1e-6
-    for size in MATRYOSHKA:
-        cosine = F.cosine_similarity(firsts[:, :size], seconds[:, :size]) * 20
-        gaps = (cosine[None] - cosine[:, None])[higher]
-        losses.append(torch.logsumexp(torch.cat((torch.zeros(1), gaps)), 0))
-    return torch.stack(losses).mean()
-
-
-def same_label(vectors: Tensor, labels: Tensor) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020), averaged over Matryoshka slices."""
-    same = (labels[:, None] == labels[None]) & ~torch.eye(len(labels), dtype=torch.bool)
-    itself = torch.eye(len(labels), dtype=torch.bool)
-    losses = []
-    for size in MATRYOSHKA:
-        unit = F.normalize(vectors[:, :size], dim=1)
-        scores = (unit @ unit.T / 0.1).masked_fill(itself, -math.inf)
-        log_share = F.log_softmax(scores, dim=1).masked_fill(~same, 0.0)
-        losses.append(-(log_share.sum(1) / same.sum(1)).mean())
-    return torch.stack(losses).mean()
+    def _targets(self, examples: Sequence[Example]) -> Tensor:
+        vectors = self.data.targets.vectors[[example.row for example in examples]]
+        return (torch.from_numpy(vectors.astype(np.float32)) @ self.basis).to(next(self.model.parameters()).device)
 
 
 def train_adapters(model: JinaV3Model, losses: AdapterLosses, seconds: float, folder: Path) -> None:
@@ -155,7 +127,7 @@ def train_adapters(model: JinaV3Model, losses: AdapterLosses, seconds: float, fo
         parameter.requires_grad_("lora" in name and not name.startswith("pooler"))
         if name.endswith("lora_A") and not (folder / "retrieval.safetensors").exists():
             with torch.no_grad():
-                parameter.normal_(0.0, 0.05, generator=torch.Generator().manual_seed(len(name)))
+                parameter.normal_(0.0, START_DEVIATION, generator=torch.Generator().manual_seed(len(name)))
     for name, share in SHARES.items():
         trainer = Trainer(model, seconds * share, RATE, 0.0, folder / f"{name}.safetensors")
-        trainer.run(name, losses.loss(name))
+        trainer.run(name, losses.of(name))

@@ -5,13 +5,12 @@ Every reader returns plain Python values; nothing here knows about tokens or ten
 
 from __future__ import annotations
 
-import gzip
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from .textbooks import Document, read_textbooks, rows
 
 LANGUAGES = ("de", "es", "fr", "it", "ja", "nl", "pt", "ru", "zh")
 PARALLEL_TABLES = ("parallel_ntrex", "parallel_tico19", "sib200_flores")
@@ -21,11 +20,16 @@ READING_QUESTIONS = ("arcd", "cmrc2018", "jsquad")
 
 @dataclass(frozen=True)
 class Pair:
-    """A query and the passage that answers it; `group` marks passages that must not be each other's negatives."""
+    """A query and the passage that answers it.
+
+    `group` marks passages that must not be each other's negatives; pairs of one `cluster` make hard negatives.
+    """
 
     query: str
     passage: str
     group: str
+    source: str
+    cluster: str
 
 
 @dataclass(frozen=True)
@@ -37,19 +41,14 @@ class Scored:
     score: float
 
 
-@dataclass(frozen=True)
-class Document:
-    """A textbook section: paragraphs in reading order, and each paragraph named by its section's title."""
-
-    paragraphs: list[str]
-    titled: list[str]
-
-
 @dataclass
 class Corpus:
-    """Everything read. `translations` are (text, English, language); label sets are (text, label) by data set."""
+    """Everything read. `translations` are (text, English, language); label sets are (text, label) by data set.
 
-    english: list[str] = field(default_factory=list)
+    `loose` are English texts that come in no pair: glosses, real questions, utterances.
+    """
+
+    loose: list[str] = field(default_factory=list)
     translations: list[tuple[str, str, str]] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
@@ -58,37 +57,19 @@ class Corpus:
     clusters: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
-def rows(folder: Path, name: str) -> Iterator[dict[str, Any]]:
-    with gzip.open(folder / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
-
-
 def read_corpus(folder: Path, seed: int) -> Corpus:
     """Read everything, in an order that depends on `seed` alone."""
     corpus = Corpus()
-    _read_documents(folder, corpus)
+    corpus.documents = read_textbooks(folder)
     _read_translations(folder, corpus)
     _read_pairs(folder, corpus)
     _read_scored(folder, corpus)
     _read_labels(folder, corpus)
-    _collect_english(folder, corpus)
+    _collect_loose(folder, corpus)
     shuffle = random.Random(seed)
-    for items in (corpus.english, corpus.translations, corpus.documents, corpus.pairs, corpus.scored):
+    for items in (corpus.loose, corpus.translations, corpus.documents, corpus.pairs, corpus.scored):
         shuffle.shuffle(items)
     return corpus
-
-
-def _titled(title: str, heading: str, paragraph: str) -> str:
-    return ". ".join(part for part in (title, heading, paragraph) if part)
-
-
-def _read_documents(folder: Path, corpus: Corpus) -> None:
-    for row in rows(folder, "openstax_docs"):
-        if row["lang"] == "en" and len(row["paras"]) > 2:
-            paragraphs = [text for _, text in row["paras"]]
-            titled = [_titled(row["title"], heading, text) for heading, text in row["paras"]]
-            corpus.documents.append(Document(paragraphs, titled))
 
 
 def _read_translations(folder: Path, corpus: Corpus) -> None:
@@ -124,27 +105,38 @@ def _translated_pages(folder: Path) -> Iterator[tuple[str, str, str]]:
 def _read_pairs(folder: Path, corpus: Corpus) -> None:
     corpus.pairs += _textbook_pairs(folder)
     corpus.pairs += _reading_pairs(folder)
-    corpus.pairs += [Pair(row["q"], row["a"], row["a"][:80]) for row in rows(folder, "medquad")]
-    corpus.pairs += [Pair(row["q"], row["a"], row["a"].lower()) for row in rows(folder, "opentrivia")]
-    corpus.pairs += [Pair(s, row["abstract"], row["id"]) for row in rows(folder, "scitldr") for s in row["tldr"]]
+    corpus.pairs += [
+        Pair(row["q"], row["a"], row["a"][:80], "medicine", row["focus"]) for row in rows(folder, "medquad")
+    ]
+    corpus.pairs += [
+        Pair(row["q"], row["a"], row["a"].lower(), "trivia", row["cat"]) for row in rows(folder, "opentrivia")
+    ]
+    corpus.pairs += [
+        Pair(short, row["abstract"], row["id"], "abstracts", row["id"])
+        for row in rows(folder, "scitldr")
+        for short in row["tldr"]
+    ]
     for row in rows(folder, "tldr_pages"):
         passage = f"{row['cmd']}: {row['d']} {' '.join(command for _, command in row['ex'])}"
+        family = row["cmd"].split("-")[0].split()[0]
         descriptions = [text for text, _ in row["ex"][:3] if text and row["d"]]
-        corpus.pairs += [Pair(text, passage, row["cmd"]) for text in descriptions]
+        corpus.pairs += [Pair(text, passage, row["cmd"], "commands", family) for text in descriptions]
 
 
 def _textbook_pairs(folder: Path) -> Iterator[Pair]:
     sections = {row["id"]: row["paras"] for row in rows(folder, "openstax_docs")}
     for row in rows(folder, "openstax_questions"):
         if row.get("bm25", 0) >= MIN_BM25:
-            yield Pair(row["q"], sections[row["id"]][row["para"]][1], f"{row['id']}#{row['para']}")
+            section, number = row["id"], row["para"]
+            yield Pair(row["q"], sections[section][number][1], f"{section}#{number}", "textbooks", section)
     for number, row in enumerate(rows(folder, "openstax_terms")):
         if not row["definition"]:
             continue
         if row["para"] is not None and row["id"] in sections:
             query = f"What is {row['term']}?" if number % 2 else row["definition"]
-            yield Pair(query, sections[row["id"]][row["para"]][1], f"{row['id']}#{row['para']}")
-        yield Pair(row["term"], row["definition"], row["term"].lower())
+            paragraph = sections[row["id"]][row["para"]][1]
+            yield Pair(query, paragraph, f"{row['id']}#{row['para']}", "textbooks", row["id"])
+        yield Pair(row["term"], row["definition"], row["term"].lower(), "terms", row["id"])
 
 
 def _reading_pairs(folder: Path) -> Iterator[Pair]:
@@ -152,7 +144,8 @@ def _reading_pairs(folder: Path) -> Iterator[Pair]:
         for row in rows(folder, name):
             if row["lang"] in LANGUAGES:
                 for _, question, *_rest in row["qas"]:
-                    yield Pair(question.strip(" -"), row["context"], row["context"][:80])
+                    text = row["context"]
+                    yield Pair(question.strip(" -"), text, text[:80], "reading", text[:80])
 
 
 def _read_scored(folder: Path, corpus: Corpus) -> None:
@@ -181,22 +174,18 @@ def _read_labels(folder: Path, corpus: Corpus) -> None:
     corpus.clusters["sib200"] = corpus.labelled["sib200"]
 
 
-def _collect_english(folder: Path, corpus: Corpus) -> None:
-    """Texts for distillation: everything English, each once."""
-    texts = dict.fromkeys(english for _, english, _ in corpus.translations)
-    for document in corpus.documents:
-        texts.update(dict.fromkeys(document.titled))
+def _collect_loose(folder: Path, corpus: Corpus) -> None:
+    texts: dict[str, None] = {}
     for row in rows(folder, "wordnet_glosses"):
         texts[f"{', '.join(row['m'])}: {row['d']}"] = None
         texts.update(dict.fromkeys(row.get("e", [])[:1]))
     for row in rows(folder, "questions_paralex"):
         texts[row["q"]] = None
-    for pair in corpus.pairs:
-        texts.update(dict.fromkeys((pair.query, pair.passage)))
     for items in corpus.labelled.values():
         texts.update(dict.fromkeys(text for text, _ in items))
-    corpus.english = [text for text in texts if _mostly_latin(text)]
+    corpus.loose = [text for text in texts if mostly_latin(text)]
 
 
-def _mostly_latin(text: str) -> bool:
+def mostly_latin(text: str) -> bool:
+    """Whether the teacher, which reads English, may be asked about `text`."""
     return bool(text) and sum(character < "\u0250" for character in text) > 0.8 * len(text)

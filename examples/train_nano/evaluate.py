@@ -2,98 +2,122 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
-from scipy.stats import spearmanr
 
+from jina_v3_connectors.chunking import WholeDocument
+from jina_v3_connectors.evaluation.encoding import PassageEncoder, Variant
+from jina_v3_connectors.evaluation.ranking import measure, rank
+from jina_v3_connectors.evaluation.report import evaluate
 from jina_v3_encoder import Encoder
+from jina_v3_encoder.task import TASK_NAMES
 
-from .corpus import rows
+from .baselines import MiniLM, bm25
+from .eval_sets import medquad, passkey, retrieval_sets, squad_chunks, squad_paragraphs, write_folder, xquad
+from .measures import Encodes, clusters, ndcg, probe, similarity, translation
 
-DIMENSIONS = (384, 256, 128, 64, 32)
+SIZES = (384, 256, 128, 64, 32)
 LANGUAGES = ("de", "fr", "es", "nl", "it", "pt", "ru", "zh", "ja")
-SQUAD_QUESTIONS = 1500
-Cases = tuple[list[str], list[str], list[int]]
+PASSKEY_WORDS = (170, 340, 680, 1360, 2720, 5440)
+"""Words that make about 256, 512 … 8192 tokens of nano."""
+Measures = Iterator[tuple[str, float]]
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of *.jsonl.gz files.")
-@click.option("--model", default="nano", show_default=True)
-def main(data: Path, model: str) -> None:
-    """Print retrieval, similarity and translation figures, one per line."""
-    encoder = Encoder.from_pretrained(model)
-    for name, value in measures(encoder, data):
-        click.echo(f"{name:48} {value:.3f}")
+@click.option("--model", default="nano", show_default=True, help="nano, a folder, or MiniLM for the teacher itself.")
+@click.option("--part", multiple=True, type=click.Choice(["retrieval", "other", "tasks", "late", "passkey", "bm25"]))
+@click.option("--export", type=click.Path(path_type=Path), help="Also write the sets as folders for jina-v3 eval.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures there.")
+def main(data: Path, model: str, part: tuple[str, ...], export: Path | None, json_file: Path | None) -> None:
+    """Print figures one per line, of all parts or those named by --part."""
+    if export is not None:
+        for dataset in (*retrieval_sets(data), squad_chunks(data)):
+            write_folder(dataset, export)
+    figures: dict[str, float] = {}
+    for name, value in _measures(model, data, part or ("retrieval", "other", "tasks", "late", "passkey")):
+        figures[name] = value
+        click.echo(f"{name:60} {value:.3f}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def measures(encoder: Encoder, data: Path) -> Iterator[tuple[str, float]]:
-    """Name and value of each measure."""
-    english = reading_questions(data, "en", "en")
-    for size in DIMENSIONS:
-        yield f"XQuAD en, nDCG@10, {size} dimensions", retrieval(encoder, english, size)
-    yield "XQuAD en, nDCG@10, no adapter", retrieval(encoder, english, None, task=False)
-    for asked, written in (("de", "de"), ("es", "es"), ("zh", "zh"), ("de", "en"), ("zh", "en")):
-        cases = reading_questions(data, asked, written)
-        yield f"XQuAD {asked} question, {written} paragraph, nDCG@10", retrieval(encoder, cases, None)
-    yield "SQuAD dev paragraphs, nDCG@10", retrieval(encoder, squad_questions(data), None)
-    yield "MedQuAD, nDCG@10", retrieval(encoder, medical_questions(data), None)
-    pairs = list(rows(data, "stsb_multi_test"))
+def _measures(model: str, data: Path, parts: tuple[str, ...]) -> Measures:
+    if "bm25" in parts:
+        for dataset in retrieval_sets(data):
+            yield f"BM25 {dataset.name}, nDCG@10", bm25(dataset)
+        return
+    encoder: Encodes = MiniLM() if model == "MiniLM" else Encoder.from_pretrained(model)
+    if "retrieval" in parts:
+        yield from retrieval(encoder, data)
+    if "other" in parts:
+        yield from others(encoder, data)
+    if not isinstance(encoder, Encoder):
+        return
+    if "tasks" in parts:
+        yield from each_task(encoder, data)
+    if "late" in parts:
+        yield from late(encoder, data)
+    if "passkey" in parts:
+        yield from pass_keys(encoder, data)
+
+
+def retrieval(encoder: Encodes, data: Path) -> Measures:
+    """Each passage one vector; XQuAD en at every size."""
+    for dataset in retrieval_sets(data):
+        sizes = SIZES if dataset.name == "xquad-en-en" else SIZES[:1]
+        for size, value in zip(sizes, ndcg(encoder, dataset, sizes), strict=True):
+            yield f"{dataset.name}, nDCG@10, {size} dimensions", value
+
+
+def others(encoder: Encodes, data: Path) -> Measures:
     for language in ("en", "de", "fr", "es", "zh"):
-        yield f"STS-B {language}, Spearman", similarity(encoder, pairs, language, "text-matching")
-    yield "STS-B en, Spearman, no adapter", similarity(encoder, pairs, "en", None)
-    sentences = defaultdict(list)
-    for row in rows(data, "tatoeba_bitext"):
-        sentences[row["lang"]].append((row["x"], row["en"]))
+        yield f"STS-B {language}, Spearman", similarity(encoder, data, language, "text-matching")
     for language in LANGUAGES:
-        yield f"Tatoeba {language} to en, accuracy", translation(encoder, sentences[language])
+        yield f"Tatoeba {language} to en, accuracy", translation(encoder, data, language)
+    yield "Banking77 probe, accuracy", probe(encoder, data, "classification")
+    yield "trivia clusters, v-measure", clusters(encoder, data, "separation")
 
 
-def reading_questions(data: Path, asked: str, written: str) -> Cases:
-    """XQuAD: questions of one language, paragraphs of another, and the index of each question's paragraph."""
-    table = list(rows(data, "xquad_eval"))
-    paragraphs = [row for row in table if row["lang"] == written]
-    place = {row["pid"]: index for index, row in enumerate(paragraphs)}
-    found = [(qa[1], place[row["pid"]]) for row in table if row["lang"] == asked for qa in row["qas"]]
-    return [text for text, _ in found], [row["context"] for row in paragraphs], [index for _, index in found]
+def each_task(encoder: Encoder, data: Path) -> Measures:
+    """Every adapter, and none, on every adapter's own ground."""
+    sets = (xquad(data, "en", "en"), squad_paragraphs(data), medquad(data))
+    pairs = [(task, task) for task in (*TASK_NAMES, None)]
+    for asked, found in [("retrieval.query", "retrieval.passage"), *pairs]:
+        name = "retrieval pair" if asked != found else str(asked)
+        for dataset in sets:
+            yield f"{dataset.name} with {name}, nDCG@10", ndcg(encoder, dataset, tasks=(asked, found))[0]
+    for task in (*TASK_NAMES, None):
+        yield f"STS-B en with {task}", similarity(encoder, data, "en", task)
+        yield f"Banking77 with {task}", probe(encoder, data, task)
+        yield f"trivia clusters with {task}", clusters(encoder, data, task)
 
 
-def squad_questions(data: Path) -> Cases:
-    paragraphs = [paragraph for row in rows(data, "squad_dev_eval") for paragraph in row["paras"]]
-    found = [(qa[1], index) for index, paragraph in enumerate(paragraphs) for qa in paragraph["qas"]]
-    chosen = np.random.default_rng(0).permutation(len(found))[:SQUAD_QUESTIONS]
-    return [found[n][0] for n in chosen], [row["t"] for row in paragraphs], [found[n][1] for n in chosen]
+def late(encoder: Encoder, data: Path) -> Measures:
+    """Chunks of articles alone and read together, among all chunks and among those of the right article."""
+    dataset = squad_chunks(data)
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    report = evaluate(dataset, passages, variants=[Variant.ROWS, Variant.LATE], dimensions=[encoder.dimensions])
+    for item in report.figures:
+        yield f"{dataset.name}, {item.variant}, nDCG@10", item.ndcg
+        yield f"{dataset.name}, {item.variant}, nDCG@10 in its article", item.inside or 0.0
+    yield "late − naive, nDCG@10", report.figures[1].ndcg - report.figures[0].ndcg
 
 
-def medical_questions(data: Path) -> Cases:
-    table = list(rows(data, "medquad_eval"))
-    answers = list(dict.fromkeys(row["a"] for row in table))
-    place = {answer: index for index, answer in enumerate(answers)}
-    return [row["q"] for row in table], answers, [place[row["a"]] for row in table]
-
-
-def retrieval(encoder: Encoder, cases: Cases, size: int | None, *, task: bool = True) -> float:
-    """nDCG@10 with one right passage per question."""
-    questions, passages, right = cases
-    asked = encoder.encode(questions, task="retrieval.query" if task else None, dimensions=size)
-    written = encoder.encode(passages, task="retrieval.passage" if task else None, dimensions=size)
-    scores = asked @ written.T
-    ranks = (scores > scores[np.arange(len(right)), right][:, None]).sum(1)
-    return float(np.where(ranks < 10, 1 / np.log2(ranks + 2), 0).mean())
-
-
-def similarity(encoder: Encoder, pairs: Sequence[dict[str, Any]], language: str, task: str | None) -> float:
-    first, second = (encoder.encode([row[language][side] for row in pairs], task=task) for side in (0, 1))
-    return float(spearmanr((first * second).sum(1), [row["score"] for row in pairs])[0])
-
-
-def translation(encoder: Encoder, sentences: Sequence[tuple[str, str]]) -> float:
-    foreign, english = (encoder.encode([pair[side] for pair in sentences], task="text-matching") for side in (0, 1))
-    return float(((foreign @ english.T).argmax(1) == np.arange(len(sentences))).mean())
+def pass_keys(encoder: Encoder, data: Path) -> Measures:
+    """Accuracy at rank 1 among 100 documents, each as one vector, by length in tokens."""
+    for words in PASSKEY_WORDS:
+        dataset = passkey(data, words)
+        passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+        asked = encoder.encode(list(dataset.queries.values()), task="retrieval.query")
+        run = rank(dataset, asked, passages.encode(dataset, Variant.ROWS), encoder.dimensions)
+        best = {query: dict([max(found.items(), key=lambda item: item[1])]) for query, found in run.items()}
+        tokens = encoder.count_tokens([passage.text for passage in dataset.passages])
+        name = f"passkey, {sum(tokens) // len(tokens)} tokens, accuracy"
+        yield name, measure(dataset.relevance, best)["ndcg"]
 
 
 if __name__ == "__main__":

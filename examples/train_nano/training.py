@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from torch.nn import functional as F
 
 from jina_v3_encoder.batching import Reading, pack, used_rows
 from jina_v3_encoder.model import JinaV3Model
@@ -24,7 +22,6 @@ WARM_UP_STEPS = 40
 CLIP = 1.0
 SAVE_SECONDS = 120.0
 REPORT_STEPS = 50
-MATRYOSHKA = (32, 64, 128, 256, 384)
 
 
 class Trainer:
@@ -36,7 +33,7 @@ class Trainer:
         self.master = {name: p.detach().float().clone().requires_grad_() for name, p in self.named.items()}
         model.to(torch.bfloat16)
         self.optimizer = torch.optim.AdamW(
-            list(self.master.values()), lr=rate, betas=(0.9, 0.98), weight_decay=decay, foreach=True
+            list(self.master.values()), lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True
         )
         self.elapsed, self.step, self.tokens = 0.0, 0, 0
         if state_file.exists():
@@ -110,42 +107,17 @@ class Trainer:
             for name, value in self.master.items():
                 value.data.copy_(file.get_tensor(f"master.{name}"))
                 keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}.{name}" in names]
-                self.optimizer.state[value] = {key: file.get_tensor(f"{key}.{name}") for key in keys}
+                self.optimizer.state[value] = {key: file.get_tensor(f"{key}.{name}").to(value.device) for key in keys}
 
 
 def pooled(model: JinaV3Model, readings: Sequence[Reading], vectors: int) -> Tensor:
-    """Mean states (vectors, C) in float32, with gradients."""
-    states = model(pack(readings, torch.device("cpu")))
+    """Mean states (vectors, C) in float32, with gradients.
+
+    Texts of equal length are made neighbours, so that attention takes one call for all of them.
+    """
+    device = next(model.parameters()).device
+    readings = sorted(readings, key=lambda item: (-1 if item.bank is None else item.bank, len(item.ids)))
+    states = model(pack(readings, device))
     owners = np.concatenate([reading.owners for reading in readings])
     sums = sum_states(states, used_rows(readings), owners, vectors)
-    return sums / torch.from_numpy(np.bincount(owners, minlength=vectors)).clamp(min=1)[:, None]
-
-
-def contrast(queries: Tensor, passages: Tensor, same: Tensor, temperature: float) -> Tensor:
-    """InfoNCE over in-batch negatives, both directions, averaged over Matryoshka slices.
-
-    Shapes: queries and passages (B, C), same (B, B) bool where off-diagonal pairs must not count as negatives.
-    """
-    labels = torch.arange(len(queries))
-    losses = []
-    for size in MATRYOSHKA:
-        scores = F.normalize(queries[:, :size], dim=1) @ F.normalize(passages[:, :size], dim=1).T / temperature
-        scores = scores.masked_fill(same, -math.inf)
-        losses += [F.cross_entropy(scores, labels), F.cross_entropy(scores.T, labels)]
-    return torch.stack(losses).mean()
-
-
-def imitate(students: Tensor, targets: Tensor, temperature: float = 0.05) -> Tensor:
-    """Distillation, averaged over Matryoshka slices: 1 − cosine, plus 0.3 KL of in-batch similarities to the teacher's.
-
-    Shapes: students and unit-length rotated targets (B, C).
-    """
-    wanted = F.log_softmax(targets @ targets.T / temperature, dim=1)
-    losses = []
-    for size in MATRYOSHKA:
-        student = F.normalize(students[:, :size], dim=1)
-        target = F.normalize(targets[:, :size], dim=1)
-        distance = 1 - (student * target).sum(1).mean()
-        found = F.log_softmax(student @ target.T / temperature, dim=1)
-        losses.append(distance + 0.3 * F.kl_div(found, wanted, log_target=True, reduction="batchmean"))
-    return torch.stack(losses).mean()
+    return sums / torch.from_numpy(np.bincount(owners, minlength=vectors)).to(device).clamp(min=1)[:, None]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
@@ -16,14 +17,14 @@ from tokenizers.trainers import UnigramTrainer
 from .corpus import Corpus
 
 SPECIAL_TOKENS = ("<s>", "<pad>", "</s>", "<unk>")
-CHARACTERS_ENGLISH = 2_500_000
+CHARACTERS_ENGLISH = 4_000_000
 CHARACTERS_OTHER = 700_000
 CHARACTER_COVERAGE = 0.9995
 
 
-def train_tokenizer(corpus: Corpus, vocabulary: int, path: Path, seed: int) -> Tokenizer:
+def train_tokenizer(corpus: Corpus, english: Sequence[str], vocabulary: int, path: Path, seed: int) -> Tokenizer:
     """Train on a language-balanced sample and write tokenizer.json to `path`."""
-    texts = _drop_rare_characters(_balanced_sample(corpus, seed))
+    texts = _drop_rare_characters(_balanced_sample(corpus, english, seed))
     tokenizer = Tokenizer(Unigram())
     _attach_pipeline(tokenizer)
     trainer = UnigramTrainer(
@@ -50,10 +51,9 @@ def _attach_pipeline(tokenizer: Tokenizer) -> None:
     tokenizer.decoder = decoders.Metaspace()
 
 
-def _balanced_sample(corpus: Corpus, seed: int) -> list[str]:
+def _balanced_sample(corpus: Corpus, english: Sequence[str], seed: int) -> list[str]:
     order = random.Random(seed)
-    english = order.sample(corpus.english, len(corpus.english))
-    sample = _take(english, CHARACTERS_ENGLISH)
+    sample = _take(order.sample(english, len(english)), CHARACTERS_ENGLISH)
     by_language: dict[str, list[str]] = {}
     for text, _, language in corpus.translations:
         by_language.setdefault(language, []).append(text)

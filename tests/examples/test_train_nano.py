@@ -2,70 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
-from examples.train_nano.adapters import rank_by_score, same_group, same_label
-from examples.train_nano.corpus import Corpus, Document, Pair, read_corpus
+from examples.train_nano.corpus import Corpus, Pair, read_corpus
 from examples.train_nano.dictionary import align, translated_rows
-from examples.train_nano.training import Trainer, contrast, imitate, pooled
+from examples.train_nano.losses import imitate
+from examples.train_nano.teacher import distillation_texts
+from examples.train_nano.textbooks import split_sentences
+from examples.train_nano.training import Trainer, pooled
 from examples.train_nano.vocabulary import train_tokenizer
 from jina_v3_encoder.batching import Reading
 from jina_v3_encoder.model import JinaV3Model
 from jina_v3_encoder.testing import tiny_config
-
-ROWS: dict[str, list[dict[str, Any]]] = {
-    "openstax_docs": [
-        {"id": "s", "lang": "en", "book": "b", "title": "T", "paras": [["H", "one"], ["", "two"], ["H", "three"]]},
-        {"id": "es", "lang": "es", "book": "b", "title": "T", "paras": [["", "uno"], ["", "dos"], ["", "tres"]]},
-    ],
-    "openstax_questions": [
-        {"id": "s", "q": "why?", "para": 1, "bm25": 20.0},
-        {"id": "s", "q": "weak?", "para": 0, "bm25": 1.0},
-        {"id": "s", "q": "unlabelled?"},
-    ],
-    "openstax_terms": [
-        {"id": "s", "term": "Term", "definition": "what it means", "para": 2},
-        {"id": "s", "term": "Void", "definition": None, "para": None},
-    ],
-    "medquad": [{"q": "What is flu?", "a": "An illness."}],
-    "scitldr": [{"id": "p", "abstract": "Long.", "tldr": ["Short.", "Brief."]}],
-    "tldr_pages": [{"cmd": "ls", "d": "List.", "ex": [["Show all", "ls -a"]], "tr": {"de": {"d": "Liste."}}}],
-    "arcd": [],
-    "cmrc2018": [{"lang": "zh", "context": "文", "qas": [["1", "问？"]]}],
-    "jsquad": [],
-    "opentrivia": [{"q": "Which?", "a": "That", "cat": "animals"}],
-    "parallel_tatoeba": [
-        {"lang": "de", "x": "Hallo.", "en": "Hello."},
-        {"lang": "tr", "x": "Merhaba.", "en": "Hello."},
-    ],
-    "parallel_openstax": [],
-    "parallel_ntrex": [{"en": "News.", "fr": "Nouvelles.", "hi": "…"}],
-    "parallel_tico19": [],
-    "sib200_flores": [{"label": "sports", "en": "Run.", **dict.fromkeys(["de", "es", "fr", "it", "ja"], "x")}],
-    "stsb_multi_train": [{"score": 2.5, "en": ["a", "b"], "de": ["c", "d"]}],
-    "jsts_train": [{"s1": "あ", "s2": "い", "score": 5.0}],
-    "clinc150": [{"text": "hi", "label": "greet"}],
-    "hwu64": [],
-    "goemotions": [],
-    "wordnet_glosses": [{"m": ["able"], "d": "capable", "e": ["able to swim"]}, {"m": ["x"], "d": "y"}],
-    "questions_paralex": [{"q": "How?"}],
-}
-ROWS["sib200_flores"][0].update(dict.fromkeys(["nl", "pt", "ru", "zh"], "x"))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, rows in ROWS.items():
-        with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-    return tmp_path
 
 
 def test_reading_the_folder(folder: Path) -> None:
@@ -73,16 +24,32 @@ def test_reading_the_folder(folder: Path) -> None:
     assert ("Hallo.", "Hello.", "de") in corpus.translations
     assert ("Liste.", "List.", "de") in corpus.translations
     assert not any(language in ("tr", "hi") for _, _, language in corpus.translations)
-    assert corpus.documents == [Document(["one", "two", "three"], ["T. H. one", "T. two", "T. H. three"])]
-    assert Pair("why?", "two", "s#1") in corpus.pairs
-    assert Pair("what it means", "three", "s#2") in corpus.pairs
-    assert Pair("Show all", "ls: List. ls -a", "ls") in corpus.pairs
+    assert Pair("why?", "two", "s#1", "textbooks", "s") in corpus.pairs
+    assert Pair("what it means", "three", "s#2", "textbooks", "s") in corpus.pairs
+    assert Pair("Show all", "ls: List. ls -a", "ls", "commands", "ls") in corpus.pairs
+    assert Pair("What is flu?", "An illness.", "An illness.", "medicine", "flu") in corpus.pairs
     assert not any(pair.query == "weak?" or pair.passage is None for pair in corpus.pairs)
     assert sorted(item.score for item in corpus.scored) == [0.5, 0.5, 1.0]
     assert corpus.labelled["clinc150"] == [("hi", "greet")]
     assert len(corpus.labelled["sib200"]) == 10
-    assert "able: capable" in corpus.english
-    assert "文" not in corpus.english
+    assert "able: capable" in corpus.loose
+    texts = distillation_texts(corpus, 100)
+    assert {"able: capable", "Hello.", "us history. Two.", "What is war?", "Long."} <= set(texts)
+    assert "文" not in texts, "the teacher reads English"
+    assert len(texts) == len(set(texts))
+
+
+def test_a_section_becomes_chunks_with_their_questions(folder: Path) -> None:
+    (document,) = read_corpus(folder, 0).documents
+    assert document.title == "us history", "a title that says nothing gives way to the book"
+    assert document.chunks == ["The first term is war. Peace came.", "Two.", "Three.", "Four terms."]
+    assert document.questions == [("What is war?", 0)]
+    assert document.named(1) == "us history. Two."
+
+
+def test_sentences_are_packed_whole() -> None:
+    assert split_sentences("One two. Three! Four five six?", words=3) == ["One two. Three!", "Four five six?"]
+    assert split_sentences("one two three four five.", words=2) == ["one two three four five."]
 
 
 def test_the_order_depends_on_the_seed_alone(folder: Path) -> None:
@@ -90,11 +57,12 @@ def test_the_order_depends_on_the_seed_alone(folder: Path) -> None:
 
 
 def test_a_tokenizer_of_the_right_kind(tmp_path: Path) -> None:
-    corpus = Corpus(english=[f"The school number {n} is in town {n % 7}." for n in range(400)])
+    english = [f"The school number {n} is in town {n % 7}." for n in range(400)]
+    corpus = Corpus()
     corpus.translations = [(f"Die Schule Nummer {n} ist groß.", "", "de") for n in range(400)]
     for language in ("ja", "zh"):
         corpus.translations += [(f"学校{n}番", "", language) for n in range(50)]
-    tokenizer = train_tokenizer(corpus, 150, tmp_path / "tokenizer.json", 0)
+    tokenizer = train_tokenizer(corpus, english, 150, tmp_path / "tokenizer.json", 0)
     assert [tokenizer.token_to_id(token) for token in ("<s>", "<pad>", "</s>", "<unk>")] == [0, 1, 2, 3]
     ids = tokenizer.encode("THE school.").ids
     assert (ids[0], ids[-1]) == (0, 2)
@@ -117,26 +85,6 @@ def test_alignment_finds_the_dictionary() -> None:
     moved = translated_rows(rows, links, counts, 1 - counts)
     assert all(moved[word + 50].argmax() == word for word in range(50))
     assert np.array_equal(moved[:50], rows[:50])
-
-
-def test_losses_fall_with_agreement() -> None:
-    torch.manual_seed(0)
-    right, noise = torch.randn(8, 384), torch.randn(8, 384)
-    unit = torch.nn.functional.normalize(right, dim=1)
-    nothing = torch.zeros(8, 8, dtype=torch.bool)
-    assert imitate(right, unit) < imitate(right + noise, unit) < imitate(noise, unit)
-    assert contrast(right, right, nothing, 0.05) < contrast(right, right + noise, nothing, 0.05)
-    assert contrast(right, right, nothing, 0.05) < contrast(right, noise, nothing, 0.05)
-    labels = torch.arange(8) // 2
-    paired = right[labels] + 0.1 * noise
-    assert same_label(paired, labels) < same_label(noise, labels)
-    scores = torch.linspace(0, 1, 8)
-    graded = right * scores[:, None] + noise * (1 - scores[:, None])
-    assert rank_by_score(right, graded, scores) < rank_by_score(right, graded, scores.flip(0))
-
-
-def test_passages_of_one_group_are_not_negatives() -> None:
-    assert same_group(["a", "b", "a"]).nonzero().tolist() == [[0, 2], [2, 0]]
 
 
 def trainer(seconds: float, path: Path) -> tuple[JinaV3Model, Trainer]:
