@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import click
 
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.task import TASK_NAMES
 
 from .options import NO_TASK, as_task_name, load_encoder, model_options
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from jina_v3_encoder import Encoder
+
+    from ..evaluation.dataset import Dataset
     from ..evaluation.report import EvalReport
 
-TASKS = ("retrieval.query", "retrieval.passage", "text-matching", "separation", "classification", NO_TASK)
+TASKS = (*TASK_NAMES, NO_TASK)
 
 
 @click.command("eval")
@@ -70,39 +74,66 @@ def command(
       jina-v3 eval my-data --plot sizes.png
       jina-v3 eval my-data --dimensions 512,128 --late-chunking off --json -
     """
-    from rich.console import Console
-
-    from ..chunking import SemanticChunker
     from ..evaluation.dataset import read_dataset
-    from ..evaluation.encoding import PassageEncoder
     from ..evaluation.plot import SUFFIXES, plot
     from ..evaluation.ranking import load_measures
-    from ..evaluation.report import evaluate
 
     if plot_file is not None and plot_file.suffix not in SUFFIXES:
         raise InvalidInput(f"--plot {plot_file} must end in {', '.join(SUFFIXES)}")
     load_measures()
     dataset = read_dataset(folder, split)
     encoder = load_encoder(model, revision, device, dtype)
-    sizes = _sizes(dimensions, (*encoder.config.matryoshka_dimensions, encoder.dimensions), encoder.dimensions)
-    chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
+    report = _evaluate(
+        dataset,
+        encoder,
+        sizes=_sizes(dimensions, (*encoder.config.matryoshka_dimensions, encoder.dimensions), encoder.dimensions),
+        late_chunking=late_chunking,
+        chunk_tokens=chunk_tokens,
+        windows=(window, overlap),
+        tasks=(as_task_name(query_task), as_task_name(passage_task)),
+    )
+    _show(report, as_json)
+    if plot_file is not None:
+        plot(report, plot_file)
+
+
+def _evaluate(
+    dataset: Dataset,
+    encoder: Encoder,
+    *,
+    sizes: list[int],
+    late_chunking: str,
+    chunk_tokens: int,
+    windows: tuple[int | None, int],
+    tasks: tuple[str | None, str | None],
+) -> EvalReport:
+    from rich.console import Console
+
+    from ..chunking import SemanticChunker
+    from ..evaluation.encoding import PassageEncoder
+    from ..evaluation.report import evaluate
+
     notes = Console(stderr=True)
-    passages = PassageEncoder(encoder, as_task_name(passage_task), chunker, window, overlap, notes.is_terminal)
-    report = evaluate(
+    chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
+    passages = PassageEncoder(encoder, tasks[1], chunker, *windows, progress=notes.is_terminal)
+    return evaluate(
         dataset,
         passages,
         variants=passages.variants(dataset, alone=late_chunking != "on", late=late_chunking != "off"),
         dimensions=sizes,
-        query_task=as_task_name(query_task),
+        query_task=tasks[0],
         announce=lambda text: notes.print(text, style="dim"),
     )
-    if as_json is None or str(as_json) != "-":
+
+
+def _show(report: EvalReport, as_json: Path | None) -> None:
+    from rich.console import Console
+
+    if str(as_json) != "-":
         Console().print(_table(report))
     if as_json is not None:
         with click.open_file(str(as_json), "w", encoding="utf-8") as sink:
             sink.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
-    if plot_file is not None:
-        plot(report, plot_file)
 
 
 def _sizes(text: str | None, trained: tuple[int, ...], limit: int) -> list[int]:
