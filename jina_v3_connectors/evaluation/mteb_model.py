@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import MissingExtra
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import Task
 
@@ -42,7 +42,7 @@ class MtebModel:
     `dimensions` takes a Matryoshka slice, None the full vector.
 
     Raises:
-        JinaV3Error: `mteb` is not installed.
+        MissingExtra: `mteb` is not installed.
     """
 
     def __init__(self, encoder: TextEncoder, dimensions: int | None = None) -> None:
@@ -96,6 +96,6 @@ def _import_mteb() -> Any:
         import mteb
         import mteb.models
         import mteb.similarity_functions
-    except ImportError as error:
-        raise JinaV3Error("MtebModel needs the mteb package: pip install 'jina-v3-connectors[mteb]'") from error
+    except ImportError:
+        raise MissingExtra("mteb", "mteb") from None
     return mteb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import MissingExtra
 
 from .report import EvalReport
 
@@ -15,12 +15,12 @@ def plot(report: EvalReport, file: Path) -> None:
     """Write the figure to `file`, whose suffix names the format.
 
     Raises:
-        JinaV3Error: matplotlib is not installed.
+        MissingExtra: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
-    except ImportError as error:
-        raise JinaV3Error("plots need matplotlib: pip install 'jina-v3-connectors[eval]'") from error
+    except ImportError:
+        raise MissingExtra("matplotlib", "eval") from None
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
     for variant in dict.fromkeys(item.variant for item in report.figures):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import MissingExtra
 from jina_v3_encoder.vectors import FloatArray, finish
 
 from .dataset import Dataset
@@ -24,12 +24,12 @@ def load_measures() -> Any:
     """The `ir_measures` module.
 
     Raises:
-        JinaV3Error: it is not installed.
+        MissingExtra: it is not installed.
     """
     try:
         import ir_measures
-    except ImportError as error:
-        raise JinaV3Error("evaluation needs the ir-measures package: pip install 'jina-v3-connectors[eval]'") from error
+    except ImportError:
+        raise MissingExtra("ir-measures", "eval") from None
     return ir_measures
 
 

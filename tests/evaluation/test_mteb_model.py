@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from jina_v3_connectors.evaluation.mteb_model import SIDES, TASKS, MtebModel
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import MissingExtra
 from jina_v3_encoder.task import Task
 from jina_v3_encoder.testing import FakeEncoder
 
 
 def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mteb", None)
-    with pytest.raises(JinaV3Error, match=r"pip install 'jina-v3-connectors\[mteb\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'jina-v3-connectors\[mteb\]'"):
         MtebModel(FakeEncoder())
 
 

@@ -10,7 +10,7 @@ import pytest
 from jina_v3_connectors.evaluation.encoding import Variant
 from jina_v3_connectors.evaluation.plot import plot
 from jina_v3_connectors.evaluation.report import EvalReport, Figures
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import MissingExtra
 
 
 @pytest.fixture
@@ -39,5 +39,5 @@ def test_a_missing_library_says_what_to_install(
     report: EvalReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(JinaV3Error, match=r"pip install 'jina-v3-connectors\[eval\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'jina-v3-connectors\[eval\]'"):
         plot(report, tmp_path / "a.png")

@@ -11,7 +11,7 @@ import pytest
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 from jina_v3_connectors.evaluation.encoding import Vectors
 from jina_v3_connectors.evaluation.ranking import DEPTH, load_measures, measure, rank, sliced
-from jina_v3_encoder.errors import InvalidVector, JinaV3Error
+from jina_v3_encoder.errors import InvalidVector, MissingExtra
 
 
 def vectors(rows: list[list[float]], owners: list[int] | None = None) -> Vectors:
@@ -94,5 +94,5 @@ def test_only_the_best_are_kept() -> None:
 
 def test_a_missing_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ir_measures", None)
-    with pytest.raises(JinaV3Error, match=r"pip install 'jina-v3-connectors\[eval\]'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'jina-v3-connectors\[eval\]'"):
         load_measures()

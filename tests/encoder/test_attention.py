@@ -1,0 +1,114 @@
+"""Attention of packed texts against the plain formula, with and without gradients."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from jina_v3_encoder import attention
+from jina_v3_encoder.attention import Group, attend, rotary_table, rotate
+
+HEADS, SIZE = 3, 8
+
+
+def packed(lengths: list[int]) -> tuple[Tensor, Tensor, tuple[Group, ...]]:
+    """Random queries, keys and values; neighbouring equal lengths share a group."""
+    torch.manual_seed(0)
+    tokens = sum(lengths)
+    groups: list[Group] = []
+    start = 0
+    for length in lengths:
+        if groups and groups[-1].length == length:
+            groups[-1] = groups[-1]._replace(texts=groups[-1].texts + 1)
+        else:
+            groups.append(Group(start, 1, length))
+        start += length
+    return torch.randn(tokens, 2, HEADS, SIZE), torch.randn(tokens, HEADS, SIZE), tuple(groups)
+
+
+def plain(qk: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
+    """softmax(q k / sqrt(d)) v, one text and one head at a time."""
+    rows = []
+    start = 0
+    for length in lengths:
+        own = slice(start, start + length)
+        heads = []
+        for head in range(HEADS):
+            scores = qk[own, 0, head] @ qk[own, 1, head].T / math.sqrt(SIZE)
+            heads.append(torch.softmax(scores, dim=1) @ v[own, head])
+        rows.append(torch.cat(heads, dim=1))
+        start += length
+    return torch.cat(rows)
+
+
+@pytest.mark.parametrize("lengths", [[1], [5], [4, 4, 4], [2, 2, 7, 1, 1, 3], [600], [3, 600, 3]], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_each_text_sees_itself_only(lengths: list[int], training: bool) -> None:
+    qk, v, groups = packed(lengths)
+    with torch.set_grad_enabled(training):
+        found = attend(qk, v, groups)
+    assert torch.allclose(found, plain(qk, v, lengths), atol=1e-5)
+
+
+def test_gradients_are_those_of_the_plain_formula() -> None:
+    lengths = [3, 3, 5, 2]
+    qk, v, groups = packed(lengths)
+    weight = torch.randn(sum(lengths), HEADS * SIZE)
+    gradients = []
+    for formula in (lambda a, b: attend(a, b, groups), lambda a, b: plain(a, b, lengths)):
+        own_qk, own_v = qk.clone().requires_grad_(), v.clone().requires_grad_()
+        (formula(own_qk, own_v) * weight).sum().backward()
+        gradients.append((own_qk.grad, own_v.grad))
+    for ours, wanted in zip(*gradients, strict=True):
+        assert ours is not None
+        assert torch.allclose(ours, wanted, atol=1e-5)
+
+
+def test_the_spelled_out_form_is_for_short_texts_in_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    explicit = attention._explicit_attention
+
+    def counted(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        calls.append(query.shape[-2])
+        return explicit(query, key, value)
+
+    monkeypatch.setattr(attention, "_explicit_attention", counted)
+    limit = attention.EXPLICIT_TRAINING_LENGTH
+    qk, v, groups = packed([4, limit, limit + 1])
+    attend(qk, v, groups)
+    assert calls == [4, limit]
+    with torch.no_grad():
+        attend(qk, v, groups)
+    assert calls == [4, limit]
+
+
+def test_rotation_is_by_position_and_keeps_lengths() -> None:
+    cos, sin = rotary_table(10, SIZE, 10_000.0, torch.float32, torch.device("cpu"))
+    assert cos.shape == sin.shape == (10, SIZE // 2)
+    qk = torch.randn(10, 2, HEADS, SIZE)
+    turned = rotate(qk, cos[:, None, None], sin[:, None, None])
+    assert torch.equal(turned[0], qk[0]), "position 0 is not turned"
+    assert torch.allclose(turned.norm(dim=-1), qk.norm(dim=-1), atol=1e-5)
+
+
+def test_scores_depend_on_distance_alone() -> None:
+    """The point of rotary positions: <R(m) q, R(n) k> = f(m - n)."""
+    cos, sin = rotary_table(50, SIZE, 20_000.0, torch.float32, torch.device("cpu"))
+    query, key = torch.randn(SIZE), torch.randn(SIZE)
+
+    def score(m: int, n: int) -> float:
+        pair = torch.stack((query, key))[None, :, None]
+        at = [rotate(pair, cos[p, None, None, None], sin[p, None, None, None])[0, :, 0] for p in (m, n)]
+        return float(at[0][0] @ at[1][1])
+
+    assert score(3, 1) == pytest.approx(score(40, 38), abs=1e-4)
+    assert score(3, 1) != pytest.approx(score(3, 2), abs=1e-4)
+
+
+def test_the_first_frequency_is_one_radian_a_position() -> None:
+    cos, sin = rotary_table(3, SIZE, 10_000.0, torch.float32, torch.device("cpu"))
+    assert float(cos[2, 0]) == pytest.approx(math.cos(2))
+    assert float(sin[2, -1]) == pytest.approx(math.sin(2 * 10_000 ** (-6 / 8)))

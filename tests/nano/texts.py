@@ -1,0 +1,252 @@
+"""Everyday texts written for these tests, in the languages that nano reads best."""
+
+from __future__ import annotations
+
+TRANSLATIONS = {
+    "en": (
+        "The train leaves at nine o'clock.",
+        "My sister works in a hospital.",
+        "We are going to the beach tomorrow.",
+        "The soup is too hot.",
+        "He bought a new car.",
+        "The children are playing in the garden.",
+        "I forgot my umbrella at home.",
+        "This book is very interesting.",
+        "The dog is sleeping under the table.",
+        "She speaks four languages.",
+        "It rained all night.",
+        "The museum is closed on Mondays.",
+    ),
+    "de": (
+        "Der Zug fährt um neun Uhr ab.",
+        "Meine Schwester arbeitet in einem Krankenhaus.",
+        "Wir gehen morgen an den Strand.",
+        "Die Suppe ist zu heiß.",
+        "Er hat ein neues Auto gekauft.",
+        "Die Kinder spielen im Garten.",
+        "Ich habe meinen Regenschirm zu Hause vergessen.",
+        "Dieses Buch ist sehr interessant.",
+        "Der Hund schläft unter dem Tisch.",
+        "Sie spricht vier Sprachen.",
+        "Es hat die ganze Nacht geregnet.",
+        "Das Museum ist montags geschlossen.",
+    ),
+    "fr": (
+        "Le train part à neuf heures.",
+        "Ma sœur travaille dans un hôpital.",
+        "Nous allons à la plage demain.",
+        "La soupe est trop chaude.",
+        "Il a acheté une nouvelle voiture.",
+        "Les enfants jouent dans le jardin.",
+        "J'ai oublié mon parapluie à la maison.",
+        "Ce livre est très intéressant.",
+        "Le chien dort sous la table.",
+        "Elle parle quatre langues.",
+        "Il a plu toute la nuit.",
+        "Le musée est fermé le lundi.",
+    ),
+    "es": (
+        "El tren sale a las nueve.",
+        "Mi hermana trabaja en un hospital.",
+        "Mañana vamos a la playa.",
+        "La sopa está demasiado caliente.",
+        "Él compró un coche nuevo.",
+        "Los niños juegan en el jardín.",
+        "Olvidé mi paraguas en casa.",
+        "Este libro es muy interesante.",
+        "El perro duerme debajo de la mesa.",
+        "Ella habla cuatro idiomas.",
+        "Llovió toda la noche.",
+        "El museo está cerrado los lunes.",
+    ),
+    "nl": (
+        "De trein vertrekt om negen uur.",
+        "Mijn zus werkt in een ziekenhuis.",
+        "We gaan morgen naar het strand.",
+        "De soep is te heet.",
+        "Hij heeft een nieuwe auto gekocht.",
+        "De kinderen spelen in de tuin.",
+        "Ik ben mijn paraplu thuis vergeten.",
+        "Dit boek is erg interessant.",
+        "De hond slaapt onder de tafel.",
+        "Zij spreekt vier talen.",
+        "Het heeft de hele nacht geregend.",
+        "Het museum is op maandag gesloten.",
+    ),
+    "ja": (
+        "電車は九時に出ます。",
+        "姉は病院で働いています。",
+        "明日私たちは海辺に行きます。",
+        "スープは熱すぎます。",
+        "彼は新しい車を買いました。",
+        "子供たちは庭で遊んでいます。",
+        "家に傘を忘れました。",
+        "この本はとても面白いです。",
+        "犬はテーブルの下で寝ています。",
+        "彼女は四つの言語を話します。",
+        "一晩中雨が降りました。",
+        "博物館は月曜日に閉まっています。",
+    ),
+    "zh": (
+        "火车九点钟离开。",
+        "我姐姐在医院工作。",
+        "我们明天去海边。",
+        "汤太烫了。",
+        "他买了一辆新车。",
+        "孩子们在花园里玩。",
+        "我把雨伞忘在家里了。",
+        "这本书很有意思。",
+        "狗在桌子下面睡觉。",
+        "她会说四种语言。",
+        "下了一整夜的雨。",
+        "博物馆星期一关门。",
+    ),
+}
+
+ANSWERS = (
+    (
+        "How do plants make their food?",
+        "Wie stellen Pflanzen ihre Nahrung her?",
+        "In photosynthesis a green leaf takes in sunlight, water and carbon dioxide and turns them into sugar.",
+    ),
+    (
+        "Why does the sea have tides?",
+        "Warum hat das Meer Gezeiten?",
+        "The pull of the moon, and to a lesser degree that of the sun, raises the water of the oceans twice a day.",
+    ),
+    (
+        "What does the heart do?",
+        "Was macht das Herz?",
+        "A muscle the size of a fist pumps blood through the arteries to every organ of the body.",
+    ),
+    (
+        "How can I treat a cold?",
+        "Wie kann ich eine Erkältung behandeln?",
+        "Rest, warm drinks and time help against a runny nose and a cough; antibiotics do not act on a virus.",
+    ),
+    (
+        "Who elects the president of the United States?",
+        "Wer wählt den Präsidenten der Vereinigten Staaten?",
+        "Voters of each state choose electors, and the electoral college then names the head of government.",
+    ),
+    (
+        "What causes an earthquake?",
+        "Was verursacht ein Erdbeben?",
+        "Plates of the earth's crust slide along faults; when tension is released suddenly, the ground shakes.",
+    ),
+    (
+        "How do banks earn money?",
+        "Wie verdienen Banken Geld?",
+        "They lend the money of savers to borrowers at a higher interest rate and keep the difference.",
+    ),
+    (
+        "What is a black hole?",
+        "Was ist ein schwarzes Loch?",
+        "When a massive star collapses, its gravity can become so strong that not even light escapes.",
+    ),
+    (
+        "How is glass made?",
+        "Wie wird Glas hergestellt?",
+        "Sand is melted in a furnace with soda and lime, then blown or poured and cooled slowly.",
+    ),
+    (
+        "Why did the Roman Empire fall?",
+        "Warum ging das Römische Reich unter?",
+        "Invasions, civil wars and a weak economy broke the rule of the emperors in the west in 476.",
+    ),
+)
+"""(English question, German question, English passage)."""
+
+INTENTS = {
+    "card lost": (
+        "I lost my card",
+        "my bank card is gone",
+        "someone stole my credit card",
+        "I can't find my card anywhere",
+        "where do I report a missing card",
+    ),
+    "exchange rate": (
+        "what is the exchange rate for euros",
+        "how many dollars do I get for a pound",
+        "tell me today's currency rate",
+        "what rate do you use to convert money",
+        "is the exchange rate good today",
+    ),
+    "alarm": (
+        "set an alarm for seven",
+        "wake me up at six tomorrow",
+        "I need an alarm for the morning",
+        "turn on my alarm at eight",
+        "please wake me at half past five",
+    ),
+    "weather": (
+        "will it rain today",
+        "what's the weather like",
+        "do I need an umbrella this afternoon",
+        "how warm will it be on Sunday",
+        "is it going to snow tonight",
+    ),
+    "music": (
+        "play some jazz",
+        "put on my favourite song",
+        "I want to hear the new album",
+        "start the party playlist",
+        "play the next track",
+    ),
+}
+
+SUBJECTS = {
+    "animals": (
+        "What is the fastest animal on land?",
+        "How many legs does a spider have?",
+        "Which bird cannot fly but swims well?",
+        "What do pandas eat?",
+        "Which animal has a trunk and large ears?",
+    ),
+    "geography": (
+        "What is the capital of Canada?",
+        "Which river flows through Cairo?",
+        "On which continent is Peru?",
+        "What is the longest mountain range in the world?",
+        "Which country lies north of Germany?",
+    ),
+    "music": (
+        "Which band recorded Abbey Road?",
+        "Who composed the Moonlight Sonata?",
+        "How many strings does a violin have?",
+        "Which singer was called the King of Rock and Roll?",
+        "What instrument did Louis Armstrong play?",
+    ),
+    "sports": (
+        "How many players does a soccer team have?",
+        "In which sport do you score a home run?",
+        "Who won the most Olympic swimming medals?",
+        "How long is a marathon race?",
+        "Which country hosts the Wimbledon tennis tournament?",
+    ),
+}
+
+GRADED = (
+    (
+        "A man is playing a guitar.",
+        "A man plays the guitar.",
+        "A man is playing a flute.",
+        "A woman is slicing onions.",
+    ),
+    (
+        "The cat sits on the sofa.",
+        "A cat is sitting on the couch.",
+        "The dog sits on the sofa.",
+        "Shares fell on Friday.",
+    ),
+    ("Two boys play football.", "Two boys are playing soccer.", "Two girls are dancing.", "The oven is broken."),
+    ("The plane is landing.", "An airplane is landing.", "The plane is taking off.", "She wrote a long letter."),
+    ("A child eats an apple.", "A kid is eating an apple.", "A child eats bread.", "The minister resigned today."),
+    (
+        "It is snowing in the city.",
+        "Snow is falling in the city.",
+        "It is raining in the city.",
+        "He repaired his bike.",
+    ),
+)
+"""(sentence, the same in other words, something near, something else)."""
