@@ -22,7 +22,7 @@ from .training import IntArray
 
 QUERY_TOKENS = 64
 PASSAGE_TOKENS = 176
-DOCUMENT_TOKENS = 1536
+CONTEXTS = {768: 0.35, 1536: 0.35, 3072: 0.2, 6144: 0.1}
 DOCUMENT_QUERIES = 10
 PER_CLUSTER = 3
 SOURCES = {
@@ -51,7 +51,7 @@ class Example:
 
 @dataclass
 class Chunked:
-    """One document's chunks, and (query, number of its chunk)."""
+    """The chunks of one text, and (query, number of its chunk)."""
 
     chunks: list[Example] = field(default_factory=list)
     asked: list[tuple[Example, int]] = field(default_factory=list)
@@ -105,25 +105,31 @@ class AdapterData:
         return found[0], found[1]
 
     def chunked(self, order: random.Random) -> Chunked:
-        """A document of up to `DOCUMENT_TOKENS`, its own questions, and queries that name what only its title names."""
-        document, found, room = order.choice(self.documents), Chunked(), DOCUMENT_TOKENS
-        ids = encode_all(self.tokenizer, document.chunks, PASSAGE_TOKENS, specials=False)
-        for number, row in enumerate(ids):
-            if len(row) > room:
-                break
-            target = self.targets.row[document.named(number)]
-            found.chunks.append(Example(row, target, f"{document.title}#{number}"))
+        """A text of one context length: sections one after another, with queries for each."""
+        room, found = pick(order, CONTEXTS), Chunked()
+        while room > 0:
+            room = self._add_section(order, found, room)
+        return found
+
+    def _add_section(self, order: random.Random, found: Chunked, room: int) -> int:
+        """Chunks of one document, its own questions, and queries that name what only its title names; room left."""
+        place = order.randrange(len(self.documents))
+        document, first = self.documents[place], len(found.chunks)
+        for number, row in enumerate(encode_all(self.tokenizer, document.chunks, PASSAGE_TOKENS, specials=False)):
             room -= len(row)
-        asked = [item for item in document.questions if item[1] < len(found.chunks)]
+            if room < 0 and found.chunks:
+                break
+            found.chunks.append(Example(row, self.targets.row[document.named(number)], f"{place}#{number}"))
+        count = len(found.chunks) - first
+        asked = [item for item in document.questions if item[1] < count]
         asked = order.sample(asked, min(len(asked), DOCUMENT_QUERIES // 2))
-        others = order.sample(range(len(found.chunks)), min(len(found.chunks), DOCUMENT_QUERIES - len(asked)))
+        others = order.sample(range(count), min(count, DOCUMENT_QUERIES - len(asked)))
         asked += [(_context_query(order, document, number), number) for number in others]
         queries = self.examples([text for text, _ in asked], Task.RETRIEVAL_QUERY, QUERY_TOKENS)
-        found.asked = [
-            (Example(query.ids, -1, found.chunks[number].group), number)
-            for query, (_, number) in zip(queries, asked, strict=True)
-        ]
-        return found
+        for query, (_, number) in zip(queries, asked, strict=True):
+            group = found.chunks[first + number].group
+            found.asked.append((Example(query.ids, -1, group), first + number))
+        return room
 
     def scored_pairs(self, order: random.Random, count: int) -> tuple[list[Example], list[Example], list[float]]:
         chosen = order.sample(self.scored, count)

@@ -14,7 +14,7 @@ from jina_v3_encoder.batching import Reading
 from jina_v3_encoder.model import JinaV3Model
 from jina_v3_encoder.task import Task
 
-from .adapter_data import AdapterData, Example, document_ids
+from .adapter_data import AdapterData, Chunked, Example, document_ids
 from .losses import contrast, imitate, rank_by_score, repeated, same_label, same_ranking
 from .training import Trainer, pooled
 
@@ -22,7 +22,7 @@ RATE = 5e-3
 START_DEVIATION = 0.05
 BATCH_PAIRS = 40
 BATCH_CROSSING = 96
-BATCH_DOCUMENTS = 3
+BATCH_DOCUMENT_TOKENS = 4096
 BATCH_SCORED = 64
 BATCH_KNOWN = 96
 CLASSES, PER_CLASS = 16, 6
@@ -68,7 +68,9 @@ class AdapterLosses:
 
     def _late(self, order: random.Random) -> Loss:
         """Chunks pooled inside whole documents, against questions; all other chunks are negatives."""
-        documents = [self.data.chunked(order) for _ in range(BATCH_DOCUMENTS)]
+        documents: list[Chunked] = []
+        while sum(len(chunk.ids) for document in documents for chunk in document.chunks) < BATCH_DOCUMENT_TOKENS:
+            documents.append(self.data.chunked(order))
         chunks = [chunk for document in documents for chunk in document.chunks]
         queries = [query for document in documents for query, _ in document.asked]
         readings, first, wanted = [], 0, []

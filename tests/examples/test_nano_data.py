@@ -98,6 +98,12 @@ def data(stage: Stage) -> BackboneData:
     return BackboneData(stage.corpus, stage.tokenizer, stage.targets, torch.eye(384))
 
 
+@pytest.fixture(autouse=True)
+def small_contexts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("examples.train_nano.adapter_data.CONTEXTS", {150: 1.0})
+    monkeypatch.setattr("examples.train_nano.adapters.BATCH_DOCUMENT_TOKENS", 400)
+
+
 @pytest.fixture(scope="module")
 def adapters(stage: Stage) -> AdapterData:
     return AdapterData(stage.model.config, stage.corpus, stage.tokenizer, stage.targets)
@@ -194,6 +200,15 @@ def test_document_questions_point_at_their_chunk(adapters: AdapterData, stage: S
     assert np.array_equal(adapters.prompt, encode_all(stage.tokenizer, [prompt], 64, specials=False)[0])
 
 
+def test_a_long_context_runs_over_several_sections(adapters: AdapterData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("examples.train_nano.adapter_data.CONTEXTS", {300: 1.0})
+    found = adapters.chunked(random.Random(1))
+    sections = list(dict.fromkeys(chunk.group.split("#")[0] for chunk in found.chunks))
+    assert len(sections) > 1
+    assert {query.group.split("#")[0] for query, _ in found.asked} == set(sections), "each is asked about"
+    assert sum(len(chunk.ids) for chunk in found.chunks) <= 300
+
+
 def test_label_batches_have_partners(adapters: AdapterData) -> None:
     texts, labels = adapters.labelled_texts(random.Random(0), Task.SEPARATION, 4, 3)
     assert len(texts) == len(labels)
@@ -227,4 +242,4 @@ def test_the_late_loss_counts_all_chunks(adapters: AdapterData, stage: Stage) ->
     losses = AdapterLosses(stage.model, adapters, torch.eye(384))
     loss, tokens = losses._late(random.Random(0))
     assert torch.isfinite(loss)
-    assert tokens > 3 * 8 * 12
+    assert tokens >= 400
