@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import re
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.errors import InvalidInput, InvalidVector
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, check_window
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.vectors import check_dimensions
 
+from .batches import WriteLimits, check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Hit
 from .errors import ContractMismatch, StoreNotFound
-from .ingest import IngestReport, Stopwatch, cut_into_batches, encode_batch
+from .ingest import Ingestion, IngestOptions, IngestReport
+from .journal import Journal
+from .retry import DEFAULT_RETRY, RetryPolicy
 
 FloatArray = NDArray[np.float32]
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-UNIT_TOLERANCE = 1e-3
 
 
 def check_collection_name(name: object) -> str:
@@ -47,6 +52,9 @@ class VectorConnector(ABC):
     Arguments left at None take the collection's own value, or the default where there is no collection yet.
     Use as a context manager, or call `close`.
     """
+
+    write_limits: WriteLimits
+    """What one request may hold; each backend has its own."""
 
     def __init__(
         self,
@@ -88,13 +96,18 @@ class VectorConnector(ABC):
     def _create(self, contract: EmbeddingContract) -> None:
         """Make the collection, with its contract."""
 
+    @property
     @abstractmethod
-    def _upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        """Write points by chunk id, replacing those that are there."""
+    def _journal_file(self) -> Path:
+        """Where it is noted which documents the collection holds."""
 
     @abstractmethod
-    def _delete_from(self, document_id: str, number: int) -> None:
-        """Delete the chunks of a document from `number` on."""
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        """Write points by chunk id, replacing those that are there. For the engine; use `ingest`."""
+
+    @abstractmethod
+    def delete_from(self, document_id: str, number: int) -> None:
+        """Delete the chunks of a document from `number` on, 0 for all of it. Unknown documents are no error."""
 
     @abstractmethod
     def _nearest(self, vectors: FloatArray, limit: int) -> list[list[Hit]]:
@@ -108,37 +121,48 @@ class VectorConnector(ABC):
     def close(self) -> None:
         """Flush and let go; safe to call twice."""
 
-    def ingest(self, documents: Iterable[Document]) -> IngestReport:
+    def ingest(
+        self,
+        documents: Iterable[Document],
+        *,
+        skip_bad: bool = False,
+        prune: bool = False,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        on_progress: Callable[[IngestReport], None] = lambda _: None,
+    ) -> IngestReport:
         """Chunk, encode and store documents; creates the collection on first use.
 
-        Safe to repeat and to interrupt: chunk ids follow from document id and number, a document that is ingested
-        again replaces its old chunks. Documents are read as they are needed, never all at once.
+        Safe to repeat and to stop at any moment. Chunk ids follow from document id and number; a journal knows which
+        documents are stored, so that a rerun skips what is unchanged, replaces what changed and goes on where the last
+        one ended. Documents are read as they are needed, never all at once; encoding and writing overlap.
+
+        Args:
+            documents: Any iterable. Ids must be stable between runs.
+            skip_bad: Leave out documents that cannot be encoded and name them in the report, instead of stopping.
+            prune: Afterwards delete the documents of earlier runs that were not among these.
+            retry: How long to wait for a busy store.
+            on_progress: Called with the growing report, from another thread.
 
         Raises:
             ContractMismatch: the collection was cut by another chunker.
-            DocumentError: a document cannot be read or encoded. Batches before it are stored.
-            StoreError: the store refuses.
+            DocumentError: a document cannot be read or encoded. What was encoded before it is stored.
+            StoreError: the store or the journal refuses.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
         if self._chunker.description != self.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
-        if self._stored is None:
+        fresh = self._stored is None
+        if fresh:
+            self.contract = replace(self.contract, collection_id=uuid.uuid4().hex)
             self._create(self.contract)
             self._stored = self.contract
-        report = IngestReport()
-        for batch in cut_into_batches(documents, self._chunker):
-            with Stopwatch(report, "seconds_encoding"):
-                vectors = encode_batch(self.encoder, self.contract, batch)
-            with Stopwatch(report, "seconds_writing"):
-                for document, chunks, own in zip(batch.documents, batch.chunks, vectors, strict=True):
-                    if chunks:
-                        self._check_vectors(own)
-                        self._upsert(chunks, own)
-                    self._delete_from(document.id, len(chunks))
-                    report.documents += 1
-                    report.chunks += len(chunks)
-                    report.empty += not chunks
-        return report
+        options = IngestOptions(skip_bad, prune, retry, on_progress)
+        journal = Journal(self._journal_file, self.contract.collection_id)
+        try:
+            run = Ingestion(self.encoder, self.contract, self._chunker, self, journal, options, fresh=fresh)
+            return run.run(documents)
+        finally:
+            journal.close()
 
     def search(self, query: str, *, limit: int = 10) -> list[Hit]:
         """The `limit` chunks nearest to a question, best first.
@@ -161,7 +185,7 @@ class VectorConnector(ABC):
         vectors = self.encoder.encode(
             queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
         )
-        self._check_vectors(vectors)
+        check_vectors(vectors, contract.dimensions)
         return self._nearest(vectors, limit)
 
     def _agree(self, stored: EmbeddingContract | None) -> EmbeddingContract:
@@ -187,18 +211,11 @@ class VectorConnector(ABC):
             late_chunking=late,
             window=window,
             overlap=overlap,
+            collection_id=stored.collection_id if stored else "",
         )
         if stored:
             stored.check(own, self.collection)
         return own
-
-    def _check_vectors(self, vectors: FloatArray) -> None:
-        """Raises InvalidVector for what must never reach a store: wrong length, NaN, or not of unit length."""
-        if vectors.ndim != 2 or vectors.shape[1] != self.contract.dimensions:
-            raise InvalidVector(f"vectors have shape {vectors.shape}, the collection stores {self.contract.dimensions}")
-        norms = np.linalg.norm(vectors, axis=1)
-        if not np.all(np.abs(norms - 1) < UNIT_TOLERANCE):
-            raise InvalidVector(f"vectors have norms from {norms.min()} to {norms.max()}, expected unit length")
 
     def __enter__(self) -> Self:
         return self

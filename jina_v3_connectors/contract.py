@@ -10,14 +10,17 @@ from jina_v3_encoder.task import Task
 
 from .errors import ContractMismatch, StoreError
 
-SCHEMA_VERSION = 1
-INFORMATIVE = frozenset({"model", "revision"})
-"""Fields that may differ: a model keeps its fingerprint when its folder moves."""
+SCHEMA_VERSION = 2
+INFORMATIVE = frozenset({"model", "revision", "collection_id"})
+"""Fields that may differ: a model keeps its fingerprint when its folder moves, and ids belong to one collection."""
 
 
 @dataclass(frozen=True)
 class EmbeddingContract:
-    """Everything that must agree for two vectors to be comparable. Tasks are task names, sizes are in tokens."""
+    """Everything that must agree for two vectors to be comparable. Tasks are task names, sizes are in tokens.
+
+    `collection_id` is drawn when the collection is made, so that a journal of its predecessor is not taken for its own.
+    """
 
     model: str
     revision: str | None
@@ -33,6 +36,7 @@ class EmbeddingContract:
     normalized: bool = True
     output_type: str = "float32"
     schema_version: int = SCHEMA_VERSION
+    collection_id: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,15 +57,17 @@ class EmbeddingContract:
             )
         return cls(**values)
 
+    def deciding(self) -> dict[str, Any]:
+        """The fields that decide vectors."""
+        return {name: value for name, value in asdict(self).items() if name not in INFORMATIVE}
+
     def check(self, other: EmbeddingContract, collection: str) -> None:
         """Compare the stored contract (self) with the one in use.
 
         Raises:
             ContractMismatch: any field that decides vectors differs.
         """
-        mine, theirs = asdict(self), asdict(other)
-        differences = {
-            name: (mine[name], theirs[name]) for name in mine if name not in INFORMATIVE and mine[name] != theirs[name]
-        }
+        theirs = other.deciding()
+        differences = {name: (own, theirs[name]) for name, own in self.deciding().items() if own != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)

@@ -4,6 +4,7 @@ JinaV3Error
  ├─ DocumentError          an input file or document cannot be read, cut or encoded; the message names it
  └─ StoreError             a collection cannot be opened, read or written
      ├─ StoreNotFound      nothing was ever ingested there
+     ├─ StoreBusy          the same request may succeed later; the ingest engine waits and repeats it
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
 """
 
@@ -24,6 +25,14 @@ class StoreError(JinaV3Error):
 
 class StoreNotFound(StoreError):
     """There is no such collection."""
+
+
+class StoreBusy(StoreError):
+    """Overloaded, unreachable for now, or limiting the rate. `retry_after` is the store's own wish in seconds."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ContractMismatch(StoreError):

@@ -1,124 +1,248 @@
-"""The ingest engine: documents in, chunks encoded by document, vectors written, stale chunks removed."""
+"""The ingest engine: read, skip what is unchanged, encode and write at the same time, journal what was acknowledged."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Queue
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
+from .batches import Cut, WriteLimits, batched, check_vectors, cut, encode_apart, estimated_bytes, requests
 from .chunking import Chunker
 from .contract import EmbeddingContract
 from .documents import Chunk, Document
 from .errors import DocumentError
+from .journal import Entry, Journal
+from .retry import DEFAULT_RETRY, RetryPolicy, with_retries
 
-BATCH_CHARACTERS = 200_000
-"""Documents encoded and written together: enough tokens to fill batches, few enough to lose little when stopped."""
-BATCH_CHUNKS = 512
+QUEUED_BATCHES = 1
+"""Encoded batches that wait for the writer: one hides a store's pauses, more would only be lost in a crash."""
+BAD_REMEMBERED = 100
+SEEN_AT_ONCE = 500
 
 FloatArray = NDArray[np.float32]
 
 
+class Sink(Protocol):
+    """What the engine asks of a store. Calls come from one thread, each is acknowledged when it returns."""
+
+    write_limits: WriteLimits
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        """Write points by chunk id. Raises StoreBusy for what may succeed later."""
+
+    def delete_from(self, document_id: str, number: int) -> None:
+        """Delete the chunks of a document from `number` on. Raises as `upsert`."""
+
+
 @dataclass
 class IngestReport:
-    """What an ingest did. `empty` documents held no text and were left out."""
+    """What an ingest did. Seconds overlap: encoding and writing run side by side."""
 
     documents: int = 0
+    """Documents written."""
     chunks: int = 0
+    unchanged: int = 0
+    """Documents that the journal knows in this very form."""
     empty: int = 0
+    """Documents without text; their old chunks are gone."""
+    pruned: int = 0
+    """Documents deleted because they did not come by."""
+    skipped: int = 0
+    """Documents that could not be encoded, with `skip_bad`."""
+    bad: list[str] = field(default_factory=list)
+    """Why, for the first hundred of them."""
+    retried: int = 0
+    """Requests repeated."""
+    bytes: int = 0
+    """About what was sent, as JSON."""
+    seconds: float = 0.0
     seconds_encoding: float = 0.0
     seconds_writing: float = 0.0
+    seconds_waiting: float = 0.0
+    """How long encoding stood still for the store."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Whole documents with all their chunks."""
+class IngestOptions:
+    """How one ingest goes."""
 
-    documents: list[Document]
-    chunks: list[list[Chunk]]
+    skip_bad: bool = False
+    prune: bool = False
+    retry: RetryPolicy = DEFAULT_RETRY
+    on_progress: Callable[[IngestReport], None] = lambda _: None
 
 
-def cut_into_batches(documents: Iterable[Document], chunker: Chunker) -> Iterator[Batch]:
-    """Chunk documents and group them; a document is never divided between batches.
+class Ingestion:
+    """One run. Reads and encodes in the caller's thread, writes in another."""
 
-    Raises:
-        DocumentError: an element is not a Document, or its text is not a str.
-    """
-    batch, characters, count = Batch([], []), 0, 0
-    for document in documents:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        contract: EmbeddingContract,
+        chunker: Chunker,
+        sink: Sink,
+        journal: Journal,
+        options: IngestOptions,
+        *,
+        fresh: bool,
+    ) -> None:
+        """`fresh` says that the collection was made just now, so that unknown documents can have no old chunks."""
+        self.encoder, self.contract, self.chunker = encoder, contract, chunker
+        self.sink, self.journal, self.options, self.fresh = sink, journal, options, fresh
+        self.report = IngestReport()
+        self._queue: Queue[list[tuple[Cut, FloatArray]] | None] = Queue(QUEUED_BATCHES)
+        self._failure: BaseException | None = None
+        self._form = json.dumps(contract.deciding(), sort_keys=True).encode()
+
+    def run(self, documents: Iterable[Document]) -> IngestReport:
+        """Ingest `documents`; whatever stops it, what was encoded by then is written and journalled first.
+
+        Raises:
+            DocumentError: a document cannot be read, cut or encoded, and `skip_bad` is off.
+            StoreError: the store refused, or stayed busy for too long.
+            InvalidVector: the encoder returned what must not be stored.
+        """
+        start = time.perf_counter()
+        writer = threading.Thread(target=self._write_all, name="jina-v3-writer", daemon=True)
+        writer.start()
+        try:
+            self._encode_all(documents)
+        finally:
+            self._queue.put(None)
+            writer.join()
+            self.report.seconds = time.perf_counter() - start
+        if self._failure is not None:
+            raise self._failure
+        if self.options.prune:
+            self._prune()
+        self.report.seconds = time.perf_counter() - start
+        return self.report
+
+    def _encode_all(self, documents: Iterable[Document]) -> None:
+        for batch in batched(self._changed(documents)):
+            with self._timed("seconds_encoding"):
+                ready, refused = self._encode(batch)
+            with self._timed("seconds_waiting"):
+                self._queue.put(ready)
+            for error in refused:
+                self._refuse(error)
+            if self._failure is not None:
+                return
+
+    def _changed(self, documents: Iterable[Document]) -> Iterator[Cut]:
+        """Documents that the journal does not know in this form, cut into chunks."""
+        unchanged: list[str] = []
+        for document in documents:
+            try:
+                digest = self._digest(document)
+                known = self.journal.get(document.id)
+                if known is None or known.digest != digest:
+                    yield Cut(document, cut(document, self.chunker), digest)
+                    continue
+            except DocumentError as error:
+                self._refuse(error)
+                continue
+            self.report.unchanged += 1
+            unchanged.append(document.id)
+            if len(unchanged) == SEEN_AT_ONCE:
+                self._seen(unchanged)
+        self._seen(unchanged)
+
+    def _seen(self, document_ids: list[str]) -> None:
+        if self.options.prune:
+            self.journal.seen(document_ids)
+        document_ids.clear()
+        self.options.on_progress(self.report)
+
+    def _digest(self, document: Document) -> bytes:
         if not isinstance(document, Document) or not isinstance(document.text, str):
             raise DocumentError(f"expected a Document with a str as text, got {document!r:.200}")
-        chunks = cut(document, chunker)
-        if batch.documents and (
-            characters + len(document.text) > BATCH_CHARACTERS or count + len(chunks) > BATCH_CHUNKS
-        ):
-            yield batch
-            batch, characters, count = Batch([], []), 0, 0
-        batch.documents.append(document)
-        batch.chunks.append(chunks)
-        characters += len(document.text)
-        count += len(chunks)
-    if batch.documents:
-        yield batch
+        parts = (document.text, document.format, json.dumps(document.metadata, sort_keys=True, default=repr))
+        digest = hashlib.blake2b(self._form, digest_size=16)
+        for part in parts:
+            content = part.encode("utf-8", "surrogatepass")
+            digest.update(len(content).to_bytes(8))
+            digest.update(content)
+        return digest.digest()
 
+    def _encode(self, batch: Sequence[Cut]) -> tuple[list[tuple[Cut, FloatArray]], list[DocumentError]]:
+        """What can be stored, and the reasons why the rest cannot."""
+        ready, refused = [], []
+        for item, vectors in encode_apart(self.encoder, self.contract, batch):
+            if isinstance(vectors, DocumentError):
+                refused.append(vectors)
+            else:
+                check_vectors(vectors, self.contract.dimensions)
+                ready.append((item, vectors))
+        return ready, refused
 
-def cut(document: Document, chunker: Chunker) -> list[Chunk]:
-    spans = chunker.spans(document.text, document.format)
-    return [
-        Chunk(document.id, number, start, end, document.text[start:end], document.metadata)
-        for number, (start, end) in enumerate(spans)
-    ]
+    def _refuse(self, error: DocumentError) -> None:
+        if not self.options.skip_bad:
+            raise error
+        self.report.skipped += 1
+        if len(self.report.bad) < BAD_REMEMBERED:
+            self.report.bad.append(str(error))
 
+    def _write_all(self) -> None:
+        """The writer's thread. After a failure it empties the queue, so that the reader never waits for it."""
+        while (batch := self._queue.get()) is not None:
+            if self._failure is not None:
+                continue
+            try:
+                with self._timed("seconds_writing"):
+                    self._write(batch)
+                self.options.on_progress(self.report)
+            except BaseException as error:
+                self._failure = error
 
-def encode_batch(encoder: TextEncoder, contract: EmbeddingContract, batch: Batch) -> list[FloatArray]:
-    """Vectors (chunks, dimensions) of each document, by the contract.
+    def _write(self, batch: Sequence[tuple[Cut, FloatArray]]) -> None:
+        """New chunks first, then stale ones go: a document stopped in between is there twice in part, never missing."""
+        chunks = [chunk for item, _ in batch for chunk in item.chunks]
+        if chunks:
+            vectors = np.concatenate([own for _, own in batch if len(own)])
+            for part, rows in requests(chunks, vectors, self.sink.write_limits):
+                self._repeat(partial(self.sink.upsert, part, rows))
+                self.report.bytes += sum(estimated_bytes(chunk, rows.shape[1]) for chunk in part)
+        for item, _ in batch:
+            self._drop_tail(item)
+        self.journal.record((item.document.id, Entry(item.digest, len(item.chunks))) for item, _ in batch)
+        self.report.documents += len(batch)
+        self.report.chunks += len(chunks)
+        self.report.empty += sum(not item.chunks for item, _ in batch)
 
-    Raises:
-        DocumentError: a document cannot be encoded; the message holds its id and the reason.
-    """
-    try:
-        return _encode(encoder, contract, batch)
-    except InvalidInput as error:
-        if len(batch.documents) == 1:
-            raise DocumentError(f"document {batch.documents[0].id!r}: {error}") from error
-    return [
-        vectors
-        for document, chunks in zip(batch.documents, batch.chunks, strict=True)
-        for vectors in encode_batch(encoder, contract, Batch([document], [chunks]))
-    ]
+    def _drop_tail(self, item: Cut) -> None:
+        known = self.journal.get(item.document.id)
+        if (known is None and not self.fresh) or (known is not None and known.chunks > len(item.chunks)):
+            self._repeat(partial(self.sink.delete_from, item.document.id, len(item.chunks)))
 
+    def _prune(self) -> None:
+        for document_id in self.journal.unseen():
+            self._repeat(partial(self.sink.delete_from, document_id, 0))
+            self.journal.forget(document_id)
+            self.report.pruned += 1
 
-def _encode(encoder: TextEncoder, contract: EmbeddingContract, batch: Batch) -> list[FloatArray]:
-    settings: dict[str, Any] = {
-        "task": contract.passage_task,
-        "dimensions": contract.dimensions,
-        "prompt": contract.prompts,
-    }
-    if contract.late_chunking:
-        spans = [[(chunk.start, chunk.end) for chunk in chunks] for chunks in batch.chunks]
-        texts = [document.text for document in batch.documents]
-        settings |= {"window": contract.window, "overlap": contract.overlap}
-        return encoder.encode_documents(texts, spans, **settings)
-    texts = [chunk.text for chunks in batch.chunks for chunk in chunks]
-    ends = np.cumsum([len(chunks) for chunks in batch.chunks])
-    return np.split(encoder.encode(texts, **settings), ends[:-1])
+    def _repeat(self, call: Callable[[], None]) -> None:
+        with_retries(call, self.options.retry, on_retry=self._count_retry)
 
+    def _count_retry(self) -> None:
+        self.report.retried += 1
 
-class Stopwatch:
-    """Adds the seconds of a block to a field of a report."""
-
-    def __init__(self, report: IngestReport, name: str) -> None:
-        self._report, self._name = report, name
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        spent = time.perf_counter() - self._start
-        setattr(self._report, self._name, getattr(self._report, self._name) + spent)
+    @contextmanager
+    def _timed(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self.report, name, getattr(self.report, name) + time.perf_counter() - start)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from jina_v3_encoder.errors import JinaV3Error
+
 from .options import load_encoder, model_options
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
     from ..documents import Document
+    from ..ingest import IngestReport
 
 
 @click.command("ingest")
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512.")
+@click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
+@click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
 @model_options
 def command(
     paths: tuple[Path, ...],
@@ -39,6 +46,8 @@ def command(
     chunk_tokens: int,
     window: int | None,
     overlap: int | None,
+    skip_bad: bool,
+    prune: bool,
     model: str | None,
     revision: str | None,
     device: str,
@@ -47,8 +56,8 @@ def command(
     r"""Chunk, encode and store files, with retrieval.passage.
 
     PATH is a .txt, .md or .jsonl file, or a folder of them. A .jsonl line is {"id": …, "text": …, "metadata": {…}}.
-    Running it again replaces changed documents and duplicates nothing. A store that was filled by another model,
-    dimension or chunking is refused.
+    Running it again skips what is unchanged, replaces what changed and duplicates nothing; stopped at any moment, it
+    goes on where it was. A store that was filled by another model, dimension or chunking is refused.
 
     \b
     Example:
@@ -66,27 +75,67 @@ def command(
     encoder = load_encoder(model, revision, device, dtype)
     settings = {"dimensions": dimensions, "late_chunking": late_chunking, "window": window, "overlap": overlap}
     chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[rate]}"),
+    )
     with open_store(store, encoder, collection, chunker=chunker, **settings) as connector:
         contract = connector.contract
         mode = "late chunking" if contract.late_chunking else "each chunk on its own"
         click.echo(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}", err=True)
-        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
-            report = connector.ingest(_documents(files, progress))
+        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress, _stoppable():
+            bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files), rate="")
+            report = connector.ingest(
+                _documents(files, progress, bar),
+                skip_bad=skip_bad,
+                prune=prune,
+                on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
+            )
         total = connector.count()
-    click.echo(
-        f"stored {report.chunks} chunks of {report.documents} documents in {store} "
-        f"(encoding {report.seconds_encoding:.1f} s, writing {report.seconds_writing:.1f} s); "
-        f"the collection holds {total} chunks" + (f"; {report.empty} documents were empty" if report.empty else ""),
-        err=True,
+    for line in summary(report, store, total):
+        click.echo(line, err=True)
+
+
+def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
+    """What happened, for people."""
+    if report.documents == report.pruned == report.skipped == 0 and report.unchanged:
+        yield f"nothing to do: all {report.unchanged:,} documents are in {store} as they are ({total:,} chunks)"
+        return
+    rate = report.chunks / report.seconds if report.seconds else 0.0
+    yield (
+        f"stored {report.chunks:,} chunks of {report.documents:,} documents in {store} in {report.seconds:.1f} s "
+        f"({rate:,.0f} chunks/s; encoding {report.seconds_encoding:.1f} s, writing {report.seconds_writing:.1f} s)"
     )
+    others = {"unchanged": report.unchanged, "empty": report.empty, "pruned": report.pruned, "skipped": report.skipped}
+    told = [f"{count:,} {name}" for name, count in others.items() if count]
+    if report.retried:
+        told.append(f"{report.retried:,} requests repeated")
+    yield "; ".join([*told, f"the collection holds {total:,} chunks"])
+    yield from (f"skipped: {reason}" for reason in report.bad)
 
 
-def _documents(files: list[Path], progress: Progress) -> Iterator[Document]:
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM stops as Ctrl-C does: what is encoded is written first, and the next run goes on from there."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise JinaV3Error("stopped; what was acknowledged is stored, run the same command again to go on") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _documents(files: list[Path], progress: Progress, bar: TaskID) -> Iterator[Document]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from ..sources import read_documents
 
-    bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files))
     for file in files:
         size, read = file.stat().st_size, 0
         for document in read_documents(file):

@@ -18,16 +18,19 @@ from qdrant_edge import CountRequest, EdgeShard, PayloadSchemaType, UpdateOperat
 
 from jina_v3_encoder.protocol import TextEncoder
 
+from ..batches import WriteLimits
 from ..connector import VectorConnector
 from ..contract import EmbeddingContract
 from ..documents import Chunk, Hit
 from ..errors import StoreError
 from .convert import DOCUMENT_KEY, chunks_from, nearest_request, to_hit, to_points
-from .schema import SHARD_FOLDER, edge_config, read_contract, write_contract
+from .schema import JOURNAL_FILE, SHARD_FOLDER, edge_config, read_contract, write_contract
 
 
 class QdrantConnector(VectorConnector):
     """A collection in `path`/`collection`. One process at a time may open it."""
+
+    write_limits = WriteLimits(rows=1000, bytes=64 * 2**20)
 
     def __init__(self, encoder: TextEncoder, collection: str, *, path: str | Path, **settings: Any) -> None:
         """As `VectorConnector`, plus the folder that holds the collections; it is made on the first ingest."""
@@ -48,6 +51,10 @@ class QdrantConnector(VectorConnector):
                 self._shard.close()
             self._shard = None
 
+    @property
+    def _journal_file(self) -> Path:
+        return self.folder / JOURNAL_FILE
+
     def _read_contract(self) -> EmbeddingContract | None:
         return read_contract(self.folder)
 
@@ -57,11 +64,11 @@ class QdrantConnector(VectorConnector):
             write_contract(self.folder, contract)
         self._open()
 
-    def _upsert(self, chunks: Sequence[Chunk], vectors: NDArray[np.float32]) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: NDArray[np.float32]) -> None:
         with self._errors():
             self._open().update(UpdateOperation.upsert_points(to_points(chunks, vectors)))
 
-    def _delete_from(self, document_id: str, number: int) -> None:
+    def delete_from(self, document_id: str, number: int) -> None:
         with self._errors():
             self._open().update(UpdateOperation.delete_points_by_filter(chunks_from(document_id, number)))
 

@@ -1,4 +1,4 @@
-"""How a collection lies in its folder: the shard's configuration, and the contract beside it."""
+"""How a collection lies in its folder: the shard, with the contract and the journal beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..errors import StoreError
 VECTOR = "dense"
 SHARD_FOLDER = "shard"
 CONTRACT_FILE = "collection.json"
+JOURNAL_FILE = "journal.sqlite"
 
 
 def edge_config(contract: EmbeddingContract) -> EdgeConfig:

@@ -45,7 +45,7 @@ def test_files_in_hits_out(run: Any, corpus: Path, mode: str) -> None:
     result = ingest(run, corpus, mode)
     assert result.exit_code == 0, result.output
     assert "of 4 documents" in result.stderr
-    assert "1 documents were empty" in result.stderr
+    assert "1 empty" in result.stderr
     found = run("search", "the second part", "--from", "STORE", "--json", "--limit", "3", model=False)
     assert found.exit_code == 0, found.output
     hits = [json.loads(line) for line in found.stdout.splitlines()]
@@ -67,7 +67,35 @@ def test_a_table_for_people(run: Any, corpus: Path) -> None:
 
 def test_again_stores_nothing_twice(run: Any, corpus: Path) -> None:
     first, second = (ingest(run, corpus).stderr for _ in range(2))
-    assert first.split("the collection holds")[1] == second.split("the collection holds")[1]
+    total = first.split("the collection holds ")[1].split()[0]
+    assert "nothing to do: all 4 documents are in qdrant:" in second
+    assert f"({total} chunks)" in second
+
+
+def test_changed_and_removed_files(run: Any, corpus: Path) -> None:
+    ingest(run, corpus)
+    (corpus / "plain.txt").write_text("Shorter now.")
+    (corpus / "notes.md").unlink()
+    told = ingest(run, corpus).stderr
+    assert "stored 1 chunks of 1 documents" in told
+    assert "2 unchanged" in told
+    assert "pruned" not in told
+    told = ingest(run, corpus, "--prune").stderr
+    assert "1 pruned" in told
+    assert "the collection holds 2 chunks" in told
+
+
+def test_documents_that_cannot_be_encoded(run: Any, corpus: Path) -> None:
+    """A lone surrogate is no text that a tokenizer can read."""
+    rows = [{"id": "fine", "text": "Fine."}, {"id": "bad", "text": "a\ud800b"}]
+    (corpus / "rows.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    stopped = ingest(run, corpus)
+    assert stopped.exit_code == 1
+    assert "document 'bad': character 1 is a lone surrogate" in stopped.stderr
+    result = ingest(run, corpus, "--skip-bad")
+    assert result.exit_code == 0, result.output
+    assert "1 skipped" in result.stderr
+    assert "skipped: document 'bad'" in result.stderr
 
 
 @pytest.mark.parametrize(

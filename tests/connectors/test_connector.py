@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from jina_v3_connectors.batches import WriteLimits
 from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Hit
@@ -22,9 +24,16 @@ Shelf = dict[str, Any]
 class DictConnector(VectorConnector):
     """Keeps contract and points in a dictionary, and a record of the calls."""
 
+    write_limits = WriteLimits(rows=1000, bytes=10**8)
+    folder: Path
+
     def __init__(self, shelf: Shelf, **settings: Any) -> None:
         self.shelf, self.calls = shelf, list[str]()
         super().__init__(settings.pop("encoder", FakeEncoder()), "docs", **settings)
+
+    @property
+    def _journal_file(self) -> Path:
+        return self.folder / "journal.sqlite"
 
     def _read_contract(self) -> EmbeddingContract | None:
         return self.shelf.get("contract")
@@ -33,11 +42,11 @@ class DictConnector(VectorConnector):
         self.calls.append("create")
         self.shelf.update(contract=contract, points={})
 
-    def _upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
         self.calls.append("upsert")
         self.shelf["points"].update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def _delete_from(self, document_id: str, number: int) -> None:
+    def delete_from(self, document_id: str, number: int) -> None:
         self.calls.append("delete")
         points = self.shelf["points"]
         stale = [key for key, (c, _) in points.items() if c.document_id == document_id and c.number >= number]
@@ -54,6 +63,11 @@ class DictConnector(VectorConnector):
 
     def close(self) -> None:
         self.calls.append("close")
+
+
+@pytest.fixture(autouse=True)
+def journal_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DictConnector, "folder", tmp_path, raising=False)
 
 
 def test_defaults_of_a_new_collection() -> None:
@@ -86,7 +100,9 @@ def test_old_chunks_go_after_new_ones_are_written() -> None:
     """Stopped in between, a document is there twice in part, never missing."""
     connector = DictConnector({})
     connector.ingest([Document("a", "text"), Document("empty", " ")])
-    assert connector.calls == ["create", "upsert", "delete", "delete"]
+    assert connector.calls == ["create", "upsert"], "a collection made just now holds nothing old"
+    connector.ingest([Document("a", "other text"), Document("new", "text"), Document("a", " ")])
+    assert connector.calls[2:] == ["upsert", "delete", "delete"], "for the unknown one, and for the one that shrank"
 
 
 def test_a_second_connector_takes_the_stored_settings() -> None:

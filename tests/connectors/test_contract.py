@@ -28,7 +28,7 @@ def test_round_trip() -> None:
         ("normalized", False),
         ("output_type", "int8"),
         ("chunker", "other"),
-        ("schema_version", 2),
+        ("schema_version", 99),
     ],
 )
 def test_every_deciding_field_is_compared(field: str, value: Any) -> None:

@@ -1,0 +1,62 @@
+"""Repeating what may succeed later: full-jitter backoff, bounded in time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .errors import StoreBusy, StoreError
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """Seconds. The n-th wait is drawn from 0 to `first` · 2ⁿ, at most `longest` (full jitter, as AWS describes it).
+
+    A store's own Retry-After is waited for in full. After `total` the error is final.
+    """
+
+    first: float = 0.5
+    longest: float = 30.0
+    total: float = 300.0
+
+    def delay(self, attempt: int, error: StoreBusy) -> float:
+        drawn = random.uniform(0, min(self.longest, self.first * 2.0 ** min(attempt, 60)))  # noqa: S311 - no secret
+        return max(drawn, error.retry_after or 0.0)
+
+
+DEFAULT_RETRY = RetryPolicy()
+
+
+def with_retries(
+    call: Callable[[], Result],
+    policy: RetryPolicy,
+    *,
+    on_retry: Callable[[], None] = lambda: None,
+    sleep: Callable[[float], object] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Result:
+    """`call()`, again after each `StoreBusy`.
+
+    Raises:
+        StoreError: still busy when the policy's time is over, with the last reason.
+    """
+    start, attempt = clock(), 0
+    while True:
+        try:
+            return call()
+        except StoreBusy as error:
+            delay = policy.delay(attempt, error)
+            spent = clock() - start
+            if spent + delay > policy.total:
+                raise StoreError(
+                    f"gave up after {attempt + 1} tries in {spent:.0f} s (limit {policy.total:.0f} s): {error}; "
+                    "what was acknowledged is kept, run the same again to go on"
+                ) from error
+            on_retry()
+            sleep(delay)
+            attempt += 1
