@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Hit
 from .errors import ContractMismatch, StoreNotFound
+from .filters import Condition, parse_filter
 from .ingest import Ingestion, IngestOptions, IngestReport
 from .journal import Journal
 from .retry import DEFAULT_RETRY, RetryPolicy
@@ -110,8 +111,12 @@ class VectorConnector(ABC):
         """Delete the chunks of a document from `number` on, 0 for all of it. Unknown documents are no error."""
 
     @abstractmethod
-    def _nearest(self, vectors: FloatArray, limit: int) -> list[list[Hit]]:
-        """The best hits for each row of `vectors`, best first."""
+    def _nearest(self, vectors: FloatArray, limit: int, condition: Condition | None) -> list[list[Hit]]:
+        """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds."""
+
+    @abstractmethod
+    def ids(self) -> Iterator[tuple[str, int]]:
+        """(document id, chunk number) of every chunk, in no particular order, read in pages."""
 
     @abstractmethod
     def count(self) -> int:
@@ -164,29 +169,59 @@ class VectorConnector(ABC):
         finally:
             journal.close()
 
-    def search(self, query: str, *, limit: int = 10) -> list[Hit]:
+    def search(self, query: str, *, limit: int = 10, filter: Mapping[str, object] | None = None) -> list[Hit]:  # noqa: A002
         """The `limit` chunks nearest to a question, best first.
+
+        Args:
+            query: The question.
+            limit: Hits at most.
+            filter: Conditions on metadata, such as {"lang": "de", "year": {"gte": 2020}}; see `filters`.
 
         Raises:
             StoreNotFound: nothing was ingested yet.
-            InvalidInput: the query is no str, is too long, or the limit is below 1.
+            InvalidInput: the query is no str, is too long, the limit is below 1, or the filter is malformed.
         """
         if not isinstance(query, str):
             raise InvalidInput(f"a query must be a str, got {type(query).__name__}; search_many takes a list")
-        return self.search_many([query], limit=limit)[0]
+        return self.search_many([query], limit=limit, filter=filter)[0]
 
-    def search_many(self, queries: Sequence[str], *, limit: int = 10) -> list[list[Hit]]:
+    def search_many(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        filter: Mapping[str, object] | None = None,  # noqa: A002
+    ) -> list[list[Hit]]:
         """As `search`, for several questions with one encode."""
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
-        if self._stored is None:
-            raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
+        condition = None if filter is None else parse_filter(filter)
+        self._require()
         contract = self.contract
         vectors = self.encoder.encode(
             queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
         )
         check_vectors(vectors, contract.dimensions)
-        return self._nearest(vectors, limit)
+        return self._nearest(vectors, limit, condition)
+
+    def delete(self, document_ids: Iterable[str]) -> None:
+        """Delete documents with all their chunks; unknown ids are no error.
+
+        Raises:
+            StoreNotFound: nothing was ingested yet.
+        """
+        self._require()
+        journal = Journal(self._journal_file, self.contract.collection_id)
+        try:
+            for document_id in document_ids:
+                self.delete_from(document_id, 0)
+                journal.forget(document_id)
+        finally:
+            journal.close()
+
+    def _require(self) -> None:
+        if self._stored is None:
+            raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
 
     def _agree(self, stored: EmbeddingContract | None) -> EmbeddingContract:
         """The contract in use: given values, then the stored ones, then defaults; checked against the stored."""

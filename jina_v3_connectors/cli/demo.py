@@ -44,9 +44,10 @@ def command(store: Path | None, model: str | None, revision: str | None, device:
             open_store(url, encoder, LATE, late_chunking=True, **settings) as late,
             open_store(url, encoder, PLAIN, late_chunking=False, **settings) as plain,
         ):
-            reports = [connector.ingest(demo.documents()) for connector in (late, plain)]
+            for connector in (late, plain):
+                connector.ingest(demo.documents())
             console.print(
-                f"[bold]{reports[0].documents} documents[/] in nine languages, {reports[0].chunks} chunks, "
+                f"[bold]{sum(1 for _ in demo.documents())} documents[/] in nine languages, {late.count()} chunks, "
                 f"model {encoder.model_id}, {late.contract.dimensions} of {encoder.dimensions} dimensions; "
                 f"stored twice, with and without late chunking, {time.perf_counter() - start:.1f} s\n"
             )

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from jina_v3_encoder.errors import InvalidInput
+
 from .options import load_encoder, model_options
 
 
@@ -14,6 +16,9 @@ from .options import load_encoder, model_options
 @click.option("--from", "store", required=True, metavar="STORE", help="qdrant:./folder that was filled by ingest.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=5, show_default=True, help="Hits to show.")
+@click.option(
+    "--filter", "condition", metavar="JSON", help="""Metadata, e.g. '{"lang": "de", "year": {"gte": 2020}}'."""
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
 @model_options
 def command(
@@ -21,6 +26,7 @@ def command(
     store: str,
     collection: str,
     limit: int,
+    condition: str | None,
     as_json: bool,
     model: str | None,
     revision: str | None,
@@ -37,10 +43,11 @@ def command(
     """
     from ..stores import open_store, stored_contract
 
+    allowed = None if condition is None else _parsed(condition)
     contract = stored_contract(store, collection)
     encoder = load_encoder(model or contract.model, revision or contract.revision, device, dtype)
     with open_store(store, encoder, collection) as connector:
-        hits = connector.search(query, limit=limit)
+        hits = connector.search(query, limit=limit, filter=allowed)
     if as_json:
         for hit in hits:
             click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
@@ -50,3 +57,14 @@ def command(
     from .tables import hits_table
 
     Console().print(hits_table(hits))
+
+
+def _parsed(condition: str) -> dict[str, object]:
+    from ..filters import parse_filter
+
+    try:
+        value = json.loads(condition)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f'--filter is not JSON: {error}; an example: \'{{"lang": "de"}}\'') from error
+    parse_filter(value)
+    return dict(value)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qdrant_edge import CountRequest, EdgeShard, PayloadSchemaType, UpdateOperation
+from qdrant_edge import CountRequest, EdgeShard, PayloadSchemaType, ScrollRequest, UpdateOperation
 
 from jina_v3_encoder.protocol import TextEncoder
 
@@ -23,8 +23,12 @@ from ..connector import VectorConnector
 from ..contract import EmbeddingContract
 from ..documents import Chunk, Hit
 from ..errors import StoreError
-from .convert import DOCUMENT_KEY, chunks_from, nearest_request, to_hit, to_points
+from ..filters import Condition
+from .convert import DOCUMENT_KEY, NUMBER_KEY, chunks_from, nearest_request, to_hit, to_points
+from .filters import to_filter
 from .schema import JOURNAL_FILE, SHARD_FOLDER, edge_config, read_contract, write_contract
+
+PAGE = 1000
 
 
 class QdrantConnector(VectorConnector):
@@ -72,10 +76,25 @@ class QdrantConnector(VectorConnector):
         with self._errors():
             self._open().update(UpdateOperation.delete_points_by_filter(chunks_from(document_id, number)))
 
-    def _nearest(self, vectors: NDArray[np.float32], limit: int) -> list[list[Hit]]:
+    def _nearest(self, vectors: NDArray[np.float32], limit: int, condition: Condition | None) -> list[list[Hit]]:
+        allowed = None if condition is None else to_filter(condition)
         with self._errors():
             shard = self._open()
-            return [[to_hit(point) for point in shard.query(nearest_request(row, limit))] for row in vectors]
+            return [[to_hit(point) for point in shard.query(nearest_request(row, limit, allowed))] for row in vectors]
+
+    def ids(self) -> Iterator[tuple[str, int]]:
+        if self._stored is None:
+            return
+        offset = None
+        while True:
+            with self._errors():
+                request = ScrollRequest(offset=offset, limit=PAGE, with_payload=True)
+                records, offset = self._open().scroll(request)
+            for record in records:
+                payload = record.payload or {}
+                yield payload[DOCUMENT_KEY], payload[NUMBER_KEY]
+            if offset is None:
+                return
 
     def _open(self) -> EdgeShard:
         """The shard; made here if a run was stopped between writing the contract and the first point."""

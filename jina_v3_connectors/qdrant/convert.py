@@ -46,8 +46,9 @@ def to_hit(point: ScoredPoint) -> Hit:
     return Hit(float(point.score), chunk)
 
 
-def nearest_request(vector: NDArray[np.float32], limit: int) -> QueryRequest:
-    return QueryRequest(limit=limit, query=Query.Nearest(vector.tolist(), using=VECTOR), with_payload=True)
+def nearest_request(vector: NDArray[np.float32], limit: int, allowed: Filter | None = None) -> QueryRequest:
+    nearest = Query.Nearest(vector.tolist(), using=VECTOR)
+    return QueryRequest(limit=limit, query=nearest, with_payload=True, filter=allowed)
 
 
 def chunks_from(document_id: str, number: int) -> Filter:

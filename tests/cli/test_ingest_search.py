@@ -72,6 +72,24 @@ def test_again_stores_nothing_twice(run: Any, corpus: Path) -> None:
     assert f"({total} chunks)" in second
 
 
+def test_filters_on_metadata(run: Any, corpus: Path) -> None:
+    ingest(run, corpus)
+    found = run("search", "part", "--from", "STORE", "--json", "--filter", '{"lang": "en"}', model=False)
+    assert [json.loads(line)["document_id"] for line in found.stdout.splitlines()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [("lang=de", "--filter is not JSON"), ("[]", "must be a mapping"), ('{"a": {"like": 1}}', "unknown operator")],
+)
+def test_malformed_filters(run: Any, corpus: Path, condition: str, message: str) -> None:
+    ingest(run, corpus)
+    result = run("search", "part", "--from", "STORE", "--filter", condition, model=False)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
 def test_changed_and_removed_files(run: Any, corpus: Path) -> None:
     ingest(run, corpus)
     (corpus / "plain.txt").write_text("Shorter now.")

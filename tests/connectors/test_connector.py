@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Hit
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
+from jina_v3_connectors.filters import Condition
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.testing import FakeEncoder
@@ -53,7 +54,10 @@ class DictConnector(VectorConnector):
         for key in stale:
             del points[key]
 
-    def _nearest(self, vectors: np.ndarray, limit: int) -> list[list[Hit]]:
+    def ids(self) -> Iterator[tuple[str, int]]:
+        return iter([(chunk.document_id, chunk.number) for chunk, _ in self.shelf.get("points", {}).values()])
+
+    def _nearest(self, vectors: np.ndarray, limit: int, condition: Condition | None) -> list[list[Hit]]:
         points = self.shelf["points"].values()
         ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]
         return [hits[:limit] for hits in ranked]

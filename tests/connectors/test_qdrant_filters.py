@@ -1,0 +1,194 @@
+"""Filters in the real engine against their meaning written out in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jina_v3_connectors import Document, StoreNotFound, WholeDocument
+from jina_v3_connectors.filters import All, AnyOf, Between, Condition, Equal, Not, parse_filter
+from jina_v3_connectors.qdrant import QdrantConnector
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.testing import FakeEncoder
+
+METADATA: list[dict[str, Any]] = [
+    {"lang": "de", "year": 2020, "draft": True},
+    {"lang": "nl", "year": 2021.5, "draft": False},
+    {"lang": "en", "tags": ["a", "b"], "year": -3},
+    {"lang": ["de", "en"], "author": {"name": "Ada", "born": 1815}},
+    {"tags": [1, 2, 3], "year": 2020.0},
+    {"größe": 7, "two-words": "x", "lang": "de"},
+    {"lang": None, "year": "2020"},
+    {},
+]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantConnector]:
+    path = tmp_path_factory.mktemp("store")
+    with QdrantConnector(FakeEncoder(), "docs", path=path, chunker=WholeDocument()) as connector:
+        connector.ingest(Document(str(n), f"text {n}", values) for n, values in enumerate(METADATA))
+        yield connector
+
+
+def field_values(number: int, field: str) -> list[Any]:
+    """What a field holds; a list stands for its elements."""
+    if field == "document_id":
+        return [str(number)]
+    if field == "chunk":
+        return [0]
+    value: Any = METADATA[number]
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value if isinstance(value, list) else [value]
+
+
+def same(first: Any, second: Any) -> bool:
+    """Equal, without taking True for 1."""
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
+
+
+def holds(condition: Condition, number: int) -> bool:
+    match condition:
+        case All(parts):
+            return all(holds(part, number) for part in parts)
+        case AnyOf(parts):
+            return any(holds(part, number) for part in parts)
+        case Not(part):
+            return not holds(part, number)
+        case Equal(field, values):
+            return any(same(own, value) for own in field_values(number, field) for value in values)
+        case Between(field, gt, gte, lt, lte):
+            numbers = [v for v in field_values(number, field) if isinstance(v, int | float) and not isinstance(v, bool)]
+            return any(
+                (gt is None or own > gt)
+                and (gte is None or own >= gte)
+                and (lt is None or own < lt)
+                and (lte is None or own <= lte)
+                for own in numbers
+            )
+
+
+def found(store: QdrantConnector, filter: dict[str, Any]) -> set[str]:  # noqa: A002
+    return {hit.chunk.document_id for hit in store.search("text", limit=50, filter=filter)}
+
+
+def wanted(filter: dict[str, Any]) -> set[str]:  # noqa: A002
+    condition = parse_filter(filter)
+    return {str(number) for number in range(len(METADATA)) if holds(condition, number)}
+
+
+@pytest.mark.parametrize(
+    ("filter_", "numbers"),
+    [
+        ({}, "01234567"),
+        ({"lang": "de"}, "035"),
+        ({"lang": {"ne": "de"}}, "12467"),
+        ({"lang": {"in": ["nl", "en"]}}, "123"),
+        ({"lang": {"in": []}}, ""),
+        ({"or": []}, ""),
+        ({"not": {"or": []}}, "01234567"),
+        ({"year": 2020}, "04"),
+        ({"year": "2020"}, "6"),
+        ({"year": {"gte": 2020}}, "014"),
+        ({"year": {"gt": 2020, "lte": 2021.5}}, "1"),
+        ({"year": {"lt": 0}}, "2"),
+        ({"draft": True}, "0"),
+        ({"draft": False}, "1"),
+        ({"tags": "b"}, "2"),
+        ({"tags": {"gte": 3}}, "4"),
+        ({"author.name": "Ada"}, "3"),
+        ({"author.born": {"lt": 1900}}, "3"),
+        ({"größe": 7}, "5"),
+        ({"two-words": "x"}, "5"),
+        ({"document_id": "4"}, "4"),
+        ({"chunk": 0}, "01234567"),
+        ({"chunk": {"gt": 0}}, ""),
+        ({"lang": "de", "year": {"gte": 2020}}, "0"),
+        ({"or": [{"lang": "nl"}, {"tags": 2}]}, "14"),
+        ({"not": {"or": [{"lang": "de"}, {"year": {"gte": 0}}]}}, "267"),
+        ({"absent": 1}, ""),
+        ({"not": {"absent": 1}}, "01234567"),
+    ],
+    ids=str,
+)
+def test_meanings(store: QdrantConnector, filter_: dict[str, Any], numbers: str) -> None:
+    assert wanted(filter_) == set(numbers), "the written-out meaning"
+    assert found(store, filter_) == set(numbers)
+
+
+VALUES = st.sampled_from(["de", "nl", "a", "2020", "x", 2020, 2021.5, -3, 1, 7, True, False])
+NUMBERS = st.sampled_from([-3, 0, 1, 2, 2020, 2020.5, 2022])
+FIELDS = st.sampled_from(
+    ["lang", "year", "draft", "tags", "author.name", "author.born", "größe", "document_id", "none"]
+)
+LEAVES = st.one_of(
+    st.builds(lambda field, value: {field: value}, FIELDS, VALUES),
+    st.builds(lambda field, value: {field: {"ne": value}}, FIELDS, VALUES),
+    st.builds(lambda field, values: {field: {"in": values}}, FIELDS, st.lists(VALUES, max_size=4)),
+    st.builds(lambda field, low, high: {field: {"gte": low, "lt": high}}, FIELDS, NUMBERS, NUMBERS),
+    st.builds(lambda field, low: {field: {"gt": low, "ne": low}}, FIELDS, NUMBERS),
+)
+FILTERS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.builds(lambda parts: {"and": parts}, st.lists(inner, max_size=3)),
+        st.builds(lambda parts: {"or": parts}, st.lists(inner, max_size=3)),
+        st.builds(lambda part: {"not": part}, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@given(FILTERS)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_the_engine_agrees_with_the_meaning(store: QdrantConnector, filter_: dict[str, Any]) -> None:
+    assert found(store, filter_) == wanted(filter_)
+
+
+def test_hits_keep_their_order_and_number(store: QdrantConnector) -> None:
+    everything = [hit.chunk.document_id for hit in store.search("text 1", limit=50)]
+    some = [hit.chunk.document_id for hit in store.search("text 1", limit=50, filter={"year": {"gte": -10}})]
+    assert some == [name for name in everything if name in some]
+    assert len(store.search("text", limit=1, filter={"lang": "de"})) == 1
+
+
+def test_search_many_filters_every_query(store: QdrantConnector) -> None:
+    for hits in store.search_many(["text 1", "other"], limit=10, filter={"lang": "nl"}):
+        assert [hit.chunk.document_id for hit in hits] == ["1"]
+
+
+def test_a_malformed_filter_is_refused_before_anything_is_encoded(tmp_path: Path) -> None:
+    class Unasked(FakeEncoder):
+        def encode(self, texts: Any, **_: Any) -> Any:
+            raise AssertionError("encoded")
+
+    with QdrantConnector(Unasked(), "docs", path=tmp_path) as connector, pytest.raises(InvalidInput, match="like"):
+        connector.search("x", filter={"a": {"like": "b"}})
+
+
+def test_ids_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jina_v3_connectors.qdrant.connector.PAGE", 7)
+    with QdrantConnector(FakeEncoder(), "docs", path=tmp_path, chunker=WholeDocument()) as connector:
+        assert list(connector.ids()) == [], "no collection yet"
+        connector.ingest(Document(str(n), f"text {n}") for n in range(50))
+        assert sorted(connector.ids()) == sorted((str(n), 0) for n in range(50))
+
+
+def test_deleted_documents_are_gone_and_may_come_back(tmp_path: Path) -> None:
+    corpus = [Document(str(n), f"text {n}") for n in range(10)]
+    with QdrantConnector(FakeEncoder(), "docs", path=tmp_path, chunker=WholeDocument()) as connector:
+        with pytest.raises(StoreNotFound):
+            connector.delete(["1"])
+        connector.ingest(corpus)
+        connector.delete(["3", "4", "unknown"])
+        assert connector.count() == 8
+        assert ("3", 0) not in set(connector.ids())
+        report = connector.ingest(corpus)
+        assert (report.documents, report.unchanged) == (2, 8), "the journal forgot them too"
+        assert connector.count() == 10
