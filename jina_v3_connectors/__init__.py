@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from .connector import VectorConnector
     from .contract import EmbeddingContract
     from .documents import Chunk, Document, Hit
-    from .errors import ContractMismatch, DocumentError, StoreError, StoreNotFound
+    from .errors import ContractMismatch, DocumentError, StoreBusy, StoreError, StoreNotFound
     from .ingest import IngestReport
+    from .retry import RetryPolicy
 
 __all__ = [
     "Chunk",
@@ -25,7 +26,9 @@ __all__ = [
     "EmbeddingContract",
     "Hit",
     "IngestReport",
+    "RetryPolicy",
     "SemanticChunker",
+    "StoreBusy",
     "StoreError",
     "StoreNotFound",
     "VectorConnector",
@@ -37,8 +40,9 @@ _MODULES = {
     "connector": ("VectorConnector",),
     "contract": ("EmbeddingContract",),
     "documents": ("Chunk", "Document", "Hit"),
-    "errors": ("ContractMismatch", "DocumentError", "StoreError", "StoreNotFound"),
+    "errors": ("ContractMismatch", "DocumentError", "StoreBusy", "StoreError", "StoreNotFound"),
     "ingest": ("IngestReport",),
+    "retry": ("RetryPolicy",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

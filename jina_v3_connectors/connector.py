@@ -1,13 +1,12 @@
-"""`VectorConnector`: every loop and every check; a backend adds storage only."""
+"""`VectorConnector`: every loop and every check; a `Store` adds storage only."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from itertools import islice
 from types import TracebackType
 from typing import Self
 
@@ -19,15 +18,16 @@ from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, check_window
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.vectors import check_dimensions
 
-from .batches import WriteLimits, check_vectors
+from .batches import check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
-from .documents import Chunk, Document, Hit
+from .documents import Document, Hit, Tail
 from .errors import ContractMismatch, StoreNotFound
-from .filters import Condition, parse_filter
-from .ingest import Ingestion, IngestOptions, IngestReport
+from .filters import parse_filter
+from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport
 from .journal import Journal
-from .retry import DEFAULT_RETRY, RetryPolicy
+from .retry import DEFAULT_RETRY, RetryPolicy, with_retries
+from .store import Store
 
 FloatArray = NDArray[np.float32]
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -47,20 +47,18 @@ def check_collection_name(name: object) -> str:
     return name
 
 
-class VectorConnector(ABC):
+class VectorConnector:
     """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`, and checked to be so.
 
     Arguments left at None take the collection's own value, or the default where there is no collection yet.
     Use as a context manager, or call `close`.
     """
 
-    write_limits: WriteLimits
-    """What one request may hold; each backend has its own."""
-
     def __init__(
         self,
         encoder: TextEncoder,
         collection: str,
+        store: Store,
         *,
         dimensions: int | None = None,
         late_chunking: bool | None = None,
@@ -73,6 +71,7 @@ class VectorConnector(ABC):
         Args:
             encoder: Any `TextEncoder`.
             collection: Letters, digits, `_`, `.` and `-`.
+            store: The backend; connectors of a backend make their own.
             dimensions: Stored components, 1 to the encoder's own (Matryoshka); default all.
             late_chunking: Encode each document as a whole and pool its chunks; default off.
             chunker: How documents are cut; default one chunk per document.
@@ -83,48 +82,11 @@ class VectorConnector(ABC):
             InvalidInput: a bad name or number.
             StoreError: the store cannot be opened.
         """
-        self.encoder, self.collection = encoder, check_collection_name(collection)
+        self.encoder, self.collection, self.store = encoder, check_collection_name(collection), store
         self._given = (dimensions, late_chunking, chunker, window, overlap)
         self._chunker: Chunker = chunker or WholeDocument()
-        self._stored = self._read_contract()
+        self._stored = store.read_contract()
         self.contract = self._agree(self._stored)
-
-    @abstractmethod
-    def _read_contract(self) -> EmbeddingContract | None:
-        """The collection's contract, None where there is no collection."""
-
-    @abstractmethod
-    def _create(self, contract: EmbeddingContract) -> None:
-        """Make the collection, with its contract."""
-
-    @property
-    @abstractmethod
-    def _journal_file(self) -> Path:
-        """Where it is noted which documents the collection holds."""
-
-    @abstractmethod
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        """Write points by chunk id, replacing those that are there. For the engine; use `ingest`."""
-
-    @abstractmethod
-    def delete_from(self, document_id: str, number: int) -> None:
-        """Delete the chunks of a document from `number` on, 0 for all of it. Unknown documents are no error."""
-
-    @abstractmethod
-    def _nearest(self, vectors: FloatArray, limit: int, condition: Condition | None) -> list[list[Hit]]:
-        """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds."""
-
-    @abstractmethod
-    def ids(self) -> Iterator[tuple[str, int]]:
-        """(document id, chunk number) of every chunk, in no particular order, read in pages."""
-
-    @abstractmethod
-    def count(self) -> int:
-        """Chunks in the collection."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Flush and let go; safe to call twice."""
 
     def ingest(
         self,
@@ -156,15 +118,15 @@ class VectorConnector(ABC):
         """
         if self._chunker.description != self.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
-        fresh = self._stored is None
-        if fresh:
+        if self._stored is None:
             self.contract = replace(self.contract, collection_id=uuid.uuid4().hex)
-            self._create(self.contract)
+            self.store.create(self.contract)
             self._stored = self.contract
+        fresh = with_retries(self.store.count, retry) == 0
         options = IngestOptions(skip_bad, prune, retry, on_progress)
-        journal = Journal(self._journal_file, self.contract.collection_id)
+        journal = Journal(self.store.journal_file, self.contract.collection_id)
         try:
-            run = Ingestion(self.encoder, self.contract, self._chunker, self, journal, options, fresh=fresh)
+            run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, fresh=fresh)
             return run.run(documents)
         finally:
             journal.close()
@@ -202,7 +164,7 @@ class VectorConnector(ABC):
             queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
         )
         check_vectors(vectors, contract.dimensions)
-        return self._nearest(vectors, limit, condition)
+        return self.store.nearest(vectors, limit, condition)
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -211,13 +173,26 @@ class VectorConnector(ABC):
             StoreNotFound: nothing was ingested yet.
         """
         self._require()
-        journal = Journal(self._journal_file, self.contract.collection_id)
+        journal = Journal(self.store.journal_file, self.contract.collection_id)
         try:
-            for document_id in document_ids:
-                self.delete_from(document_id, 0)
-                journal.forget(document_id)
+            names = iter(document_ids)
+            while some := list(islice(names, DELETED_AT_ONCE)):
+                self.store.delete([Tail(name, 0) for name in some])
+                journal.forget(some)
         finally:
             journal.close()
+
+    def ids(self) -> Iterator[tuple[str, int]]:
+        """(document id, chunk number) of every chunk, in no particular order; none where there is no collection."""
+        return iter(()) if self._stored is None else self.store.ids()
+
+    def count(self) -> int:
+        """Chunks in the collection, 0 where there is none."""
+        return 0 if self._stored is None else self.store.count()
+
+    def close(self) -> None:
+        """Flush and let go; safe to call twice."""
+        self.store.close()
 
     def _require(self) -> None:
         if self._stored is None:

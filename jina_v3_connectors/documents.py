@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 NAMESPACE = uuid.UUID("6f1d3c0a-6f5b-5f0e-9d7e-6a1a0f3e8b51")
 """Point ids are uuid5 in this namespace, so writing a chunk twice overwrites it and never duplicates it."""
@@ -37,6 +37,13 @@ class Chunk:
     @property
     def id(self) -> uuid.UUID:
         return uuid.uuid5(NAMESPACE, f"{self.document_id}\x1f{self.number}")
+
+
+class Tail(NamedTuple):
+    """The chunks of a document from `number` on; 0 is the whole document."""
+
+    document_id: str
+    number: int
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from queue import Queue
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from jina_v3_encoder.protocol import TextEncoder
 from .batches import Cut, WriteLimits, batched, check_vectors, cut, encode_apart, estimated_bytes, requests
 from .chunking import Chunker
 from .contract import EmbeddingContract
-from .documents import Chunk, Document
+from .documents import Chunk, Document, Tail
 from .errors import DocumentError
 from .journal import Entry, Journal
 from .retry import DEFAULT_RETRY, RetryPolicy, with_retries
@@ -30,6 +31,7 @@ QUEUED_BATCHES = 1
 """Encoded batches that wait for the writer: one hides a store's pauses, more would only be lost in a crash."""
 BAD_REMEMBERED = 100
 SEEN_AT_ONCE = 500
+DELETED_AT_ONCE = 100
 
 FloatArray = NDArray[np.float32]
 
@@ -42,8 +44,8 @@ class Sink(Protocol):
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         """Write points by chunk id. Raises StoreBusy for what may succeed later."""
 
-    def delete_from(self, document_id: str, number: int) -> None:
-        """Delete the chunks of a document from `number` on. Raises as `upsert`."""
+    def delete(self, tails: Sequence[Tail]) -> None:
+        """Delete chunks. Raises as `upsert`."""
 
 
 @dataclass
@@ -98,7 +100,7 @@ class Ingestion:
         *,
         fresh: bool,
     ) -> None:
-        """`fresh` says that the collection was made just now, so that unknown documents can have no old chunks."""
+        """`fresh` says that the collection is empty, so that unknown documents can have no old chunks."""
         self.encoder, self.contract, self.chunker = encoder, contract, chunker
         self.sink, self.journal, self.options, self.fresh = sink, journal, options, fresh
         self.report = IngestReport()
@@ -215,23 +217,27 @@ class Ingestion:
             for part, rows in requests(chunks, vectors, self.sink.write_limits):
                 self._repeat(partial(self.sink.upsert, part, rows))
                 self.report.bytes += sum(estimated_bytes(chunk, rows.shape[1]) for chunk in part)
-        for item, _ in batch:
-            self._drop_tail(item)
+        self._delete([Tail(item.document.id, len(item.chunks)) for item, _ in batch if self._may_have_tail(item)])
         self.journal.record((item.document.id, Entry(item.digest, len(item.chunks))) for item, _ in batch)
         self.report.documents += len(batch)
         self.report.chunks += len(chunks)
         self.report.empty += sum(not item.chunks for item, _ in batch)
 
-    def _drop_tail(self, item: Cut) -> None:
+    def _may_have_tail(self, item: Cut) -> bool:
+        """Whether older chunks may follow the new ones: a run that was killed may have left some without a journal."""
         known = self.journal.get(item.document.id)
-        if (known is None and not self.fresh) or (known is not None and known.chunks > len(item.chunks)):
-            self._repeat(partial(self.sink.delete_from, item.document.id, len(item.chunks)))
+        return not self.fresh if known is None else known.chunks > len(item.chunks)
 
     def _prune(self) -> None:
-        for document_id in self.journal.unseen():
-            self._repeat(partial(self.sink.delete_from, document_id, 0))
-            self.journal.forget(document_id)
-            self.report.pruned += 1
+        unseen = self.journal.unseen()
+        while names := list(islice(unseen, DELETED_AT_ONCE)):
+            self._delete([Tail(name, 0) for name in names])
+            self.journal.forget(names)
+            self.report.pruned += len(names)
+
+    def _delete(self, tails: Sequence[Tail]) -> None:
+        if tails:
+            self._repeat(partial(self.sink.delete, tails))
 
     def _repeat(self, call: Callable[[], None]) -> None:
         with_retries(call, self.options.retry, on_retry=self._count_retry)

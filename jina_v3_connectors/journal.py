@@ -85,8 +85,8 @@ class Journal:
             for (last,) in rows:
                 yield last
 
-    def forget(self, document_id: str) -> None:
-        self._many("DELETE FROM documents WHERE target = ? AND id = ?", [(self.target, document_id)])
+    def forget(self, document_ids: Iterable[str]) -> None:
+        self._many("DELETE FROM documents WHERE target = ? AND id = ?", [(self.target, name) for name in document_ids])
 
     def close(self) -> None:
         with self._lock, self._errors():

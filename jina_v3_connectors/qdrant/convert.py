@@ -1,25 +1,16 @@
-"""Chunks to Qdrant points and back. Pure functions."""
+"""Chunks to Qdrant payloads and back. Pure functions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from qdrant_edge import FieldCondition, Filter, MatchValue, Point, Query, QueryRequest, RangeFloat, ScoredPoint
+from ..documents import Chunk, Hit, Tail
+from ..filters import All, AnyOf, Between, Condition, Equal
 
-from ..documents import Chunk, Hit
-from .schema import VECTOR
-
+VECTOR = "dense"
 DOCUMENT_KEY = "document_id"
 NUMBER_KEY = "chunk"
-
-
-def to_points(chunks: Sequence[Chunk], vectors: NDArray[np.float32]) -> list[Point]:
-    return [
-        Point(chunk.id, {VECTOR: row}, to_payload(chunk)) for chunk, row in zip(chunks, vectors.tolist(), strict=True)
-    ]
 
 
 def to_payload(chunk: Chunk) -> dict[str, Any]:
@@ -33,8 +24,7 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
     }
 
 
-def to_hit(point: ScoredPoint) -> Hit:
-    payload = point.payload or {}
+def to_hit(score: float, payload: Mapping[str, Any]) -> Hit:
     chunk = Chunk(
         document_id=payload[DOCUMENT_KEY],
         number=payload[NUMBER_KEY],
@@ -43,19 +33,16 @@ def to_hit(point: ScoredPoint) -> Hit:
         text=payload["text"],
         metadata=payload["metadata"],
     )
-    return Hit(float(point.score), chunk)
+    return Hit(float(score), chunk)
 
 
-def nearest_request(vector: NDArray[np.float32], limit: int, allowed: Filter | None = None) -> QueryRequest:
-    nearest = Query.Nearest(vector.tolist(), using=VECTOR)
-    return QueryRequest(limit=limit, query=nearest, with_payload=True, filter=allowed)
-
-
-def chunks_from(document_id: str, number: int) -> Filter:
-    """The chunks of a document from `number` on."""
-    return Filter(
-        must=[
-            FieldCondition(DOCUMENT_KEY, match=MatchValue(document_id)),
-            FieldCondition(NUMBER_KEY, range=RangeFloat(gte=number)),
-        ]
-    )
+def any_tail(tails: Sequence[Tail]) -> Condition:
+    """The chunks of all `tails`; whole documents are one list of names, which the index answers at once."""
+    names = tuple(tail.document_id for tail in tails if tail.number == 0)
+    parts: list[Condition] = [Equal(DOCUMENT_KEY, names)] if names else []
+    parts += [
+        All((Equal(DOCUMENT_KEY, (tail.document_id,)), Between(NUMBER_KEY, gte=tail.number)))
+        for tail in tails
+        if tail.number
+    ]
+    return AnyOf(tuple(parts))

@@ -10,8 +10,8 @@ from qdrant_edge import Distance, EdgeConfig, EdgeVectorParams
 
 from ..contract import EmbeddingContract
 from ..errors import StoreError
+from .convert import VECTOR
 
-VECTOR = "dense"
 SHARD_FOLDER = "shard"
 CONTRACT_FILE = "collection.json"
 JOURNAL_FILE = "journal.sqlite"

@@ -12,9 +12,10 @@ import pytest
 from jina_v3_connectors.batches import WriteLimits
 from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.documents import Chunk, Document, Hit
+from jina_v3_connectors.documents import Chunk, Document, Hit, Tail
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
+from jina_v3_connectors.store import Store
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.testing import FakeEncoder
@@ -22,24 +23,23 @@ from jina_v3_encoder.testing import FakeEncoder
 Shelf = dict[str, Any]
 
 
-class DictConnector(VectorConnector):
+class DictStore(Store):
     """Keeps contract and points in a dictionary, and a record of the calls."""
 
     write_limits = WriteLimits(rows=1000, bytes=10**8)
     folder: Path
 
-    def __init__(self, shelf: Shelf, **settings: Any) -> None:
+    def __init__(self, shelf: Shelf) -> None:
         self.shelf, self.calls = shelf, list[str]()
-        super().__init__(settings.pop("encoder", FakeEncoder()), "docs", **settings)
 
     @property
-    def _journal_file(self) -> Path:
+    def journal_file(self) -> Path:
         return self.folder / "journal.sqlite"
 
-    def _read_contract(self) -> EmbeddingContract | None:
+    def read_contract(self) -> EmbeddingContract | None:
         return self.shelf.get("contract")
 
-    def _create(self, contract: EmbeddingContract) -> None:
+    def create(self, contract: EmbeddingContract) -> None:
         self.calls.append("create")
         self.shelf.update(contract=contract, points={})
 
@@ -47,31 +47,40 @@ class DictConnector(VectorConnector):
         self.calls.append("upsert")
         self.shelf["points"].update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def delete_from(self, document_id: str, number: int) -> None:
+    def delete(self, tails: Sequence[Tail]) -> None:
         self.calls.append("delete")
-        points = self.shelf["points"]
-        stale = [key for key, (c, _) in points.items() if c.document_id == document_id and c.number >= number]
+        points, first = self.shelf["points"], dict(tails)
+        stale = [key for key, (c, _) in points.items() if c.number >= first.get(c.document_id, c.number + 1)]
         for key in stale:
             del points[key]
 
     def ids(self) -> Iterator[tuple[str, int]]:
         return iter([(chunk.document_id, chunk.number) for chunk, _ in self.shelf.get("points", {}).values()])
 
-    def _nearest(self, vectors: np.ndarray, limit: int, condition: Condition | None) -> list[list[Hit]]:
+    def nearest(self, vectors: np.ndarray, limit: int, condition: Condition | None) -> list[list[Hit]]:
         points = self.shelf["points"].values()
         ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]
         return [hits[:limit] for hits in ranked]
 
     def count(self) -> int:
-        return len(self.shelf.get("points", ()))
+        return len(self.shelf["points"])
 
     def close(self) -> None:
         self.calls.append("close")
 
 
+class DictConnector(VectorConnector):
+    """Over a `DictStore`."""
+
+    def __init__(self, shelf: Shelf, **settings: Any) -> None:
+        store = DictStore(shelf)
+        self.calls = store.calls
+        super().__init__(settings.pop("encoder", FakeEncoder()), "docs", store, **settings)
+
+
 @pytest.fixture(autouse=True)
 def journal_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DictConnector, "folder", tmp_path, raising=False)
+    monkeypatch.setattr(DictStore, "folder", tmp_path, raising=False)
 
 
 def test_defaults_of_a_new_collection() -> None:

@@ -14,7 +14,7 @@ import pytest
 from jina_v3_connectors.batches import WriteLimits
 from jina_v3_connectors.chunking import WholeDocument
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.documents import Chunk, Document
+from jina_v3_connectors.documents import Chunk, Document, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
 from jina_v3_connectors.ingest import Ingestion, IngestOptions, IngestReport
 from jina_v3_connectors.journal import Journal
@@ -52,9 +52,10 @@ class Shelf:
         self.sizes.append(len(chunks))
         self.points.update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def delete_from(self, document_id: str, number: int) -> None:
-        self.deleted.append((document_id, number))
-        stale = [k for k, (c, _) in self.points.items() if c.document_id == document_id and c.number >= number]
+    def delete(self, tails: Sequence[Tail]) -> None:
+        self.deleted += tails
+        first = dict(tails)
+        stale = [k for k, (c, _) in self.points.items() if c.number >= first.get(c.document_id, c.number + 1)]
         for key in stale:
             del self.points[key]
 

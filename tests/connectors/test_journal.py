@@ -27,7 +27,7 @@ def test_what_was_recorded_is_known_to_the_next_run(file: Path) -> None:
     assert (second.get("a"), second.get("b"), second.get("z")) == (Entry(b"1", 3), Entry(b"2", 0), None)
     second.record([("a", Entry(b"9", 1))])
     assert second.get("a") == Entry(b"9", 1)
-    second.forget("a")
+    second.forget(["a"])
     assert second.get("a") is None
     second.close()
 
@@ -37,7 +37,7 @@ def test_targets_are_kept_apart(file: Path) -> None:
     one.record([("a", Entry(b"1", 3))])
     assert two.get("a") is None
     two.record([("a", Entry(b"2", 1))])
-    two.forget("a")
+    two.forget(["a"])
     assert one.get("a") == Entry(b"1", 3)
     assert list(two.unseen()) == []
     one.close()
@@ -64,7 +64,7 @@ def test_forgetting_while_listing(file: Path) -> None:
     second = Journal(file, "c")
     gone = 0
     for name in second.unseen():
-        second.forget(name)
+        second.forget([name])
         gone += 1
     assert gone == count
     assert list(second.unseen()) == []

@@ -173,7 +173,7 @@ def test_a_malformed_filter_is_refused_before_anything_is_encoded(tmp_path: Path
 
 
 def test_ids_come_in_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jina_v3_connectors.qdrant.connector.PAGE", 7)
+    monkeypatch.setattr("jina_v3_connectors.qdrant.embedded.PAGE", 7)
     with QdrantConnector(FakeEncoder(), "docs", path=tmp_path, chunker=WholeDocument()) as connector:
         assert list(connector.ids()) == [], "no collection yet"
         connector.ingest(Document(str(n), f"text {n}") for n in range(50))

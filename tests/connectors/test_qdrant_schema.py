@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from jina_v3_connectors import EmbeddingContract, StoreError
+from jina_v3_connectors.qdrant.convert import VECTOR
 from jina_v3_connectors.qdrant.schema import (
     CONTRACT_FILE,
     SHARD_FOLDER,
-    VECTOR,
     edge_config,
     read_contract,
     write_contract,

@@ -1,0 +1,88 @@
+"""Qdrant's REST interface over the client's own local mode: what the real HTTP client talks to in tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+from pydantic import TypeAdapter
+from qdrant_client import QdrantClient, models
+
+from .rest import Answer, Failures, serve
+
+MAX_BODY = 32 * 2**20
+ROUTE = re.compile(r"/collections/(?P<name>[^/]+)(?P<rest>/.*)?")
+SELECTOR: TypeAdapter[Any] = TypeAdapter(models.PointsSelector)
+
+
+@contextmanager
+def qdrant_server(failures: Failures | None = None, max_body: int = MAX_BODY) -> Iterator[str]:
+    """The URL of a server that starts empty."""
+    service = Service()
+    with serve(service.handle, failures or Failures(), max_body) as url:
+        yield url
+    service.local.close()
+
+
+class Service:
+    """Requests to calls."""
+
+    def __init__(self) -> None:
+        self.local = QdrantClient(":memory:")
+
+    def handle(self, method: str, path: str, body: Any) -> Answer:
+        if path == "/":
+            return 200, {"title": "qdrant", "version": version("qdrant-client")}
+        route = ROUTE.fullmatch(path)
+        if route is None:
+            return 404, {"status": {"error": f"no route {path}"}}
+        try:
+            result = self._call(method, route["name"], route["rest"] or "", body)
+        except ValueError as error:
+            status = 404 if "not found" in str(error) else 409 if "already exists" in str(error) else 400
+            return status, {"status": {"error": str(error)}}
+        return 200, {"result": result, "status": "ok", "time": 0.0}
+
+    def _call(self, method: str, name: str, rest: str, body: Any) -> Any:
+        if rest.startswith("/points"):
+            return self._points(name, rest.removeprefix("/points"), body)
+        return self._collection(method, name, rest, body)
+
+    def _collection(self, method: str, name: str, rest: str, body: Any) -> Any:
+        local = self.local
+        match method, rest:
+            case "GET", "/exists":
+                return {"exists": local.collection_exists(name)}
+            case "GET", "":
+                return local.get_collection(name).model_dump(mode="json")
+            case "PUT", "":
+                given = models.CreateCollection(**body)
+                return local.create_collection(name, vectors_config=given.vectors, metadata=given.metadata)
+            case "DELETE", "":
+                return local.delete_collection(name)
+            case "PUT", "/index":
+                return {"operation_id": 0, "status": "completed"}
+        raise ValueError(f"route {method} {rest} not found")
+
+    def _points(self, name: str, rest: str, body: Any) -> Any:
+        local = self.local
+        match rest:
+            case "":
+                return local.upsert(name, models.PointsList(**body).points).model_dump(mode="json")
+            case "/delete":
+                return local.delete(name, SELECTOR.validate_python(body)).model_dump(mode="json")
+            case "/count":
+                return local.count(name, exact=True).model_dump(mode="json")
+            case "/scroll":
+                asked = models.ScrollRequest(**body)
+                records, after = local.scroll(
+                    name, limit=asked.limit or 10, offset=asked.offset, with_payload=asked.with_payload or True
+                )
+                return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
+            case "/query/batch":
+                found = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
+                return [answer.model_dump(mode="json") for answer in found]
+        raise ValueError(f"route {rest} not found")
