@@ -26,6 +26,7 @@ BATCH_DOCUMENT_TOKENS = 4096
 BATCH_SCORED = 64
 BATCH_KNOWN = 96
 CLASSES, PER_CLASS = 16, 6
+GRADED_WEIGHT = 0.2
 SHARES = {
     "retrieval": 0.46,
     Task.TEXT_MATCHING.value: 0.24,
@@ -95,7 +96,7 @@ class AdapterLosses:
         vectors, tokens = self._vectors([(firsts + seconds + known, Task.TEXT_MATCHING)])
         first, second, rest = torch.split(vectors, [len(firsts), len(seconds), len(known)])
         graded = rank_by_score(first, second, torch.tensor(scores, device=vectors.device))
-        return 0.2 * graded + imitate(rest, self._targets(known)), tokens
+        return GRADED_WEIGHT * graded + imitate(rest, self._targets(known)), tokens
 
     def _supervised(self, task: Task, step: int) -> Loss:
         """Texts of one label together; the teacher's vectors keep labels apart that were never seen."""
