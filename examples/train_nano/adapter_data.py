@@ -66,7 +66,7 @@ class AdapterData:
         self.pairs = self._pairs(corpus.pairs)
         self.documents = [document for document in corpus.documents if document.questions]
         self.translations = [item for item in corpus.translations if item[1] in targets.row]
-        self.scored = corpus.scored
+        self.near = [pair for pair in corpus.near if all(text in targets.row for text in pair)]
         self.labelled = {
             Task.CLASSIFICATION: {name: _by_label(items) for name, items in corpus.labelled.items()},
             Task.SEPARATION: {name: _by_label(items) for name, items in corpus.clusters.items()},
@@ -131,11 +131,10 @@ class AdapterData:
             found.asked.append((Example(query.ids, -1, group), first + number))
         return room
 
-    def scored_pairs(self, order: random.Random, count: int) -> tuple[list[Example], list[Example], list[float]]:
-        chosen = order.sample(self.scored, count)
-        firsts = self.examples([item.first for item in chosen], Task.TEXT_MATCHING, QUERY_TOKENS)
-        seconds = self.examples([item.second for item in chosen], Task.TEXT_MATCHING, QUERY_TOKENS)
-        return firsts, seconds, [item.score for item in chosen]
+    def near_pairs(self, order: random.Random, count: int) -> list[Example]:
+        """Both sides of `count` English sentence pairs that were collected for being more or less alike."""
+        sides = [text for pair in order.sample(self.near, count) for text in pair]
+        return self.examples(sides, Task.TEXT_MATCHING, QUERY_TOKENS)
 
     def known_texts(self, order: random.Random, task: Task, count: int) -> list[Example]:
         """Half translations under their English side's target, half other short texts the teacher has read."""

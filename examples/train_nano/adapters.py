@@ -15,7 +15,7 @@ from jina_v3_encoder.model import JinaV3Model
 from jina_v3_encoder.task import Task
 
 from .adapter_data import AdapterData, Chunked, Example, document_ids
-from .losses import contrast, imitate, rank_by_score, repeated, same_label, same_ranking
+from .losses import contrast, imitate, repeated, same_label, same_ranking
 from .training import Trainer, pooled
 
 RATE = 5e-3
@@ -23,10 +23,9 @@ START_DEVIATION = 0.05
 BATCH_PAIRS = 40
 BATCH_CROSSING = 96
 BATCH_DOCUMENT_TOKENS = 4096
-BATCH_SCORED = 64
+BATCH_NEAR = 24
 BATCH_KNOWN = 96
 CLASSES, PER_CLASS = 16, 6
-GRADED_WEIGHT = 0.2
 SHARES = {
     "retrieval": 0.46,
     Task.TEXT_MATCHING.value: 0.24,
@@ -47,7 +46,7 @@ class AdapterLosses:
             return self._retrieval
         if name == Task.TEXT_MATCHING.value:
             return self._matching
-        return lambda step: self._supervised(Task(name), step)
+        return self._classification if name == Task.CLASSIFICATION.value else self._separation
 
     def _retrieval(self, step: int) -> Loss:
         order = random.Random(step)
@@ -89,18 +88,26 @@ class AdapterLosses:
         return loss, tokens
 
     def _matching(self, step: int) -> Loss:
-        """Graded similarity, and the teacher's vectors for translations so that languages stay together."""
+        """The teacher's vectors for translations, so that languages stay together, and for pairs of near sentences."""
         order = random.Random(step)
-        firsts, seconds, scores = self.data.scored_pairs(order, BATCH_SCORED)
-        known = self.data.known_texts(order, Task.TEXT_MATCHING, BATCH_KNOWN)
-        vectors, tokens = self._vectors([(firsts + seconds + known, Task.TEXT_MATCHING)])
-        first, second, rest = torch.split(vectors, [len(firsts), len(seconds), len(known)])
-        graded = rank_by_score(first, second, torch.tensor(scores, device=vectors.device))
-        return GRADED_WEIGHT * graded + imitate(rest, self._targets(known)), tokens
+        known = self.data.near_pairs(order, BATCH_NEAR) + self.data.known_texts(order, Task.TEXT_MATCHING, BATCH_KNOWN)
+        vectors, tokens = self._vectors([(known, Task.TEXT_MATCHING)])
+        return imitate(vectors, self._targets(known)), tokens
 
-    def _supervised(self, task: Task, step: int) -> Loss:
+    def _classification(self, step: int) -> Loss:
+        """The teacher's vectors for utterances of a few labels at a time, and for other short texts.
+
+        Pulling labels together (supervised contrast) was tried: labels never seen came out worse than without adapter.
+        """
+        order, task = random.Random(step), Task.CLASSIFICATION
+        texts, _ = self.data.labelled_texts(order, task, CLASSES, PER_CLASS)
+        known = [text for text in texts if text.row >= 0] + self.data.known_texts(order, task, BATCH_KNOWN // 2)
+        vectors, tokens = self._vectors([(known, task)])
+        return imitate(vectors, self._targets(known)), tokens
+
+    def _separation(self, step: int) -> Loss:
         """Texts of one label together; the teacher's vectors keep labels apart that were never seen."""
-        order = random.Random(step)
+        order, task = random.Random(step), Task.SEPARATION
         texts, labels = self.data.labelled_texts(order, task, CLASSES, PER_CLASS)
         known = self.data.known_texts(order, task, BATCH_KNOWN // 2)
         vectors, tokens = self._vectors([(texts + known, task)])

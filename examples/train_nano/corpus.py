@@ -32,27 +32,19 @@ class Pair:
     cluster: str
 
 
-@dataclass(frozen=True)
-class Scored:
-    """Two sentences and their similarity in 0..1."""
-
-    first: str
-    second: str
-    score: float
-
-
 @dataclass
 class Corpus:
     """Everything read. `translations` are (text, English, language); label sets are (text, label) by data set.
 
-    `loose` are English texts that come in no pair: glosses, real questions, utterances.
+    `near` are pairs of sentences more or less alike; `loose` are English texts that come in no pair: glosses, real
+    questions, utterances.
     """
 
     loose: list[str] = field(default_factory=list)
     translations: list[tuple[str, str, str]] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
-    scored: list[Scored] = field(default_factory=list)
+    near: list[tuple[str, str]] = field(default_factory=list)
     labelled: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     clusters: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
@@ -63,11 +55,11 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
     corpus.documents = read_textbooks(folder)
     _read_translations(folder, corpus)
     _read_pairs(folder, corpus)
-    _read_scored(folder, corpus)
+    _read_near(folder, corpus)
     _read_labels(folder, corpus)
     _collect_loose(folder, corpus)
     shuffle = random.Random(seed)
-    for items in (corpus.loose, corpus.translations, corpus.documents, corpus.pairs, corpus.scored):
+    for items in (corpus.loose, corpus.translations, corpus.documents, corpus.pairs, corpus.near):
         shuffle.shuffle(items)
     return corpus
 
@@ -148,14 +140,8 @@ def _reading_pairs(folder: Path) -> Iterator[Pair]:
                     yield Pair(question.strip(" -"), text, text[:80], "reading", text[:80])
 
 
-def _read_scored(folder: Path, corpus: Corpus) -> None:
-    for row in rows(folder, "stsb_multi_train"):
-        for language in ("en", *LANGUAGES):
-            if language in row:
-                first, second = row[language]
-                corpus.scored.append(Scored(first, second, row["score"] / 5))
-    for row in rows(folder, "jsts_train"):
-        corpus.scored.append(Scored(row["s1"], row["s2"], row["score"] / 5))
+def _read_near(folder: Path, corpus: Corpus) -> None:
+    corpus.near += [(row["en"][0], row["en"][1]) for row in rows(folder, "stsb_multi_train")]
 
 
 def _read_labels(folder: Path, corpus: Corpus) -> None:

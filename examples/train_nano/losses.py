@@ -12,7 +12,6 @@ from torch.nn import functional as F
 MATRYOSHKA = (32, 64, 128, 256, 384)
 TEMPERATURE = 0.05
 CLASS_TEMPERATURE = 0.1
-COSENT_SCALE = 20
 
 
 def contrast(queries: Tensor, passages: Tensor, same: Tensor) -> Tensor:
@@ -54,17 +53,6 @@ def same_ranking(queries: Tensor, passages: Tensor, query_targets: Tensor, passa
         scores = F.normalize(queries[:, :size], dim=1) @ F.normalize(passages[:, :size], dim=1).T
         found = F.log_softmax(scores / TEMPERATURE, dim=1)
         losses.append(F.kl_div(found, wanted, log_target=True, reduction="batchmean"))
-    return torch.stack(losses).mean()
-
-
-def rank_by_score(firsts: Tensor, seconds: Tensor, scores: Tensor) -> Tensor:
-    """CoSENT: pairs of higher score should have higher cosine. Shapes: (B, C), (B, C), (B,)."""
-    losses = []
-    higher = scores[:, None] - scores[None] > 1e-6
-    for size in MATRYOSHKA:
-        cosine = F.cosine_similarity(firsts[:, :size], seconds[:, :size]) * COSENT_SCALE
-        gaps = (cosine[None] - cosine[:, None])[higher]
-        losses.append(torch.logsumexp(torch.cat((gaps.new_zeros(1), gaps)), 0))
     return torch.stack(losses).mean()
 
 

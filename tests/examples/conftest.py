@@ -47,7 +47,6 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "parallel_tico19": [],
     "sib200_flores": [{"label": "sports", "en": "Run.", **dict.fromkeys(["de", "es", "fr", "it", "ja"], "x")}],
     "stsb_multi_train": [{"score": 2.5, "en": ["a", "b"], "de": ["c", "d"]}],
-    "jsts_train": [{"s1": "あ", "s2": "い", "score": 5.0}],
     "clinc150": [{"text": "hi", "label": "greet"}],
     "hwu64": [],
     "goemotions": [],

@@ -16,7 +16,7 @@ from examples.train_nano import backbone
 from examples.train_nano.adapter_data import AdapterData, document_ids
 from examples.train_nano.adapters import SHARES, AdapterLosses
 from examples.train_nano.backbone import BackboneData, encode_all
-from examples.train_nano.corpus import Corpus, Pair, Scored
+from examples.train_nano.corpus import Corpus, Pair
 from examples.train_nano.teacher import Targets, distillation_texts
 from examples.train_nano.textbooks import Document
 from jina_v3_encoder.model import JinaV3Model
@@ -47,7 +47,7 @@ def small_corpus() -> Corpus:
             Pair(asked(source, n), f"is {sentence(n, 60 if n % 2 else 8)}", f"{source}{n}", source, str(n // 3))
             for n in range(60)
         ]
-    corpus.scored = [Scored(sentence(n), sentence(n + 1), n / 100) for n in range(100)]
+    corpus.near = [(sentence(n), sentence(n + 1)) for n in range(100)]
     for names, table in ((("clinc150", "hwu64", "goemotions", "sib200"), corpus.labelled),):
         table.update({name: [(f"{name} {n}", str(n % 5)) for n in range(100)] for name in names})
     for name in ("trivia", "sections", "sib200"):

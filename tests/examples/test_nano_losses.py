@@ -9,7 +9,6 @@ from examples.train_nano.losses import (
     MATRYOSHKA,
     contrast,
     imitate,
-    rank_by_score,
     repeated,
     same_label,
     same_ranking,
@@ -27,9 +26,6 @@ def test_losses_fall_with_agreement() -> None:
     labels = torch.arange(8) // 2
     paired = right[labels] + 0.1 * noise
     assert same_label(paired, labels) < same_label(noise, labels)
-    scores = torch.linspace(0, 1, 8)
-    graded = right * scores[:, None] + noise * (1 - scores[:, None])
-    assert rank_by_score(right, graded, scores) < rank_by_score(right, graded, scores.flip(0))
 
 
 def test_passages_of_one_group_are_not_negatives() -> None:

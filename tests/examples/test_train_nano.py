@@ -29,7 +29,7 @@ def test_reading_the_folder(folder: Path) -> None:
     assert Pair("Show all", "ls: List. ls -a", "ls", "commands", "ls") in corpus.pairs
     assert Pair("What is flu?", "An illness.", "An illness.", "medicine", "flu") in corpus.pairs
     assert not any(pair.query == "weak?" or pair.passage is None for pair in corpus.pairs)
-    assert sorted(item.score for item in corpus.scored) == [0.5, 0.5, 1.0]
+    assert corpus.near == [("a", "b")]
     assert corpus.labelled["clinc150"] == [("hi", "greet")]
     assert len(corpus.labelled["sib200"]) == 10
     assert "able: capable" in corpus.loose
