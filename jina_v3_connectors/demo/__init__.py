@@ -32,8 +32,8 @@ QUESTIONS = (
     Question("富士山の高さは何メートルですか？", "ja", "fuji"),
     Question("长城有多长？", "zh", "greatwall"),
 )
-LATE_QUESTION = Question("¿Cuál es el desierto más seco de la Tierra?", "es", "atacama")
-"""Chosen because it shows the effect: a passage that names no desert is found through its document."""
+LATE_QUESTION = QUESTIONS[2]
+"""Chosen because it shows the effect: the passage says "Elle mesure 330 mètres" and never names the tower."""
 
 
 def documents() -> Iterator[Document]:
