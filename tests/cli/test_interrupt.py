@@ -16,7 +16,7 @@ from jina_v3_connectors import Document, SemanticChunker
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
 
-DOCUMENTS = 6000
+DOCUMENTS = 12_000
 COMMAND = [sys.executable, "-m", "jina_v3_connectors", "ingest"]
 
 

@@ -69,7 +69,7 @@ def test_every_adapter_was_trained(exact: Encoder) -> None:
     for first in TASKS:
         for second in TASKS:
             if first != second:
-                assert (vectors[first] * vectors[second]).sum(1).mean() < 0.995
+                assert (vectors[first] * vectors[second]).sum(1).mean() < 0.999
 
 
 def test_it_saves_in_the_other_layout_and_transformers_reads_it(exact: Encoder, tmp_path: Path) -> None:
