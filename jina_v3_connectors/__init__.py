@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .connector import VectorConnector
     from .contract import EmbeddingContract
     from .documents import Chunk, Document, Hit
-    from .errors import ContractMismatch, DocumentError, StoreBusy, StoreError, StoreNotFound
+    from .errors import ContractMismatch, ContractMissing, DocumentError, StoreBusy, StoreError, StoreNotFound
+    from .filters import Native
     from .ingest import IngestReport
     from .retry import RetryPolicy
 
@@ -21,11 +22,13 @@ __all__ = [
     "Chunk",
     "Chunker",
     "ContractMismatch",
+    "ContractMissing",
     "Document",
     "DocumentError",
     "EmbeddingContract",
     "Hit",
     "IngestReport",
+    "Native",
     "RetryPolicy",
     "SemanticChunker",
     "StoreBusy",
@@ -40,7 +43,8 @@ _MODULES = {
     "connector": ("VectorConnector",),
     "contract": ("EmbeddingContract",),
     "documents": ("Chunk", "Document", "Hit"),
-    "errors": ("ContractMismatch", "DocumentError", "StoreBusy", "StoreError", "StoreNotFound"),
+    "errors": ("ContractMismatch", "ContractMissing", "DocumentError", "StoreBusy", "StoreError", "StoreNotFound"),
+    "filters": ("Native",),
     "ingest": ("IngestReport",),
     "retry": ("RetryPolicy",),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,15 @@ from .chunking import Chunker
 from .contract import EmbeddingContract
 from .documents import Chunk, Document
 from .errors import DocumentError
+from .terms import terms_of
 
 BATCH_CHARACTERS = 60_000
-"""Enough tokens to fill the encoder's own batches; few enough that a killed run has little to do again."""
 BATCH_CHUNKS = 64
+"""Enough to fill the encoder's own batches."""
+FIRST_CHUNKS = 4
+DONE_PER_BATCH = 32
+"""A batch is at most this part of what the run has done before, so that being killed costs little of the work at any
+moment. It takes about a hundred small batches until they are full."""
 VECTOR_NUMBER_BYTES = 13
 """A float32 in its shortest exact decimal form, with its comma, is at most about this long."""
 POINT_BYTES = 300
@@ -43,6 +49,14 @@ class WriteLimits:
 
     rows: int
     bytes: int
+    at_once: int = 1
+    """Requests of one batch that may be under way together."""
+    text_bytes: int | None = None
+    """UTF-8 bytes of one chunk's text; None where only the request is limited."""
+    metadata_bytes: int | None = None
+    """Of its metadata as JSON."""
+    terms: int | None = None
+    """Different values in its metadata, see `terms`."""
 
 
 def cut(document: Document, chunker: Chunker) -> list[Chunk]:
@@ -65,15 +79,17 @@ def cut(document: Document, chunker: Chunker) -> list[Chunk]:
 
 
 def batched(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
-    """Group cut documents; none is divided between batches, and no id comes twice in one."""
+    """Group cut documents; none is divided between batches, and no id comes twice in one. Batches grow."""
     batch: list[Cut] = []
     names: set[str] = set()
-    characters = count = 0
+    characters = count = done = 0
     for item in cuts:
         size = len(item.document.text)
-        full = characters + size > BATCH_CHARACTERS or count + len(item.chunks) > BATCH_CHUNKS
+        most = min(BATCH_CHUNKS, max(FIRST_CHUNKS, done // DONE_PER_BATCH))
+        full = characters + size > BATCH_CHARACTERS or count + len(item.chunks) > most
         if batch and (full or item.document.id in names):
             yield batch
+            done += count
             batch, names, characters, count = [], set(), 0, 0
         batch.append(item)
         names.add(item.document.id)
@@ -108,6 +124,8 @@ def encode_apart(
     encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[Cut]
 ) -> Iterator[tuple[Cut, FloatArray | DocumentError]]:
     """Each document's vectors, or the reason why it has none: one bad document does not spoil its batch."""
+    if not batch:
+        return
     try:
         yield from zip(batch, encode_batch(encoder, contract, batch), strict=True)
     except InvalidInput as error:
@@ -120,6 +138,37 @@ def encode_apart(
             yield batch[0], reason
 
 
+def check_chunks(chunks: Sequence[Chunk], dimensions: int, limits: WriteLimits) -> None:
+    """Whether each chunk can be stored.
+
+    Raises:
+        DocumentError: one is over a limit of the store.
+    """
+    if not chunks:
+        return
+    remedy = "keep less in the document's metadata"
+    if limits.metadata_bytes is not None:
+        metadata = json.dumps(dict(chunks[0].metadata), ensure_ascii=False).encode("utf-8", "replace")
+        _check_size(chunks[0], "keeps {} bytes of metadata", len(metadata), limits.metadata_bytes, remedy)
+    if limits.terms is not None:
+        terms = len(terms_of(chunks[0].metadata))
+        _check_size(chunks[0], "keeps {} different values in its metadata", terms, limits.terms, remedy)
+    for chunk in chunks:
+        if limits.text_bytes is not None:
+            text = len(chunk.text.encode("utf-8", "replace"))
+            _check_size(chunk, "has {} bytes of text", text, limits.text_bytes, "use smaller chunks")
+        size = estimated_bytes(chunk, dimensions)
+        _check_size(chunk, "takes about {} bytes", size, limits.bytes, "use smaller chunks, or less metadata")
+
+
+def _check_size(chunk: Chunk, what: str, size: int, limit: int, remedy: str) -> None:
+    if size > limit:
+        raise DocumentError(
+            f"document {chunk.document_id!r}: chunk {chunk.number} {what.format(f'{size:,}')}, "
+            f"the store accepts {limit:,}: {remedy}"
+        )
+
+
 def estimated_bytes(chunk: Chunk, dimensions: int) -> int:
     """An upper estimate of a point as JSON."""
     text = len(chunk.text.encode("utf-8", "replace")) + len(str(chunk.metadata)) + len(chunk.document_id)
@@ -129,19 +178,10 @@ def estimated_bytes(chunk: Chunk, dimensions: int) -> int:
 def requests(
     chunks: Sequence[Chunk], vectors: FloatArray, limits: WriteLimits
 ) -> Iterator[tuple[Sequence[Chunk], FloatArray]]:
-    """Cut rows into requests within `limits`.
-
-    Raises:
-        DocumentError: one chunk alone is over the limit.
-    """
+    """Cut rows into requests within `limits`; each row alone is, see `check_chunks`."""
     start = size = 0
     for place, chunk in enumerate(chunks):
         own = estimated_bytes(chunk, vectors.shape[1])
-        if own > limits.bytes:
-            raise DocumentError(
-                f"document {chunk.document_id!r}: chunk {chunk.number} with its metadata takes about {own:,} bytes, "
-                f"the store accepts {limits.bytes:,}: use smaller chunks, or keep less in its metadata"
-            )
         if place > start and (place - start >= limits.rows or size + own > limits.bytes):
             yield chunks[start:place], vectors[start:place]
             start, size = place, 0

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, check_window
 from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.vectors import check_dimensions
 
+from .agreement import Settings, agree
 from .batches import check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .documents import Document, Hit, Tail
-from .errors import ContractMismatch, StoreNotFound
-from .filters import parse_filter
+from .errors import ContractMismatch, ContractMissing, StoreNotFound
+from .filters import Filter, as_condition
 from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport
 from .journal import Journal
-from .retry import DEFAULT_RETRY, RetryPolicy, with_retries
+from .retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 from .store import Store
 
 FloatArray = NDArray[np.float32]
@@ -51,7 +54,7 @@ class VectorConnector:
     """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`, and checked to be so.
 
     Arguments left at None take the collection's own value, or the default where there is no collection yet.
-    Use as a context manager, or call `close`.
+    Use as a context manager, or call `close`. The `..._async` methods run their namesakes in a thread.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class VectorConnector:
         chunker: Chunker | None = None,
         window: int | None = None,
         overlap: int | None = None,
+        adopt: bool = False,
     ) -> None:
         """Connect, and compare with the contract of an existing collection.
 
@@ -76,17 +80,24 @@ class VectorConnector:
             late_chunking: Encode each document as a whole and pool its chunks; default off.
             chunker: How documents are cut; default one chunk per document.
             window, overlap: Tokens read at once and shared between windows, for late chunking of long documents.
+            adopt: Take over a collection that has no contract, on your word that these settings are how it was
+                filled; the size and the metric of its vectors are checked.
 
         Raises:
             ContractMismatch: the collection was filled in another way.
+            ContractMissing: nothing says how it was filled, and `adopt` is off.
             InvalidInput: a bad name or number.
             StoreError: the store cannot be opened.
         """
         self.encoder, self.collection, self.store = encoder, check_collection_name(collection), store
-        self._given = (dimensions, late_chunking, chunker, window, overlap)
+        self._settings = Settings(dimensions, late_chunking, chunker, window, overlap)
         self._chunker: Chunker = chunker or WholeDocument()
-        self._stored = store.read_contract()
-        self.contract = self._agree(self._stored)
+        self._creating = threading.Lock()
+        try:
+            self._open(adopt=adopt)
+        except BaseException:
+            store.close()
+            raise
 
     def ingest(
         self,
@@ -116,55 +127,69 @@ class VectorConnector:
             StoreError: the store or the journal refuses.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
+        made = self._make(retry)
         if self._chunker.description != self.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
-        if self._stored is None:
-            self.contract = replace(self.contract, collection_id=uuid.uuid4().hex)
-            self.store.create(self.contract)
-            self._stored = self.contract
-        fresh = with_retries(self.store.count, retry) == 0
+        fresh = made or (self.store.counts_at_once and with_retries(self.store.count, retry) == 0)
         options = IngestOptions(skip_bad, prune, retry, on_progress)
-        journal = Journal(self.store.journal_file, self.contract.collection_id)
-        try:
+        with self._journal() as journal:
             run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, fresh=fresh)
-            return run.run(documents)
-        finally:
-            journal.close()
+            report = run.run(documents)
+        with_retries(self.store.settle, retry)
+        return report
 
-    def search(self, query: str, *, limit: int = 10, filter: Mapping[str, object] | None = None) -> list[Hit]:  # noqa: A002
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        filter: Filter | None = None,  # noqa: A002
+        hybrid: bool = False,
+    ) -> list[Hit]:
         """The `limit` chunks nearest to a question, best first.
 
         Args:
             query: The question.
             limit: Hits at most.
             filter: Conditions on metadata, such as {"lang": "de", "year": {"gte": 2020}}; see `filters`.
+            hybrid: Also count shared words (BM25), where the collection was made for it. Ranks are fused; scores stay
+                cosines, so they need not fall from hit to hit.
 
         Raises:
             StoreNotFound: nothing was ingested yet.
+            ContractMismatch: the collection has since been replaced by one that was filled in another way.
             InvalidInput: the query is no str, is too long, the limit is below 1, or the filter is malformed.
         """
         if not isinstance(query, str):
             raise InvalidInput(f"a query must be a str, got {type(query).__name__}; search_many takes a list")
-        return self.search_many([query], limit=limit, filter=filter)[0]
+        return self.search_many([query], limit=limit, filter=filter, hybrid=hybrid)[0]
 
     def search_many(
         self,
         queries: Sequence[str],
         *,
         limit: int = 10,
-        filter: Mapping[str, object] | None = None,  # noqa: A002
+        filter: Filter | None = None,  # noqa: A002
+        hybrid: bool = False,
     ) -> list[list[Hit]]:
-        """As `search`, for several questions with one encode."""
+        """As `search`, for several questions with one encode, and one round trip where the backend has one."""
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
-        condition = None if filter is None else parse_filter(filter)
-        self._require()
-        contract = self.contract
+        condition = None if filter is None else as_condition(filter)
+        contract = self._require()
+        if hybrid and not self.store.hybrid:
+            raise InvalidInput(
+                f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
+                "that first ingests into a new collection"
+            )
         vectors = self.encoder.encode(
             queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
         )
         check_vectors(vectors, contract.dimensions)
-        return self.store.nearest(vectors, limit, condition)
+        if not len(vectors):
+            return []
+        words = list(queries) if hybrid else None
+        return with_retries(partial(self.store.nearest, vectors, limit, condition, words), SHORT_RETRY)
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -173,14 +198,11 @@ class VectorConnector:
             StoreNotFound: nothing was ingested yet.
         """
         self._require()
-        journal = Journal(self.store.journal_file, self.contract.collection_id)
-        try:
+        with self._journal() as journal:
             names = iter(document_ids)
             while some := list(islice(names, DELETED_AT_ONCE)):
-                self.store.delete([Tail(name, 0) for name in some])
+                with_retries(partial(self.store.delete, [Tail(name, 0) for name in some]), SHORT_RETRY)
                 journal.forget(some)
-        finally:
-            journal.close()
 
     def ids(self) -> Iterator[tuple[str, int]]:
         """(document id, chunk number) of every chunk, in no particular order; none where there is no collection."""
@@ -188,44 +210,83 @@ class VectorConnector:
 
     def count(self) -> int:
         """Chunks in the collection, 0 where there is none."""
-        return 0 if self._stored is None else self.store.count()
+        return 0 if self._stored is None else with_retries(self.store.count, SHORT_RETRY)
+
+    def swap_alias(self, alias: str) -> None:
+        """Let `alias` name this collection from now on: fill a new collection, then swap, and nobody waits.
+
+        Raises:
+            StoreNotFound: nothing was ingested yet.
+            StoreError: the backend has no aliases, or a collection itself has this name.
+        """
+        self._require()
+        self.store.point_alias(check_collection_name(alias))
+
+    async def ingest_async(self, documents: Iterable[Document], **options: Any) -> IngestReport:
+        """`ingest` in a thread."""
+        return await asyncio.to_thread(self.ingest, documents, **options)
+
+    async def search_async(self, query: str, **options: Any) -> list[Hit]:
+        """`search` in a thread."""
+        return await asyncio.to_thread(self.search, query, **options)
+
+    async def search_many_async(self, queries: Sequence[str], **options: Any) -> list[list[Hit]]:
+        """`search_many` in a thread."""
+        return await asyncio.to_thread(self.search_many, queries, **options)
+
+    async def delete_async(self, document_ids: Iterable[str]) -> None:
+        """`delete` in a thread."""
+        await asyncio.to_thread(self.delete, document_ids)
+
+    async def count_async(self) -> int:
+        """`count` in a thread."""
+        return await asyncio.to_thread(self.count)
 
     def close(self) -> None:
         """Flush and let go; safe to call twice."""
         self.store.close()
 
-    def _require(self) -> None:
+    def _open(self, *, adopt: bool) -> None:
+        try:
+            self._check(self.store.read_contract, SHORT_RETRY)
+        except ContractMissing:
+            if not adopt:
+                raise
+            taken = agree(self._settings, self.encoder, None, self.collection)
+            self.store.adopt(replace(taken, collection_id=uuid.uuid4().hex))
+            self._check(self.store.read_contract, SHORT_RETRY)
+
+    def _check(self, read: Callable[[], EmbeddingContract | None], retry: RetryPolicy) -> None:
+        """Read the collection's contract and compare; others may have made or replaced the collection meanwhile."""
+        self._stored = with_retries(read, retry)
+        self.contract: EmbeddingContract = agree(self._settings, self.encoder, self._stored, self.collection)
+
+    def _make(self, retry: RetryPolicy) -> bool:
+        """Check before writing, and make the collection where there is none; whether it was made here."""
+        with self._creating:
+            self._check(self.store.read_contract, retry)
+            if self._stored is not None:
+                return False
+            contract = replace(self.contract, collection_id=uuid.uuid4().hex)
+            with_retries(partial(self.store.create, contract), retry)
+            self._check(self.store.read_contract, retry)
+            return self.contract.collection_id == contract.collection_id
+
+    def _require(self) -> EmbeddingContract:
+        """Check before reading; there must be a collection."""
+        self._check(self.store.recent_contract, SHORT_RETRY)
         if self._stored is None:
             raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
+        return self.contract
 
-    def _agree(self, stored: EmbeddingContract | None) -> EmbeddingContract:
-        """The contract in use: given values, then the stored ones, then defaults; checked against the stored."""
-        dimensions, late, chunker, window, overlap = self._given
-        if late is None:
-            late = stored.late_chunking if stored else False
-        if dimensions is None and stored:
-            dimensions = stored.dimensions
-        if late:
-            window = window if window is not None or stored is None else stored.window
-            window = check_window(window, DEFAULT_OVERLAP if overlap is None else overlap, self.encoder.max_tokens)
-            if overlap is None:
-                overlap = stored.overlap if stored and stored.overlap is not None else min(DEFAULT_OVERLAP, window // 2)
-        elif window is not None or overlap is not None:
-            raise InvalidInput("window and overlap belong to late chunking: pass late_chunking=True with them")
-        own = EmbeddingContract(
-            model=self.encoder.model_id,
-            revision=self.encoder.revision,
-            fingerprint=self.encoder.fingerprint,
-            dimensions=check_dimensions(dimensions, max(self.encoder.dimensions, stored.dimensions if stored else 0)),
-            chunker=stored.chunker if chunker is None and stored else self._chunker.description,
-            late_chunking=late,
-            window=window,
-            overlap=overlap,
-            collection_id=stored.collection_id if stored else "",
-        )
-        if stored:
-            stored.check(own, self.collection)
-        return own
+    @contextmanager
+    def _journal(self) -> Iterator[Journal]:
+        target = "/".join(filter(None, (self.contract.collection_id, self.store.partition)))
+        journal = Journal(self.store.journal_file, target)
+        try:
+            yield journal
+        finally:
+            journal.close()
 
     def __enter__(self) -> Self:
         return self

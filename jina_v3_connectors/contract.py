@@ -11,6 +11,7 @@ from jina_v3_encoder.task import Task
 from .errors import ContractMismatch, StoreError
 
 SCHEMA_VERSION = 2
+METRIC = "cosine"
 INFORMATIVE = frozenset({"model", "revision", "collection_id"})
 """Fields that may differ: a model keeps its fingerprint when its folder moves, and ids belong to one collection."""
 
@@ -71,3 +72,15 @@ class EmbeddingContract:
         differences = {name: (own, theirs[name]) for name, own in self.deciding().items() if own != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)
+
+
+def check_vector(collection: str, dimensions: int, metric: str, contract: EmbeddingContract) -> None:
+    """What can be checked of a collection that has no contract, before it is adopted.
+
+    Raises:
+        ContractMismatch: its vectors have another size, or are not compared by cosine.
+    """
+    pairs = {"dimensions": (dimensions, contract.dimensions), "metric": (metric.lower(), METRIC)}
+    differences = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+    if differences:
+        raise ContractMismatch(collection, differences)

@@ -4,6 +4,7 @@ JinaV3Error
  ├─ DocumentError          an input file or document cannot be read, cut or encoded; the message names it
  └─ StoreError             a collection cannot be opened, read or written
      ├─ StoreNotFound      nothing was ever ingested there
+     ├─ ContractMissing    the collection was not made by this project; `adopt` takes it over
      ├─ StoreBusy          the same request may succeed later; the ingest engine waits and repeats it
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
 """
@@ -27,12 +28,26 @@ class StoreNotFound(StoreError):
     """There is no such collection."""
 
 
-class StoreBusy(StoreError):
-    """Overloaded, unreachable for now, or limiting the rate. `retry_after` is the store's own wish in seconds."""
+class ContractMissing(StoreError):
+    """A collection that says nothing of how it was filled."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(self, collection: str) -> None:
+        super().__init__(
+            f"collection {collection!r} exists but says nothing of the model that made its vectors, so it was not made "
+            "by this project. Ingest into a new collection; or, if you know that it was filled by this very model and "
+            "settings, open it with adopt=True. Nothing was changed."
+        )
+
+
+class StoreBusy(StoreError):
+    """Overloaded, unreachable for now, or limiting the rate.
+
+    `retry_after` is the store's own wish in seconds; `absent` says that nothing answers at the address at all.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None, *, absent: bool = False) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after, self.absent = retry_after, absent
 
 
 class ContractMismatch(StoreError):

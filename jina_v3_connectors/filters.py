@@ -6,8 +6,9 @@
     {"or": [{"lang": "de"}, {"not": {"draft": True}}]}
 
 Operators: eq, ne, in, gt, gte, lt, lte; the last four for numbers. "author.name" looks inside a nested object; the
-fields "document_id" and "chunk" are the hit's own. A field that holds a list matches when one of its elements does. A
-field that is not there matches nothing, so its "ne" and "not" match.
+fields "document_id" and "chunk" are the hit's own. A field that holds a list equals each of its elements; whether gt,
+gte, lt and lte look into lists is the backend's choice. A field that is not there matches nothing, so its "ne" and
+"not" match. `Native` passes a backend's own filter through.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from jina_v3_encoder.errors import InvalidInput
 
@@ -71,7 +72,24 @@ class Not:
     part: Condition
 
 
-Condition: TypeAlias = "Equal | Between | All | AnyOf | Not"
+@dataclass(frozen=True)
+class Native:
+    """A filter in the backend's own form: Qdrant's `models.Filter`, Milvus' expression, Pinecone's dict."""
+
+    value: Any
+
+
+Condition: TypeAlias = "Equal | Between | All | AnyOf | Not | Native"
+Filter: TypeAlias = "Mapping[str, object] | Native"
+
+
+def as_condition(filter: Filter) -> Condition:  # noqa: A002 - the argument's public name
+    """What a caller gave as a filter.
+
+    Raises:
+        InvalidInput: see `parse_filter`.
+    """
+    return filter if isinstance(filter, Native) else parse_filter(filter)
 
 
 def parse_filter(filter: Mapping[str, object], depth: int = 0) -> Condition:  # noqa: A002 - the argument's public name

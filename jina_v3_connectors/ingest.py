@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,8 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.usage import count_usage
 
-from .batches import Cut, WriteLimits, batched, check_vectors, cut, encode_apart, estimated_bytes, requests
+from .batches import (
+    Cut,
+    WriteLimits,
+    batched,
+    check_chunks,
+    check_vectors,
+    cut,
+    encode_apart,
+    estimated_bytes,
+    requests,
+)
 from .chunking import Chunker
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Tail
@@ -67,6 +79,8 @@ class IngestReport:
     """Why, for the first hundred of them."""
     retried: int = 0
     """Requests repeated."""
+    tokens: int = 0
+    """Tokens the encoder read, prompts and the overlap of windows included."""
     bytes: int = 0
     """About what was sent, as JSON."""
     seconds: float = 0.0
@@ -106,6 +120,8 @@ class Ingestion:
         self.report = IngestReport()
         self._queue: Queue[list[tuple[Cut, FloatArray]] | None] = Queue(QUEUED_BATCHES)
         self._failure: BaseException | None = None
+        self._counting = threading.Lock()
+        self._leftovers = journal.keeps_any()
         self._form = json.dumps(contract.deciding(), sort_keys=True).encode()
 
     def run(self, documents: Iterable[Document]) -> IngestReport:
@@ -127,6 +143,7 @@ class Ingestion:
             self.report.seconds = time.perf_counter() - start
         if self._failure is not None:
             raise self._failure
+        self.journal.forget_kept()
         if self.options.prune:
             self._prune()
         self.report.seconds = time.perf_counter() - start
@@ -134,8 +151,9 @@ class Ingestion:
 
     def _encode_all(self, documents: Iterable[Document]) -> None:
         for batch in batched(self._changed(documents)):
-            with self._timed("seconds_encoding"):
+            with self._timed("seconds_encoding"), count_usage() as usage:
                 ready, refused = self._encode(batch)
+            self.report.tokens += usage.tokens
             with self._timed("seconds_waiting"):
                 self._queue.put(ready)
             for error in refused:
@@ -151,7 +169,9 @@ class Ingestion:
                 digest = self._digest(document)
                 known = self.journal.get(document.id)
                 if known is None or known.digest != digest:
-                    yield Cut(document, cut(document, self.chunker), digest)
+                    chunks = cut(document, self.chunker)
+                    check_chunks(chunks, self.contract.dimensions, self.sink.write_limits)
+                    yield Cut(document, chunks, digest)
                     continue
             except DocumentError as error:
                 self._refuse(error)
@@ -171,7 +191,7 @@ class Ingestion:
     def _digest(self, document: Document) -> bytes:
         if not isinstance(document, Document) or not isinstance(document.text, str):
             raise DocumentError(f"expected a Document with a str as text, got {document!r:.200}")
-        parts = (document.text, document.format, json.dumps(document.metadata, sort_keys=True, default=repr))
+        parts = (document.text, document.format, _as_json(document))
         digest = hashlib.blake2b(self._form, digest_size=16)
         for part in parts:
             content = part.encode("utf-8", "surrogatepass")
@@ -181,14 +201,24 @@ class Ingestion:
 
     def _encode(self, batch: Sequence[Cut]) -> tuple[list[tuple[Cut, FloatArray]], list[DocumentError]]:
         """What can be stored, and the reasons why the rest cannot."""
-        ready, refused = [], []
-        for item, vectors in encode_apart(self.encoder, self.contract, batch):
-            if isinstance(vectors, DocumentError):
-                refused.append(vectors)
+        known = [(item, self._kept(item)) for item in batch]
+        ready = [(item, vectors) for item, vectors in known if vectors is not None]
+        refused, fresh = [], []
+        for item, result in encode_apart(self.encoder, self.contract, [item for item, own in known if own is None]):
+            if isinstance(result, DocumentError):
+                refused.append(result)
             else:
-                check_vectors(vectors, self.contract.dimensions)
-                ready.append((item, vectors))
-        return ready, refused
+                check_vectors(result, self.contract.dimensions)
+                fresh.append((item, result))
+        self.journal.keep([(item.document.id, item.digest, vectors.tobytes()) for item, vectors in fresh])
+        return ready + fresh, refused
+
+    def _kept(self, item: Cut) -> FloatArray | None:
+        """Vectors that an earlier run encoded and did not get stored."""
+        content = self.journal.kept(item.document.id, item.digest) if self._leftovers else None
+        if content is None:
+            return None
+        return np.frombuffer(content, dtype=np.float32).reshape(len(item.chunks), self.contract.dimensions)
 
     def _refuse(self, error: DocumentError) -> None:
         if not self.options.skip_bad:
@@ -214,14 +244,24 @@ class Ingestion:
         chunks = [chunk for item, _ in batch for chunk in item.chunks]
         if chunks:
             vectors = np.concatenate([own for _, own in batch if len(own)])
-            for part, rows in requests(chunks, vectors, self.sink.write_limits):
-                self._repeat(partial(self.sink.upsert, part, rows))
-                self.report.bytes += sum(estimated_bytes(chunk, rows.shape[1]) for chunk in part)
+            self._upsert(list(requests(chunks, vectors, self.sink.write_limits)))
+            self.report.bytes += sum(estimated_bytes(chunk, vectors.shape[1]) for chunk in chunks)
         self._delete([Tail(item.document.id, len(item.chunks)) for item, _ in batch if self._may_have_tail(item)])
-        self.journal.record((item.document.id, Entry(item.digest, len(item.chunks))) for item, _ in batch)
+        self.journal.record([(item.document.id, Entry(item.digest, len(item.chunks))) for item, _ in batch])
         self.report.documents += len(batch)
         self.report.chunks += len(chunks)
         self.report.empty += sum(not item.chunks for item, _ in batch)
+
+    def _upsert(self, parts: Sequence[tuple[Sequence[Chunk], FloatArray]]) -> None:
+        """All requests of a batch; some side by side where the store allows it. The first failure is raised."""
+        at_once = min(self.sink.write_limits.at_once, len(parts))
+        if at_once == 1:
+            for part, rows in parts:
+                self._repeat(partial(self.sink.upsert, part, rows))
+            return
+        with ThreadPoolExecutor(at_once, "jina-v3-upsert") as pool:
+            for done in [pool.submit(self._repeat, partial(self.sink.upsert, *part)) for part in parts]:
+                done.result()
 
     def _may_have_tail(self, item: Cut) -> bool:
         """Whether older chunks may follow the new ones: a run that was killed may have left some without a journal."""
@@ -240,10 +280,12 @@ class Ingestion:
             self._repeat(partial(self.sink.delete, tails))
 
     def _repeat(self, call: Callable[[], None]) -> None:
-        with_retries(call, self.options.retry, on_retry=self._count_retry)
+        remedy = "; what was acknowledged is kept, run the same again to go on"
+        with_retries(call, self.options.retry, on_retry=self._count_retry, remedy=remedy)
 
     def _count_retry(self) -> None:
-        self.report.retried += 1
+        with self._counting:
+            self.report.retried += 1
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:
@@ -252,3 +294,18 @@ class Ingestion:
             yield
         finally:
             setattr(self.report, name, getattr(self.report, name) + time.perf_counter() - start)
+
+
+def _as_json(document: Document) -> str:
+    """Metadata in one stable form.
+
+    Raises:
+        DocumentError: it holds what no store could keep.
+    """
+    try:
+        return json.dumps(dict(document.metadata), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DocumentError(
+            f"document {document.id!r}: its metadata must be JSON: objects with str keys, lists, str, finite numbers, "
+            f"true, false and null ({error})"
+        ) from error

@@ -12,11 +12,16 @@ from typing import Any, NamedTuple
 from .errors import StoreError
 
 LISTED_AT_ONCE = 1000
-SCHEMA = """
+DOCUMENTS = """
 CREATE TABLE IF NOT EXISTS documents (
     target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, chunks INTEGER NOT NULL, run INTEGER NOT NULL,
     PRIMARY KEY (target, id)
 ) WITHOUT ROWID
+"""
+ENCODED = """
+CREATE TABLE IF NOT EXISTS encoded (
+    target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, vectors BLOB NOT NULL, PRIMARY KEY (target, id)
+)
 """
 
 
@@ -31,7 +36,8 @@ class Journal:
     """A SQLite file (write-ahead log), shared by threads; rows are kept apart by `target`.
 
     Rows are written only after the store acknowledged every chunk. So a row is true after any kind of end, and a
-    document without one is at worst written again, under the same ids.
+    document without one is at worst written again, under the same ids. Vectors on their way to the store are kept here
+    too, so that a run that is killed loses only what was being encoded.
 
     Raises:
         StoreError: the file cannot be read or written.
@@ -44,7 +50,7 @@ class Journal:
             file.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
             try:
-                for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", SCHEMA):
+                for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=NORMAL", DOCUMENTS, ENCODED):
                     self._database.execute(statement)
             except sqlite3.Error:
                 self._database.close()
@@ -57,17 +63,37 @@ class Journal:
         row = self._one("SELECT digest, chunks FROM documents WHERE target = ? AND id = ?", self.target, document_id)
         return None if row is None else Entry(*row)
 
-    def record(self, rows: Iterable[tuple[str, Entry]]) -> None:
-        """Documents whose chunks are all stored. One transaction."""
+    def record(self, rows: Sequence[tuple[str, Entry]]) -> None:
+        """Documents whose chunks are all stored; their vectors need no longer be kept. One transaction."""
         values = [(self.target, name, entry.digest, entry.chunks, self.run) for name, entry in rows]
-        self._many("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", values)
+        self._many(
+            ("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?, ?)", values),
+            ("DELETE FROM encoded WHERE target = ? AND id = ?", [(self.target, name) for name, _ in rows]),
+        )
+
+    def keep(self, rows: Sequence[tuple[str, bytes, bytes]]) -> None:
+        """(id, digest, vectors) of documents that are encoded and not stored yet. One transaction."""
+        self._many(("INSERT OR REPLACE INTO encoded VALUES (?, ?, ?, ?)", [(self.target, *row) for row in rows]))
+
+    def kept(self, document_id: str, digest: bytes) -> bytes | None:
+        """The vectors of a document that an earlier run encoded in this very form."""
+        row = self._one(
+            "SELECT vectors FROM encoded WHERE target = ? AND id = ? AND digest = ?", self.target, document_id, digest
+        )
+        return None if row is None else bytes(row[0])
+
+    def keeps_any(self) -> bool:
+        """Whether an earlier run left vectors behind."""
+        return self._one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
+
+    def forget_kept(self) -> None:
+        """Vectors of documents that did not come by again."""
+        self._many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
 
     def seen(self, document_ids: Sequence[str]) -> None:
         """Unchanged documents that came by in this run."""
-        self._many(
-            "UPDATE documents SET run = ? WHERE target = ? AND id = ?",
-            [(self.run, self.target, name) for name in document_ids],
-        )
+        values = [(self.run, self.target, name) for name in document_ids]
+        self._many(("UPDATE documents SET run = ? WHERE target = ? AND id = ?", values))
 
     def unseen(self) -> Iterator[str]:
         """Documents of earlier runs that did not come by in this one, in order; they may be forgotten on the way."""
@@ -86,7 +112,8 @@ class Journal:
                 yield last
 
     def forget(self, document_ids: Iterable[str]) -> None:
-        self._many("DELETE FROM documents WHERE target = ? AND id = ?", [(self.target, name) for name in document_ids])
+        values = [(self.target, name) for name in document_ids]
+        self._many(("DELETE FROM documents WHERE target = ? AND id = ?", values))
 
     def close(self) -> None:
         with self._lock, self._errors():
@@ -100,11 +127,13 @@ class Journal:
         with self._lock, self._errors():
             return self._database.execute(statement, values).fetchall()
 
-    def _many(self, statement: str, values: Sequence[tuple[object, ...]]) -> None:
+    def _many(self, *steps: tuple[str, Sequence[tuple[object, ...]]]) -> None:
+        """Statements with their rows of values, all or nothing."""
         with self._lock, self._errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:
-                self._database.executemany(statement, values)
+                for statement, values in steps:
+                    self._database.executemany(statement, values)
             except BaseException:
                 self._database.execute("ROLLBACK")
                 raise

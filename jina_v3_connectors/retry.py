@@ -23,6 +23,8 @@ class RetryPolicy:
     first: float = 0.5
     longest: float = 30.0
     total: float = 300.0
+    wait_for_absent: bool = True
+    """Whether to wait for a server that does not answer at all: it may be starting, or its address may be wrong."""
 
     def delay(self, attempt: int, error: StoreBusy) -> float:
         drawn = random.uniform(0, min(self.longest, self.first * 2.0 ** min(attempt, 60)))  # noqa: S311 - no secret
@@ -30,6 +32,8 @@ class RetryPolicy:
 
 
 DEFAULT_RETRY = RetryPolicy()
+SHORT_RETRY = RetryPolicy(first=0.2, longest=2.0, total=10.0, wait_for_absent=False)
+"""Where somebody waits for the answer: opening and searching."""
 
 
 def with_retries(
@@ -37,25 +41,27 @@ def with_retries(
     policy: RetryPolicy,
     *,
     on_retry: Callable[[], None] = lambda: None,
+    remedy: str = "",
     sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
     """`call()`, again after each `StoreBusy`.
 
     Raises:
-        StoreError: still busy when the policy's time is over, with the last reason.
+        StoreError: still busy when the policy's time is over, with the last reason and `remedy`.
     """
     start, attempt = clock(), 0
     while True:
         try:
             return call()
         except StoreBusy as error:
+            if error.absent and not policy.wait_for_absent:
+                raise
             delay = policy.delay(attempt, error)
             spent = clock() - start
             if spent + delay > policy.total:
                 raise StoreError(
-                    f"gave up after {attempt + 1} tries in {spent:.0f} s (limit {policy.total:.0f} s): {error}; "
-                    "what was acknowledged is kept, run the same again to go on"
+                    f"gave up after {attempt + 1} tries in {spent:.0f} s (limit {policy.total:.0f} s): {error}{remedy}"
                 ) from error
             on_retry()
             sleep(delay)

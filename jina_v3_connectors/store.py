@@ -31,6 +31,10 @@ class Store(ABC):
 
     write_limits: WriteLimits
     """What one request may hold."""
+    partition: str = ""
+    """Names the part of a collection this store works in, where the backend divides collections."""
+    counts_at_once: bool = True
+    """Whether `count` knows of every write that was acknowledged."""
 
     @property
     @abstractmethod
@@ -39,11 +43,28 @@ class Store(ABC):
 
     @abstractmethod
     def read_contract(self) -> EmbeddingContract | None:
-        """The collection's contract, None where there is no collection."""
+        """The collection's contract, None where there is no collection.
+
+        Raises:
+            ContractMissing: there is a collection, and no contract with it.
+        """
+
+    def recent_contract(self) -> EmbeddingContract | None:
+        """As `read_contract`, for searches: may come from memory where reading takes as long as a search."""
+        return self.read_contract()
 
     @abstractmethod
     def create(self, contract: EmbeddingContract) -> None:
         """Make the collection, with its contract."""
+
+    @abstractmethod
+    def adopt(self, contract: EmbeddingContract) -> None:
+        """Give a contract to a collection that has none.
+
+        Raises:
+            ContractMismatch: its vectors have another size or metric.
+            StoreError: it is not laid out so that this project can work with it.
+        """
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
@@ -54,8 +75,13 @@ class Store(ABC):
         """Delete chunks, in one request; unknown documents are no error. The engine asks for at most a batch's."""
 
     @abstractmethod
-    def nearest(self, vectors: FloatArray, limit: int, condition: Condition | None) -> list[list[Hit]]:
-        """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds."""
+    def nearest(
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+    ) -> list[list[Hit]]:
+        """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds.
+
+        With `words`, the queries' texts, the ranking also counts shared words; scores stay cosines.
+        """
 
     @abstractmethod
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -68,3 +94,19 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Flush and let go; safe to call twice."""
+
+    @property
+    def hybrid(self) -> bool:
+        """Whether the collection was made so that `nearest` can take words."""
+        return False
+
+    @abstractmethod
+    def point_alias(self, alias: str) -> None:
+        """Let `alias` name this collection, at once and in place of any other.
+
+        Raises:
+            StoreError: the backend has no aliases; the message says what to use.
+        """
+
+    def settle(self) -> None:  # noqa: B027 - most backends have nothing to do
+        """Called once after an ingest: the moment to flush, or to build indexes."""

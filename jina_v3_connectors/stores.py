@@ -1,4 +1,4 @@
-"""Stores by URL, for the command line: `qdrant:./folder`."""
+"""Stores by URL, for the command line, as in `qdrant:./folder` or `milvus+http://host:19530`."""
 
 from __future__ import annotations
 
@@ -8,43 +8,84 @@ from typing import Any
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
-from .connector import VectorConnector, check_collection_name
+from .connector import VectorConnector
 from .contract import EmbeddingContract
 from .errors import StoreNotFound
+from .retry import SHORT_RETRY, with_retries
+from .store import Store
 
-FORMS = "qdrant:./folder (embedded)"
+FORMS = (
+    "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index "
+    "(http may be https)"
+)
 
 
-def open_store(url: str, encoder: TextEncoder, collection: str, **settings: Any) -> VectorConnector:
+def store_at(url: str, collection: str, *, hybrid: bool = False) -> Store:
+    """The store of a URL, before there is a model. In `pinecone:index`, the collection is a namespace.
+
+    Raises:
+        InvalidInput: the URL has no known form, or the backend has no such name.
+        MissingExtra: the backend's package is not installed.
+        StoreError: it cannot be opened.
+    """
+    backend, place = _place(url)
+    if backend == "pinecone":
+        if hybrid:
+            raise InvalidInput("hybrid search is not offered for Pinecone")
+        from .pinecone.connector import pinecone_store
+
+        return pinecone_store(place["url"], namespace=collection)
+    if backend == "qdrant":
+        from .qdrant import QdrantLayout
+        from .qdrant.connector import qdrant_store
+
+        return qdrant_store(collection, layout=QdrantLayout(hybrid=hybrid), **place)
+    from .milvus import MilvusLayout
+    from .milvus.connector import milvus_store
+
+    return milvus_store(collection, layout=MilvusLayout(hybrid=hybrid), **place)
+
+
+def open_store(
+    url: str, encoder: TextEncoder, collection: str, *, hybrid: bool = False, **settings: Any
+) -> VectorConnector:
     """The connector of a store URL; `settings` as for `VectorConnector`.
 
     Raises:
-        InvalidInput: the URL has no known form.
-        StoreError: see the connector.
+        InvalidInput, MissingExtra, StoreError: see `store_at` and the connector.
     """
-    from .qdrant import QdrantConnector
-
-    return QdrantConnector(encoder, collection, path=_folder(url), **settings)
+    return VectorConnector(encoder, collection, store_at(url, collection, hybrid=hybrid), **settings)
 
 
-def stored_contract(url: str, collection: str) -> EmbeddingContract:
-    """How a collection was filled, read without any model.
+def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
+    """A store that holds something, and how it was filled: what a search needs to choose its model.
 
     Raises:
-        InvalidInput: the URL has no known form, or the name is no collection's.
         StoreNotFound: there is no such collection.
+        InvalidInput, MissingExtra, StoreError: see `store_at`.
     """
-    from .qdrant.schema import read_contract
+    store = store_at(url, collection)
+    try:
+        contract = with_retries(store.read_contract, SHORT_RETRY)
+        if contract is None:
+            raise StoreNotFound(
+                f"there is no collection {collection!r} in {url} yet; fill it with: jina-v3 ingest PATH --to {url}"
+            )
+    except BaseException:
+        store.close()
+        raise
+    return store, contract
 
-    folder = _folder(url) / check_collection_name(collection)
-    contract = read_contract(folder)
-    if contract is None:
-        raise StoreNotFound(f"{folder} does not exist yet; fill it with: jina-v3 ingest PATH --to {url}")
-    return contract
 
-
-def _folder(url: str) -> Path:
+def _place(url: str) -> tuple[str, dict[str, Any]]:
+    """The backend, and `path` or `url`."""
     kind, _, rest = url.partition(":")
-    if kind != "qdrant" or not rest or rest.startswith("//"):
-        raise InvalidInput(f"unknown store {url!r}: this version knows {FORMS}")
-    return Path(rest).expanduser()
+    backend, _, scheme = kind.partition("+")
+    if backend in ("qdrant", "milvus"):
+        if scheme in ("http", "https") and rest.strip("/"):
+            return backend, {"url": f"{scheme}:{rest}"}
+        if not scheme and rest and not rest.startswith("//"):
+            return backend, {"path": Path(rest).expanduser()}
+    if kind == "pinecone" and rest and not rest.startswith("/"):
+        return backend, {"url": rest}
+    raise InvalidInput(f"unknown store {url!r}: use one of {FORMS}")

@@ -27,6 +27,7 @@ from .pooling import sum_states
 from .save import save_checkpoint
 from .task import Task, TaskLike, as_task, as_tasks
 from .tokenizer import IntArray, TextTokenizer
+from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 
 TOKENIZE_TEXTS = 4096
@@ -332,4 +333,5 @@ class Encoder:
                 sums.index_add_(0, target, partial.cpu())
                 counts[target, 0] += torch.from_numpy(np.bincount(own).astype(np.float32))
                 bar.update(sum(lengths[index] for index in batch))
+        add_tokens(sum(lengths))
         return (sums / counts.clamp(min=1)).numpy()

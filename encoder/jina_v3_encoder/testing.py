@@ -17,6 +17,7 @@ from .inputs import as_spans, as_texts
 from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks
 from .task import TaskLike, as_task, as_tasks
 from .tokenizer_factory import write_tokenizer
+from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class FakeEncoder:
     ) -> NDArray[Any]:
         """As `Encoder.encode_spans`; windows are checked and not needed."""
         check_window(window, overlap, self.max_tokens)
+        add_tokens(len(WORD.findall(text)) + 2)
         own = as_spans([spans], as_texts([text], "document"))[0]
         context = self._words(text) * CONTEXT_SHARE
         rows = [self._words(text[start:end]) + context + self._direction(as_task(task)) for start, end in own]
@@ -137,6 +139,7 @@ class FakeEncoder:
         tokens = len(WORD.findall(text)) + 2
         if tokens > self.max_tokens and not truncate:
             raise InputTooLong(index, tokens, self.max_tokens)
+        add_tokens(min(tokens, self.max_tokens))
 
     def _finish(
         self, rows: list[FloatArray], dimensions: int | None, normalize: bool, output_type: OutputType

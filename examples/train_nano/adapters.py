@@ -15,7 +15,7 @@ from jina_v3_encoder.model import JinaV3Model
 from jina_v3_encoder.task import Task
 
 from .adapter_data import AdapterData, Chunked, Example, document_ids
-from .losses import contrast, imitate, repeated, same_label, same_ranking
+from .losses import contrast, imitate, repeated, same_label, same_neighbours, same_ranking
 from .training import Trainer, pooled
 
 RATE = 5e-3
@@ -27,10 +27,10 @@ BATCH_NEAR = 24
 BATCH_KNOWN = 96
 CLASSES, PER_CLASS = 16, 6
 SHARES = {
-    "retrieval": 0.46,
-    Task.TEXT_MATCHING.value: 0.24,
-    Task.CLASSIFICATION.value: 0.17,
-    Task.SEPARATION.value: 0.13,
+    "retrieval": 0.52,
+    Task.TEXT_MATCHING.value: 0.22,
+    Task.CLASSIFICATION.value: 0.16,
+    Task.SEPARATION.value: 0.10,
 }
 Loss = tuple[Tensor, int]
 
@@ -88,22 +88,25 @@ class AdapterLosses:
         return loss, tokens
 
     def _matching(self, step: int) -> Loss:
-        """The teacher's vectors for translations, so that languages stay together, and for pairs of near sentences."""
+        """The teacher's vectors and similarities for pairs of near sentences, and for translations and other texts."""
         order = random.Random(step)
         known = self.data.near_pairs(order, BATCH_NEAR) + self.data.known_texts(order, Task.TEXT_MATCHING, BATCH_KNOWN)
-        vectors, tokens = self._vectors([(known, Task.TEXT_MATCHING)])
-        return imitate(vectors, self._targets(known)), tokens
+        return self._distilled(known, Task.TEXT_MATCHING)
 
     def _classification(self, step: int) -> Loss:
-        """The teacher's vectors for utterances of a few labels at a time, and for other short texts.
+        """The teacher's vectors and similarities for utterances of a few labels at a time, and for other short texts.
 
         Pulling labels together (supervised contrast) was tried: labels never seen came out worse than without adapter.
         """
         order, task = random.Random(step), Task.CLASSIFICATION
         texts, _ = self.data.labelled_texts(order, task, CLASSES, PER_CLASS)
         known = [text for text in texts if text.row >= 0] + self.data.known_texts(order, task, BATCH_KNOWN // 2)
+        return self._distilled(known, task)
+
+    def _distilled(self, known: list[Example], task: Task) -> Loss:
         vectors, tokens = self._vectors([(known, task)])
-        return imitate(vectors, self._targets(known)), tokens
+        targets = self._targets(known)
+        return imitate(vectors, targets) + same_neighbours(vectors, targets), tokens
 
     def _separation(self, step: int) -> Loss:
         """Texts of one label together; the teacher's vectors keep labels apart that were never seen."""

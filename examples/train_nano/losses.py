@@ -10,6 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MATRYOSHKA = (32, 64, 128, 256, 384)
+SLICES = (32, *MATRYOSHKA)
+"""Of the contrast: the smallest slice, which loses most, counts twice."""
+FAR_BELOW = -1e4
 TEMPERATURE = 0.05
 CLASS_TEMPERATURE = 0.1
 
@@ -22,7 +25,7 @@ def contrast(queries: Tensor, passages: Tensor, same: Tensor) -> Tensor:
     """
     labels = torch.arange(len(queries), device=queries.device)
     losses = []
-    for size in MATRYOSHKA:
+    for size in SLICES:
         scores = F.normalize(queries[:, :size], dim=1) @ F.normalize(passages[:, :size], dim=1).T / TEMPERATURE
         scores = scores.masked_fill(same, -math.inf)
         losses += [F.cross_entropy(scores, labels), F.cross_entropy(scores[:, : len(labels)].T, labels)]
@@ -42,6 +45,25 @@ def imitate(students: Tensor, targets: Tensor) -> Tensor:
         distance = 1 - (student * target).sum(1).mean()
         found = F.log_softmax(student @ target.T / TEMPERATURE, dim=1)
         losses.append(distance + 0.3 * F.kl_div(found, wanted, log_target=True, reduction="batchmean"))
+    return torch.stack(losses).mean()
+
+
+def same_neighbours(students: Tensor, targets: Tensor) -> Tensor:
+    """Relational distillation: each text's similarities to the others in the batch, as the teacher has them.
+
+    Similarity is what texts of one adapter are compared by; the KL of nearest neighbours plus ten times the squared
+    difference of cosines. Shapes: students and unit-length rotated targets (B, C).
+    """
+    itself = torch.eye(len(targets), dtype=torch.bool, device=targets.device)
+    cosines = targets @ targets.T
+    wanted = F.log_softmax((cosines / TEMPERATURE).masked_fill(itself, FAR_BELOW), dim=1)
+    losses = []
+    for size in MATRYOSHKA:
+        unit = F.normalize(students[:, :size], dim=1)
+        found = unit @ unit.T
+        nearest = F.log_softmax((found / TEMPERATURE).masked_fill(itself, FAR_BELOW), dim=1)
+        kept = F.kl_div(nearest, wanted, log_target=True, reduction="batchmean")
+        losses.append(kept + 10 * (found - cosines)[~itself].square().mean())
     return torch.stack(losses).mean()
 
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,7 +39,7 @@ def command(store: Path | None, model: str | None, revision: str | None, device:
     chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
     with nullcontext(store) if store else tempfile.TemporaryDirectory() as folder:
         url = f"qdrant:{folder}"
-        settings = {"dimensions": demo.DIMENSIONS, "chunker": chunker}
+        settings: dict[str, Any] = {"dimensions": demo.DIMENSIONS, "chunker": chunker}
         with (
             open_store(url, encoder, LATE, late_chunking=True, **settings) as late,
             open_store(url, encoder, PLAIN, late_chunking=False, **settings) as plain,

@@ -12,7 +12,7 @@ import click
 
 from jina_v3_encoder.errors import JinaV3Error
 
-from .options import load_encoder, model_options
+from .options import STORE_FORMS, load_encoder, model_options
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @click.command("ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
-@click.option("--to", "store", required=True, metavar="STORE", help="qdrant:./folder, made on first use.")
+@click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; made on first use.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option("--dimensions", type=int, help="Stored size of a vector; default the model's own.")
 @click.option(
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512.")
+@click.option("--hybrid", is_flag=True, help="Make a new collection for hybrid search as well (Qdrant, Milvus).")
+@click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
 @click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
 @model_options
@@ -46,6 +48,8 @@ def command(
     chunk_tokens: int,
     window: int | None,
     overlap: int | None,
+    hybrid: bool,
+    adopt: bool,
     skip_bad: bool,
     prune: bool,
     model: str | None,
@@ -81,7 +85,7 @@ def command(
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[rate]}"),
     )
-    with open_store(store, encoder, collection, chunker=chunker, **settings) as connector:
+    with open_store(store, encoder, collection, hybrid=hybrid, adopt=adopt, chunker=chunker, **settings) as connector:
         contract = connector.contract
         mode = "late chunking" if contract.late_chunking else "each chunk on its own"
         click.echo(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}", err=True)
@@ -105,8 +109,9 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
         return
     rate = report.chunks / report.seconds if report.seconds else 0.0
     yield (
-        f"stored {report.chunks:,} chunks of {report.documents:,} documents in {store} in {report.seconds:.1f} s "
-        f"({rate:,.0f} chunks/s; encoding {report.seconds_encoding:.1f} s, writing {report.seconds_writing:.1f} s)"
+        f"stored {report.chunks:,} chunks of {report.documents:,} documents ({report.tokens:,} tokens) in {store} in "
+        f"{report.seconds:.1f} s ({rate:,.0f} chunks/s; encoding {report.seconds_encoding:.1f} s, "
+        f"writing {report.seconds_writing:.1f} s)"
     )
     others = {"unchanged": report.unchanged, "empty": report.empty, "pruned": report.pruned, "skipped": report.skipped}
     told = [f"{count:,} {name}" for name, count in others.items() if count]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MODEL_VARIABLE = "JINA_V3_MODEL"
 DEFAULT_MODEL = "nano"
 NO_TASK = "none"
+STORE_FORMS = "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

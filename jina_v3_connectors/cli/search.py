@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import click
 
 from jina_v3_encoder.errors import InvalidInput
 
-from .options import load_encoder, model_options
+from .options import STORE_FORMS, load_encoder, model_options
 
 
 @click.command("search")
 @click.argument("query")
-@click.option("--from", "store", required=True, metavar="STORE", help="qdrant:./folder that was filled by ingest.")
+@click.option("--from", "store", required=True, metavar="STORE", help=f"What ingest filled: {STORE_FORMS}.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=5, show_default=True, help="Hits to show.")
 @click.option(
     "--filter", "condition", metavar="JSON", help="""Metadata, e.g. '{"lang": "de", "year": {"gte": 2020}}'."""
 )
+@click.option("--hybrid", is_flag=True, help="Also count shared words (BM25), where ingest was told --hybrid.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
 @model_options
 def command(
@@ -27,6 +29,7 @@ def command(
     collection: str,
     limit: int,
     condition: str | None,
+    hybrid: bool,
     as_json: bool,
     model: str | None,
     revision: str | None,
@@ -41,13 +44,14 @@ def command(
     Example:
       jina-v3 search "Wer hat das Fernrohr erfunden?" --from qdrant:./store
     """
-    from ..stores import open_store, stored_contract
+    from ..connector import VectorConnector
+    from ..stores import filled_store
 
     allowed = None if condition is None else _parsed(condition)
-    contract = stored_contract(store, collection)
-    encoder = load_encoder(model or contract.model, revision or contract.revision, device, dtype)
-    with open_store(store, encoder, collection) as connector:
-        hits = connector.search(query, limit=limit, filter=allowed)
+    place, contract = filled_store(store, collection)
+    with closing(place):
+        encoder = load_encoder(model or contract.model, revision or contract.revision, device, dtype)
+        hits = VectorConnector(encoder, collection, place).search(query, limit=limit, filter=allowed, hybrid=hybrid)
     if as_json:
         for hit in hits:
             click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,13 @@ from jina_v3_encoder.protocol import TextEncoder
 
 from ..connector import VectorConnector, check_collection_name
 from ..store import Store
+from .layout import QdrantLayout
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
+
+TIMEOUT = 60
+"""Seconds; the client's own 5 are too few for a batch that the server indexes at once."""
 
 
 class QdrantConnector(VectorConnector):
@@ -25,29 +30,58 @@ class QdrantConnector(VectorConnector):
         *,
         path: str | Path | None = None,
         client: QdrantClient | None = None,
+        url: str | None = None,
+        layout: QdrantLayout | None = None,
+        hybrid: bool = False,
         **settings: Any,
     ) -> None:
-        """As `VectorConnector`, plus one of `path` and `client`.
+        """As `VectorConnector`, plus one of `path`, `client` and `url`.
 
         Args:
-            encoder, collection, settings: As `VectorConnector`.
+            encoder, collection, settings: As `VectorConnector`. `collection` may be an alias.
             path: The folder that holds embedded collections; it is made on the first ingest.
             client: A `qdrant_client.QdrantClient`, for a server or in memory. It stays open when this is closed.
+            url: A server, as `http://localhost:6333`; the API key comes from $QDRANT_API_KEY.
+            layout: How a new collection is stored; an existing one keeps its own.
+            hybrid: Short for `layout=QdrantLayout(hybrid=True)`.
 
         Raises:
-            InvalidInput: neither or both of `path` and `client`.
+            InvalidInput: none or several of `path`, `client` and `url`, or both `layout` and `hybrid`.
         """
-        check_collection_name(collection)
-        super().__init__(encoder, collection, _store(collection, path, client), **settings)
+        if hybrid and layout is not None:
+            raise InvalidInput("pass hybrid inside the layout: QdrantLayout(hybrid=True, …)")
+        plan = layout or QdrantLayout(hybrid=hybrid)
+        store = qdrant_store(collection, path=path, client=client, url=url, layout=plan)
+        super().__init__(encoder, collection, store, **settings)
 
 
-def _store(collection: str, path: str | Path | None, client: QdrantClient | None) -> Store:
-    if (path is None) == (client is None):
-        raise InvalidInput("pass either path='./folder' for embedded collections, or client=QdrantClient(...)")
+def qdrant_store(
+    collection: str,
+    *,
+    layout: QdrantLayout,
+    path: str | Path | None = None,
+    client: QdrantClient | None = None,
+    url: str | None = None,
+) -> Store:
+    """The store of one of `path`, `client` and `url`."""
+    check_collection_name(collection)
+    if sum(place is not None for place in (path, client, url)) != 1:
+        raise InvalidInput(
+            "pass one of path='./folder' for embedded collections, client=QdrantClient(...) and url='http://host:6333'"
+        )
+    if path is not None:
+        from .embedded import EmbeddedStore
+
+        return EmbeddedStore(path, collection, layout)
+    from .server import ServerStore
+
     if client is not None:
-        from .server import ServerStore
+        return ServerStore(client, collection, layout)
+    return ServerStore(connect(str(url)), collection, layout, owned=True)
 
-        return ServerStore(client, collection)
-    from .embedded import EmbeddedStore
 
-    return EmbeddedStore(path or ".", collection)
+def connect(url: str) -> QdrantClient:
+    """A client for a server, with the key from the environment and a patient timeout."""
+    from qdrant_client import QdrantClient
+
+    return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=TIMEOUT, check_compatibility=False)

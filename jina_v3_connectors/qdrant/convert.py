@@ -24,14 +24,16 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
     }
 
 
-def to_hit(score: float, payload: Mapping[str, Any]) -> Hit:
+def to_hit(point_id: object, score: float, payload: Mapping[str, Any]) -> Hit:
+    """A hit; what an adopted collection's payload lacks is taken from the point's id and left empty."""
+    text = str(payload.get("text", ""))
     chunk = Chunk(
-        document_id=payload[DOCUMENT_KEY],
-        number=payload[NUMBER_KEY],
-        start=payload["start"],
-        end=payload["end"],
-        text=payload["text"],
-        metadata=payload["metadata"],
+        document_id=str(payload.get(DOCUMENT_KEY, point_id)),
+        number=int(payload.get(NUMBER_KEY, 0)),
+        start=int(payload.get("start", 0)),
+        end=int(payload.get("end", len(text))),
+        text=text,
+        metadata=payload["metadata"] if isinstance(payload.get("metadata"), Mapping) else {},
     )
     return Hit(float(score), chunk)
 

@@ -15,32 +15,37 @@ import numpy as np
 from qdrant_edge import (
     CountRequest,
     EdgeShard,
-    FieldCondition,
     Filter,
-    MatchAny,
-    MatchValue,
     PayloadSchemaType,
     Point,
-    Query,
-    QueryRequest,
-    RangeFloat,
+    ScoredPoint,
     ScrollRequest,
     UpdateOperation,
 )
 
 from ..batches import WriteLimits
-from ..contract import EmbeddingContract
+from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit, Tail
 from ..errors import StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
-from .filters import Dialect, Translator
-from .schema import JOURNAL_FILE, SHARD_FOLDER, edge_config, read_contract, write_contract
+from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
+from .filters import metadata_key
+from .layout import WORDS, QdrantLayout
+from .schema import (
+    JOURNAL_FILE,
+    SHARD_FOLDER,
+    named_folder,
+    read_contract,
+    read_layout,
+    shard_vectors,
+    write_alias,
+    write_contract,
+)
+from .words import document_words
 
 PAGE = 1000
-FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))
-"""A plain bool would be taken for an int by the engine's binding."""
 
 
 class EmbeddedStore(Store):
@@ -48,23 +53,40 @@ class EmbeddedStore(Store):
 
     write_limits = WriteLimits(rows=1000, bytes=64 * 2**20)
 
-    def __init__(self, path: str | Path, collection: str) -> None:
-        """Nothing is opened or made yet."""
-        self.folder = Path(path) / collection
+    def __init__(self, path: str | Path, collection: str, layout: QdrantLayout) -> None:
+        """Nothing is opened or made yet. `layout` counts where there is no collection yet."""
+        self.folder = named_folder(Path(path), collection)
+        self.layout = layout
         self._shard: EdgeShard | None = None
 
     @property
     def journal_file(self) -> Path:
         return self.folder / JOURNAL_FILE
 
+    @property
+    def hybrid(self) -> bool:
+        return self.layout.hybrid
+
     def read_contract(self) -> EmbeddingContract | None:
-        return read_contract(self.folder)
+        contract = read_contract(self.folder)
+        self.layout = read_layout(self.folder) or self.layout
+        return contract
 
     def create(self, contract: EmbeddingContract) -> None:
+        self.layout.check(contract.dimensions)
         with self._errors():
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_contract(self.folder, contract)
+            write_contract(self.folder, contract, self.layout)
         self._open()
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        with self._errors():
+            vectors = shard_vectors(self.folder)
+        if VECTOR not in vectors:
+            raise StoreError(f"{self.folder} cannot be adopted: it has no vector named {VECTOR!r}, but {list(vectors)}")
+        check_vector(str(self.folder), *vectors[VECTOR], contract)
+        with self._errors():
+            write_contract(self.folder, contract, self.layout)
 
     def count(self) -> int:
         with self._errors():
@@ -77,9 +99,14 @@ class EmbeddedStore(Store):
             self._shard = None
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        named = self.layout.vectors(vectors)
         with self._errors():
-            rows = zip(chunks, vectors.tolist(), strict=True)
-            points = [Point(chunk.id, {VECTOR: row}, to_payload(chunk)) for chunk, row in rows]
+            points = []
+            for row, chunk in enumerate(chunks):
+                own = {name: rows[row].tolist() for name, rows in named.items()}
+                if self.layout.hybrid:
+                    own[WORDS] = sparse(*document_words(chunk.text))
+                points.append(Point(chunk.id, own, to_payload(chunk)))
             self._open().update(UpdateOperation.upsert_points(points))
 
     def delete(self, tails: Sequence[Tail]) -> None:
@@ -87,27 +114,34 @@ class EmbeddedStore(Store):
         with self._errors():
             self._open().update(UpdateOperation.delete_points_by_filter(stale))
 
-    def nearest(self, vectors: FloatArray, limit: int, condition: Condition | None) -> list[list[Hit]]:
+    def nearest(
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+    ) -> list[list[Hit]]:
         allowed = None if condition is None else FILTERS.filter(condition)
         with self._errors():
-            return [self._one(row, limit, allowed) for row in vectors]
+            return [
+                self._one(row, limit, allowed, words[number] if words else None) for number, row in enumerate(vectors)
+            ]
 
-    def _one(self, vector: FloatArray, limit: int, allowed: Filter | None) -> list[Hit]:
-        query = Query.Nearest(vector.tolist(), using=VECTOR)
-        points = self._open().query(QueryRequest(limit=limit, query=query, with_payload=True, filter=allowed))
-        return [to_hit(point.score, point.payload or {}) for point in points]
+    def _one(self, vector: FloatArray, limit: int, allowed: Filter | None, words: str | None) -> list[Hit]:
+        points = self._open().query(query_request(vector, limit, allowed, words, self.layout))
+        return [to_hit(point.id, _cosine(point, vector, words), point.payload or {}) for point in points]
 
     def ids(self) -> Iterator[tuple[str, int]]:
         offset = None
         while True:
             with self._errors():
-                request = ScrollRequest(offset=offset, limit=PAGE, with_payload=True)
+                request = ScrollRequest(offset=offset, limit=PAGE, with_payload=[DOCUMENT_KEY, NUMBER_KEY])
                 records, offset = self._open().scroll(request)
             for record in records:
-                payload = record.payload or {}
-                yield payload[DOCUMENT_KEY], payload[NUMBER_KEY]
+                chunk = to_hit(record.id, 0.0, record.payload or {}).chunk
+                yield chunk.document_id, chunk.number
             if offset is None:
                 return
+
+    def point_alias(self, alias: str) -> None:
+        with self._errors():
+            write_alias(self.folder.parent, alias, self.folder.name)
 
     def _open(self) -> EdgeShard:
         """The shard; made here if a run was stopped between writing the contract and the first point."""
@@ -121,19 +155,18 @@ class EmbeddedStore(Store):
 
     def _make_shard(self, folder: Path) -> None:
         """Built beside its place and moved there whole: a run that is killed in between leaves no half of it."""
-        partial = folder.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir()
-        shard = EdgeShard.create(str(partial), edge_config(self._known_contract()))
-        shard.update(UpdateOperation.create_field_index(DOCUMENT_KEY, PayloadSchemaType.Keyword))
-        shard.close()
-        partial.rename(folder)
-
-    def _known_contract(self) -> EmbeddingContract:
         contract = self.read_contract()
         if contract is None:
             raise StoreNotFound(f"{self.folder} does not exist yet")
-        return contract
+        partial = folder.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        shard = EdgeShard.create(str(partial), edge_config(contract.dimensions, self.layout))
+        shard.update(UpdateOperation.create_field_index(DOCUMENT_KEY, PayloadSchemaType.Keyword))
+        for field, kind in self.layout.indexes.items():
+            shard.update(UpdateOperation.create_field_index(metadata_key(field), INDEX_KINDS[kind]))
+        shard.close()
+        partial.rename(folder)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -148,3 +181,10 @@ class EmbeddedStore(Store):
             if "WouldBlock" in str(error):
                 raise StoreError(f"{self.folder} is open in another process or connector; close that first") from error
             raise StoreError(f"{self.folder}: {error}") from error
+
+
+def _cosine(point: ScoredPoint, vector: FloatArray, words: str | None) -> float:
+    """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
+    if words is None:
+        return point.score
+    return float(np.dot(np.asarray(point.vector[VECTOR], np.float32), vector))  # type: ignore[index,call-overload]

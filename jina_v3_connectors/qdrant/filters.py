@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Not, Value
+from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
 
 METADATA = "metadata"
 
@@ -40,9 +40,11 @@ class Translator:
                 return make(must_not=[self.filter(part)])
             case Between(field, gt, gte, lt, lte):
                 bounds = self.words.between(gt=gt, gte=gte, lt=lt, lte=lte)
-                return make(must=[self.words.field(key=_key(field), range=bounds)])
+                return make(must=[self.words.field(key=metadata_key(field), range=bounds)])
+            case Native(value):
+                return value
             case Equal(field, values):
-                conditions = self._matches(_key(field), values)
+                conditions = self._matches(metadata_key(field), values)
                 return make(should=conditions) if conditions else self._nothing()
 
     def _matches(self, key: str, values: tuple[Value, ...]) -> list[Any]:
@@ -62,7 +64,8 @@ class Translator:
         return make(must_not=[make(must=[])])
 
 
-def _key(field: str) -> str:
+def metadata_key(field: str) -> str:
+    """The payload key that a filter field means."""
     if field in OWN_FIELDS:
         return field
     return ".".join([METADATA, *(f'"{part}"' for part in field.split("."))])

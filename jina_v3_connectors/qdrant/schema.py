@@ -1,55 +1,99 @@
-"""How a collection lies in its folder: the shard, with the contract and the journal beside it."""
+"""What lies beside the shard in an embedded collection's folder: contract, layout, journal, and names for folders."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-
-from qdrant_edge import Distance, EdgeConfig, EdgeVectorParams
+from typing import Any
 
 from ..contract import EmbeddingContract
-from ..errors import StoreError
-from .convert import VECTOR
+from ..errors import ContractMissing, StoreError
+from .layout import QdrantLayout
 
 SHARD_FOLDER = "shard"
 CONTRACT_FILE = "collection.json"
 JOURNAL_FILE = "journal.sqlite"
-
-
-def edge_config(contract: EmbeddingContract) -> EdgeConfig:
-    """One cosine vector of the contract's size."""
-    return EdgeConfig(vectors={VECTOR: EdgeVectorParams(size=contract.dimensions, distance=Distance.Cosine)})
+ALIAS_SUFFIX = ".alias"
 
 
 def read_contract(folder: Path) -> EmbeddingContract | None:
     """The contract in a collection's folder, None where there is none.
 
     Raises:
-        StoreError: there is data without a contract, or the contract cannot be read.
+        ContractMissing: there is data without a contract.
+        StoreError: the contract cannot be read.
     """
+    values = _read(folder)
+    return None if values is None else EmbeddingContract.from_dict(values["contract"], folder.name)
+
+
+def read_layout(folder: Path) -> QdrantLayout | None:
+    """The layout, as `read_contract`."""
+    values = _read(folder)
+    return None if values is None else QdrantLayout.from_dict(values["layout"], folder.name)
+
+
+def write_contract(folder: Path, contract: EmbeddingContract, layout: QdrantLayout) -> None:
+    """Write both so that a crash leaves either all of it or none."""
+    values = {"contract": contract.to_dict(), "layout": layout.to_dict()}
+    _write(folder / CONTRACT_FILE, json.dumps(values, indent=2))
+
+
+def shard_vectors(folder: Path) -> dict[str, tuple[int, str]]:
+    """(size, metric) of the shard's named vectors."""
+    config = json.loads((folder / SHARD_FOLDER / "edge_config.json").read_text(encoding="utf-8"))
+    return {name: (vector["size"], str(vector["distance"]).lower()) for name, vector in config["vectors"].items()}
+
+
+def named_folder(path: Path, name: str) -> Path:
+    """The folder of a collection, or of the collection that an alias names.
+
+    Raises:
+        StoreError: the alias cannot be read.
+    """
+    try:
+        target = (path / f"{name}{ALIAS_SUFFIX}").read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return path / name
+    except (OSError, ValueError) as error:
+        raise StoreError(f"alias {name!r} in {path} cannot be read: {error}") from error
+    if not target or Path(target).name != target:
+        raise StoreError(f"alias {name!r} in {path} is damaged: it names {target!r:.200}; set it again")
+    return path / target
+
+
+def write_alias(path: Path, alias: str, collection: str) -> None:
+    """Let `alias` name a collection; another process sees the old one or the new one, nothing between.
+
+    Raises:
+        StoreError: a collection itself has this name.
+    """
+    if (path / alias).exists():
+        raise StoreError(f"{path / alias} is a collection, so {alias!r} cannot be an alias")
+    _write(path / f"{alias}{ALIAS_SUFFIX}", collection)
+
+
+def _read(folder: Path) -> Mapping[str, Any] | None:
     path = folder / CONTRACT_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if (folder / SHARD_FOLDER).exists():
-            raise StoreError(
-                f"{folder} holds vectors but no {CONTRACT_FILE}, so nothing says which model made them; "
-                "restore the file, or ingest into a new collection"
-            ) from None
+            raise ContractMissing(str(folder)) from None
         return None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read: {error}") from error
-    if not isinstance(values, dict):
-        raise StoreError(f"{path} holds {type(values).__name__}, expected a JSON object")
-    return EmbeddingContract.from_dict(values, folder.name)
+    if not isinstance(values, dict) or not all(isinstance(values.get(key), dict) for key in ("contract", "layout")):
+        raise StoreError(f"{path} is damaged, or of another version: expected an object with contract and layout")
+    return values
 
 
-def write_contract(folder: Path, contract: EmbeddingContract) -> None:
-    """Write the contract so that a crash leaves either all of it or none."""
-    partial = folder / f"{CONTRACT_FILE}.partial"
+def _write(path: Path, content: str) -> None:
+    partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
-        json.dump(contract.to_dict(), file, indent=2)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    partial.replace(folder / CONTRACT_FILE)
+    partial.replace(path)

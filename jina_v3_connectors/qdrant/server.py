@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from jina_v3_encoder.errors import MissingExtra
 
 from ..batches import WriteLimits
-from ..contract import EmbeddingContract
+from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit, Tail
-from ..errors import StoreBusy, StoreError, StoreNotFound
+from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store, shared_journal
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
-from .filters import Dialect, Translator
+from .filters import metadata_key
+from .layout import WORDS, QdrantLayout
+from .words import document_words
 
 try:
     import httpx
@@ -27,58 +32,78 @@ try:
 except ImportError:
     raise MissingExtra("qdrant-client", "qdrant") from None
 
+from .remote import FILTERS, collection_config, query_request, shortest, sparse
+
 PAGE = 1000
 CONTRACT_KEY = "jina_v3"
+LAYOUT_KEY = "jina_v3_layout"
 BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_AFTER = "retry-after"
-FILTERS = Translator(
-    Dialect(models.Filter, models.FieldCondition, models.MatchAny, models.MatchValue, models.Range, bool)
-)
 
 
 class ServerStore(Store):
-    """The named vector "dense" of a collection, with cosine distance."""
+    """The named vector "dense" of a collection, with cosine distance, and what the layout adds."""
 
     write_limits = WriteLimits(rows=1000, bytes=30 * 2**20)
     """A server refuses JSON bodies above 32 MiB."""
 
-    def __init__(self, client: QdrantClient, collection: str) -> None:
-        """The client stays its owner's to close."""
-        self.client, self.collection = client, collection
+    def __init__(self, client: QdrantClient, collection: str, layout: QdrantLayout, *, owned: bool = False) -> None:
+        """`layout` counts where there is no collection yet. The client is closed here if it is `owned`."""
+        self.client, self.collection, self.layout, self._owned = client, collection, layout, owned
 
     @property
     def journal_file(self) -> Path:
         return shared_journal()
 
+    @property
+    def hybrid(self) -> bool:
+        return self.layout.hybrid
+
     def read_contract(self) -> EmbeddingContract | None:
-        with self._errors():
-            if not self.client.collection_exists(self.collection):
-                return None
-            metadata: Mapping[str, Any] = self.client.get_collection(self.collection).config.metadata or {}
+        try:
+            metadata: Mapping[str, Any] = self._info().config.metadata or {}
+        except StoreNotFound:
+            return None
         values = metadata.get(CONTRACT_KEY)
         if not isinstance(values, Mapping):
-            raise StoreError(
-                f"collection {self.collection!r} exists but was not made by this project, so nothing says which model "
-                "its vectors are from; ingest into a new collection. Nothing was changed."
-            )
+            raise ContractMissing(self.collection)
+        self.layout = QdrantLayout.from_dict(metadata.get(LAYOUT_KEY) or {}, self.collection)
         return EmbeddingContract.from_dict(values, self.collection)
 
     def create(self, contract: EmbeddingContract) -> None:
-        vectors = {VECTOR: models.VectorParams(size=contract.dimensions, distance=models.Distance.COSINE)}
+        self.layout.check(contract.dimensions)
         with self._errors():
-            self.client.create_collection(
-                self.collection, vectors_config=vectors, metadata={CONTRACT_KEY: contract.to_dict()}
+            if not self.client.collection_exists(self.collection):
+                config = collection_config(contract.dimensions, self.layout)
+                self.client.create_collection(self.collection, metadata=self._metadata(contract), **config)
+            if self._local:
+                return
+            fields = {
+                metadata_key(field): models.PayloadSchemaType(kind) for field, kind in self.layout.indexes.items()
+            }
+            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **fields}.items():
+                self.client.create_payload_index(self.collection, field, kind, wait=True)
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        vectors = self._info().config.params.vectors
+        if not isinstance(vectors, Mapping) or VECTOR not in vectors:
+            names = list(vectors) if isinstance(vectors, Mapping) else "one without a name"
+            raise StoreError(
+                f"collection {self.collection!r} cannot be adopted: it has no vector named {VECTOR!r}, but {names}"
             )
-            if not self._local:
-                self.client.create_payload_index(
-                    self.collection, DOCUMENT_KEY, models.PayloadSchemaType.KEYWORD, wait=True
-                )
+        check_vector(self.collection, vectors[VECTOR].size, vectors[VECTOR].distance.value, contract)
+        self.layout = QdrantLayout()
+        with self._errors():
+            self.client.update_collection(self.collection, metadata=self._metadata(contract))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        points = [
-            models.PointStruct(id=str(chunk.id), vector={VECTOR: shortest(row)}, payload=to_payload(chunk))
-            for chunk, row in zip(chunks, vectors, strict=True)
-        ]
+        named = self.layout.vectors(vectors)
+        points = []
+        for row, chunk in enumerate(chunks):
+            own: dict[str, Any] = {name: shortest(rows[row]) for name, rows in named.items()}
+            if self.layout.hybrid:
+                own[WORDS] = sparse(document_words(chunk.text))
+            points.append(models.PointStruct(id=str(chunk.id), vector=own, payload=to_payload(chunk)))
         with self._errors():
             self.client.upsert(self.collection, points, wait=True)
 
@@ -87,18 +112,20 @@ class ServerStore(Store):
         with self._errors():
             self.client.delete(self.collection, stale, wait=True)
 
-    def nearest(self, vectors: FloatArray, limit: int, condition: Condition | None) -> list[list[Hit]]:
+    def nearest(
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+    ) -> list[list[Hit]]:
         """One round trip for all rows."""
-        if not len(vectors):
-            return []
         allowed = None if condition is None else FILTERS.filter(condition)
-        requests = [
-            models.QueryRequest(query=shortest(row), using=VECTOR, limit=limit, filter=allowed, with_payload=True)
-            for row in vectors
-        ]
+        texts: Sequence[str | None] = words or [None] * len(vectors)
+        layout = replace(self.layout, quantization=None) if self._local else self.layout
+        requests = [query_request(row, limit, allowed, text, layout) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
             found = self.client.query_batch_points(self.collection, requests)
-        return [[to_hit(point.score, point.payload or {}) for point in answer.points] for answer in found]
+        return [
+            [to_hit(point.id, _cosine(point, row, words), point.payload or {}) for point in answer.points]
+            for row, answer in zip(vectors, found, strict=True)
+        ]
 
     def ids(self) -> Iterator[tuple[str, int]]:
         offset = None
@@ -108,8 +135,8 @@ class ServerStore(Store):
                     self.collection, limit=PAGE, offset=offset, with_payload=[DOCUMENT_KEY, NUMBER_KEY]
                 )
             for record in records:
-                payload = record.payload or {}
-                yield payload[DOCUMENT_KEY], payload[NUMBER_KEY]
+                chunk = to_hit(record.id, 0.0, record.payload or {}).chunk
+                yield chunk.document_id, chunk.number
             if offset is None:
                 return
 
@@ -117,12 +144,30 @@ class ServerStore(Store):
         with self._errors():
             return self.client.count(self.collection, exact=True).count
 
+    def point_alias(self, alias: str) -> None:
+        """One request that deletes and creates, which the server applies at once."""
+        with self._errors():
+            known = {item.alias_name for item in self.client.get_aliases().aliases}
+            delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            create = models.CreateAliasOperation(
+                create_alias=models.CreateAlias(collection_name=self.collection, alias_name=alias)
+            )
+            self.client.update_collection_aliases([delete, create] if alias in known else [create])
+
     def close(self) -> None:
-        """Nothing is held here."""
+        if self._owned:
+            self.client.close()
+
+    def _info(self) -> models.CollectionInfo:
+        with self._errors():
+            return self.client.get_collection(self.collection)
+
+    def _metadata(self, contract: EmbeddingContract) -> dict[str, Any]:
+        return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: self.layout.to_dict()}
 
     @property
     def _local(self) -> bool:
-        """The client's own store in memory, which warns that payload indexes have no effect there."""
+        """The client's own store in memory, which warns of indexes and search settings that have no effect there."""
         return isinstance(self.client._client, QdrantLocal)
 
     @contextmanager
@@ -138,7 +183,8 @@ class ServerStore(Store):
         except UnexpectedResponse as error:
             raise self._by_status(where, error) from error
         except (ResponseHandlingException, httpx.TransportError, ConnectionError, TimeoutError) as error:
-            raise StoreBusy(f"{where}: the server cannot be reached: {error}") from error
+            absent = isinstance(getattr(error, "source", error), httpx.ConnectError)
+            raise StoreBusy(f"{where}: the server cannot be reached: {error}", absent=absent) from error
         except ValueError as error:
             missing = "not found" in str(error)
             raise (StoreNotFound if missing else StoreError)(f"{where}: {error}") from error
@@ -155,6 +201,8 @@ class ServerStore(Store):
         return (StoreNotFound if error.status_code == 404 else StoreError)(message)
 
 
-def shortest(row: FloatArray) -> list[float]:
-    """The numbers whose shortest decimal form reads back as the same float32: 41 % less JSON than float64's digits."""
-    return [float(str(value)) for value in row]
+def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | None) -> float:
+    """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
+    if words is None or not isinstance(point.vector, Mapping):
+        return point.score
+    return float(np.dot(np.asarray(point.vector[VECTOR], np.float32), row))

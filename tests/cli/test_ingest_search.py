@@ -145,7 +145,7 @@ def test_another_model_is_refused(run: Any, corpus: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["search", "x", "--from", "STORE"], "does not exist yet; fill it with"),
+        (["search", "x", "--from", "STORE"], "yet; fill it with: jina-v3 ingest"),
         (["search", "x", "--from", "mysql:x"], "unknown store 'mysql:x'"),
         (["search", "x", "--from", "STORE", "--collection", "../up"], "collection name"),
         (["ingest", "nothing.txt", "--to", "STORE"], "nothing.txt does not exist"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from jina_v3_connectors.batches import (
     BATCH_CHARACTERS,
     BATCH_CHUNKS,
+    DONE_PER_BATCH,
+    FIRST_CHUNKS,
     Cut,
     WriteLimits,
     batched,
+    check_chunks,
     check_vectors,
     cut,
     encode_apart,
@@ -81,8 +85,20 @@ def test_documents_are_read_a_batch_ahead_at_most() -> None:
             taken += 1
             yield Document(str(number), "x")
 
-    next(batched(cuts(source(), WholeDocument())))
-    assert taken == BATCH_CHUNKS + 1
+    batches = batched(cuts(source(), WholeDocument()))
+    next(batches)
+    assert taken == FIRST_CHUNKS + 1
+    sizes = [len(next(batches)) for _ in range(200)]
+    assert max(sizes) == BATCH_CHUNKS
+    assert taken == FIRST_CHUNKS + sum(sizes) + 1
+
+
+def test_a_batch_is_a_small_part_of_what_was_done() -> None:
+    done = 0
+    for batch in batched(cuts((Document(str(n), "x") for n in range(20_000)), WholeDocument())):
+        assert len(batch) <= max(FIRST_CHUNKS, done / DONE_PER_BATCH)
+        done += len(batch)
+    assert done == 20_000
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -139,10 +155,21 @@ def test_no_chunks_make_no_request() -> None:
     assert list(requests([], np.zeros((0, 8), dtype=np.float32), WriteLimits(4, 1000))) == []
 
 
-def test_a_chunk_over_the_limit_is_named() -> None:
-    chunks = [Chunk("d", 7, 0, 1, "x" * 10_000)]
-    with pytest.raises(DocumentError, match=r"document 'd': chunk 7 .* the store accepts 5,000: use smaller chunks"):
-        list(requests(chunks, np.zeros((1, 8), dtype=np.float32), WriteLimits(4, 5000)))
+@pytest.mark.parametrize(
+    ("limits", "metadata", "message"),
+    [
+        (WriteLimits(4, 5000), {}, r"takes about 2\d,\d\d\d bytes, the store accepts 5,000: use smaller chunks"),
+        (WriteLimits(4, 10**6, text_bytes=9_999), {}, "has 10,000 bytes of text, the store accepts 9,999: use smaller"),
+        (WriteLimits(4, 10**6, metadata_bytes=10), {"a": "é" * 9}, "keeps 27 bytes of metadata, the store accepts 10"),
+        (WriteLimits(4, 10**6, terms=2), {"a": ["x", "y", "z"]}, "keeps 3 different values in its metadata"),
+    ],
+)
+def test_a_chunk_over_a_limit_is_named(limits: WriteLimits, metadata: dict[str, Any], message: str) -> None:
+    chunks = [Chunk("d", 7, 0, 1, "x" * 10_000, metadata)]
+    with pytest.raises(DocumentError, match=rf"document 'd': chunk 7 {message}"):
+        check_chunks(chunks, 8, limits)
+    check_chunks(chunks, 8, WriteLimits(4, 10**6))
+    check_chunks([], 8, limits)
 
 
 @pytest.mark.parametrize("text", ["plain", "東京タワー" * 50, 'quotes " and \\ ' * 20, "\n\t" * 30])

@@ -57,7 +57,15 @@ class DictStore(Store):
     def ids(self) -> Iterator[tuple[str, int]]:
         return iter([(chunk.document_id, chunk.number) for chunk, _ in self.shelf.get("points", {}).values()])
 
-    def nearest(self, vectors: np.ndarray, limit: int, condition: Condition | None) -> list[list[Hit]]:
+    def adopt(self, contract: EmbeddingContract) -> None:
+        self.shelf.update(contract=contract)
+
+    def point_alias(self, alias: str) -> None:
+        self.calls.append(f"alias {alias}")
+
+    def nearest(
+        self, vectors: np.ndarray, limit: int, condition: Condition | None, words: Sequence[str] | None
+    ) -> list[list[Hit]]:
         points = self.shelf["points"].values()
         ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]
         return [hits[:limit] for hits in ranked]

@@ -19,7 +19,7 @@ CHUNKS = [
 
 def test_nothing_is_lost() -> None:
     for chunk in CHUNKS:
-        hit = to_hit(0.5, to_payload(chunk))
+        hit = to_hit(chunk.id, 0.5, to_payload(chunk))
         assert hit.chunk == chunk
         assert hit.score == 0.5
         assert hit.to_dict()["id"] == str(chunk.id)
@@ -38,3 +38,10 @@ def test_the_tail_of_a_document_is_an_ordinary_condition() -> None:
     assert any_tail([Tail("notes/é.md", 2)]) == AnyOf((tail,))
     whole = Equal("document_id", ("a", "b"))
     assert any_tail([Tail("a", 0), Tail("notes/é.md", 2), Tail("b", 0)]) == AnyOf((whole, tail))
+
+
+def test_a_foreign_payload_makes_a_hit_too() -> None:
+    hit = to_hit("point-7", 0.25, {"text": "hello", "metadata": "not an object"})
+    assert (hit.chunk.document_id, hit.chunk.number, hit.chunk.text) == ("point-7", 0, "hello")
+    assert (hit.chunk.start, hit.chunk.end, dict(hit.chunk.metadata)) == (0, 5, {})
+    assert to_hit(3, 0.0, {}).chunk.text == ""

@@ -5,31 +5,40 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jina_v3_connectors import EmbeddingContract, StoreError
-from jina_v3_connectors.qdrant.convert import VECTOR
+from jina_v3_connectors.qdrant import QdrantLayout
 from jina_v3_connectors.qdrant.schema import (
     CONTRACT_FILE,
     SHARD_FOLDER,
-    edge_config,
+    named_folder,
     read_contract,
+    read_layout,
+    write_alias,
     write_contract,
 )
 
 CONTRACT = EmbeddingContract("nano", None, "0123456789abcdef", 256, "sentences", late_chunking=True, window=512)
+LAYOUT = QdrantLayout(slices=(32, 64), quantization="scalar", hybrid=True, indexes={"year": "integer"})
+
+
+def stored(**parts: Any) -> str:
+    return json.dumps({"contract": CONTRACT.to_dict(), "layout": LAYOUT.to_dict()} | parts)
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    write_contract(tmp_path, CONTRACT)
+    write_contract(tmp_path, CONTRACT, LAYOUT)
     assert read_contract(tmp_path) == CONTRACT
+    assert read_layout(tmp_path) == LAYOUT
     assert [path.name for path in tmp_path.iterdir()] == [CONTRACT_FILE], "no partial file is left"
 
 
 def test_writing_again_replaces(tmp_path: Path) -> None:
-    write_contract(tmp_path, CONTRACT)
-    write_contract(tmp_path, replace(CONTRACT, dimensions=128))
+    write_contract(tmp_path, CONTRACT, LAYOUT)
+    write_contract(tmp_path, replace(CONTRACT, dimensions=128), LAYOUT)
     found = read_contract(tmp_path)
     assert found is not None
     assert found.dimensions == 128
@@ -38,7 +47,7 @@ def test_writing_again_replaces(tmp_path: Path) -> None:
 def test_a_leftover_of_a_crash_is_not_read(tmp_path: Path) -> None:
     (tmp_path / f"{CONTRACT_FILE}.partial").write_text("{")
     assert read_contract(tmp_path) is None
-    write_contract(tmp_path, CONTRACT)
+    write_contract(tmp_path, CONTRACT, LAYOUT)
     assert read_contract(tmp_path) == CONTRACT
 
 
@@ -49,7 +58,7 @@ def test_an_empty_folder_has_no_contract(tmp_path: Path) -> None:
 
 def test_vectors_without_a_contract_are_refused(tmp_path: Path) -> None:
     (tmp_path / SHARD_FOLDER).mkdir()
-    with pytest.raises(StoreError, match=f"holds vectors but no {CONTRACT_FILE}"):
+    with pytest.raises(StoreError, match="says nothing of the model"):
         read_contract(tmp_path)
 
 
@@ -58,9 +67,10 @@ def test_vectors_without_a_contract_are_refused(tmp_path: Path) -> None:
     [
         ("", "cannot be read"),
         ("{", "cannot be read"),
-        ("[]", "holds list, expected a JSON object"),
-        ("{}", "this version cannot read"),
-        (json.dumps(CONTRACT.to_dict() | {"new_field": 1}), "differs in: new_field"),
+        ("[]", "expected an object with contract and layout"),
+        ("{}", "expected an object with contract and layout"),
+        (stored(contract=CONTRACT.to_dict() | {"new_field": 1}), "differs in: new_field"),
+        (stored(contract={}), "this version cannot read"),
     ],
 )
 def test_damaged_contracts(tmp_path: Path, content: str, message: str) -> None:
@@ -69,9 +79,26 @@ def test_damaged_contracts(tmp_path: Path, content: str, message: str) -> None:
         read_contract(tmp_path)
 
 
-@pytest.mark.parametrize("dimensions", [1, 32, 1024])
-def test_the_shard_has_the_contracts_size(dimensions: int) -> None:
-    config = edge_config(replace(CONTRACT, dimensions=dimensions))
-    assert VECTOR in repr(config)
-    assert str(dimensions) in repr(config)
-    assert "Cosine" in repr(config)
+@pytest.mark.parametrize("layout", [{"shape": "round"}, {"datatype": "float8"}, {"slices": [64, 32]}])
+def test_damaged_layouts(tmp_path: Path, layout: dict[str, Any]) -> None:
+    (tmp_path / CONTRACT_FILE).write_text(stored(layout=layout))
+    with pytest.raises(StoreError, match="has a layout this version cannot read"):
+        read_layout(tmp_path)
+
+
+def test_an_alias_names_a_folder(tmp_path: Path) -> None:
+    assert named_folder(tmp_path, "live") == tmp_path / "live"
+    write_alias(tmp_path, "live", "first")
+    assert named_folder(tmp_path, "live") == tmp_path / "first"
+    write_alias(tmp_path, "live", "second")
+    assert named_folder(tmp_path, "live") == tmp_path / "second"
+    (tmp_path / "second").mkdir()
+    with pytest.raises(StoreError, match="is a collection"):
+        write_alias(tmp_path, "second", "first")
+
+
+@pytest.mark.parametrize("content", ["", "../outside", "/etc", "a/b"])
+def test_an_alias_cannot_leave_its_folder(tmp_path: Path, content: str) -> None:
+    (tmp_path / "live.alias").write_text(content)
+    with pytest.raises(StoreError, match="is damaged"):
+        named_folder(tmp_path, "live")

@@ -91,6 +91,14 @@ def test_time_is_bounded_and_the_last_reason_is_told() -> None:
 
 def test_a_wish_beyond_the_limit_is_not_waited_for() -> None:
     clock = Clock()
-    with pytest.raises(StoreError, match="run the same again to go on"):
+    with pytest.raises(StoreError, match="gave up after 1 tries in 0 s"):
         run(Store(StoreBusy("429", retry_after=3600)), clock, RetryPolicy(total=300))
     assert clock.slept == []
+
+
+def test_an_absent_server_is_waited_for_only_if_wanted() -> None:
+    clock = Clock()
+    with pytest.raises(StoreBusy, match="refused"):
+        run(Store(StoreBusy("refused", absent=True)), clock, RetryPolicy(wait_for_absent=False))
+    assert clock.slept == []
+    assert run(Store(StoreBusy("refused", absent=True)), clock, RetryPolicy()) is not None

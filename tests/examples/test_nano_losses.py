@@ -11,6 +11,7 @@ from examples.train_nano.losses import (
     imitate,
     repeated,
     same_label,
+    same_neighbours,
     same_ranking,
 )
 
@@ -65,3 +66,16 @@ def test_every_slice_counts() -> None:
 
 def test_texts_without_a_partner_do_not_break_the_class_loss() -> None:
     assert torch.isfinite(same_label(torch.randn(3, 384), torch.tensor([0, 0, 1])))
+
+
+def test_neighbours_are_kept_whichever_way_the_vectors_are_turned() -> None:
+    torch.manual_seed(0)
+    targets = torch.nn.functional.normalize(torch.randn(12, 384), dim=1)
+    noise = torch.randn(12, 384)
+    near, far = same_neighbours(targets + 0.02 * noise, targets), same_neighbours(noise, targets)
+    assert same_neighbours(targets, targets) < near < far
+    assert same_neighbours(-targets, targets) == pytest.approx(float(same_neighbours(targets, targets)), rel=1e-5)
+    learning = noise.clone().requires_grad_()
+    same_neighbours(learning, targets).backward()  # type: ignore[no-untyped-call]
+    assert learning.grad is not None
+    assert torch.isfinite(learning.grad).all()

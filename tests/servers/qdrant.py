@@ -36,6 +36,11 @@ class Service:
     def handle(self, method: str, path: str, body: Any) -> Answer:
         if path == "/":
             return 200, {"title": "qdrant", "version": version("qdrant-client")}
+        if path == "/aliases":
+            return 200, {"result": self.local.get_aliases().model_dump(mode="json"), "status": "ok", "time": 0.0}
+        if path == "/collections/aliases":
+            changed = self.local.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
+            return 200, {"result": changed, "status": "ok", "time": 0.0}
         route = ROUTE.fullmatch(path)
         if route is None:
             return 404, {"status": {"error": f"no route {path}"}}
@@ -60,7 +65,14 @@ class Service:
                 return local.get_collection(name).model_dump(mode="json")
             case "PUT", "":
                 given = models.CreateCollection(**body)
-                return local.create_collection(name, vectors_config=given.vectors, metadata=given.metadata)
+                return local.create_collection(
+                    name,
+                    vectors_config=given.vectors,
+                    sparse_vectors_config=given.sparse_vectors,
+                    metadata=given.metadata,
+                )
+            case "PATCH", "":
+                return local.update_collection(name, metadata=body["metadata"])
             case "DELETE", "":
                 return local.delete_collection(name)
             case "PUT", "/index":
@@ -79,7 +91,11 @@ class Service:
             case "/scroll":
                 asked = models.ScrollRequest(**body)
                 records, after = local.scroll(
-                    name, limit=asked.limit or 10, offset=asked.offset, with_payload=asked.with_payload or True
+                    name,
+                    limit=asked.limit or 10,
+                    offset=asked.offset,
+                    with_payload=asked.with_payload or True,
+                    with_vectors=asked.with_vector or False,
                 )
                 return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
             case "/query/batch":

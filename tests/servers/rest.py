@@ -5,24 +5,29 @@ from __future__ import annotations
 import json
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
-Answer = tuple[int, Any]
+Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Handle = Callable[[str, str, Any], Answer]
+STALL_SECONDS = 1.5
 
 
 @dataclass
 class Failures:
-    """Which requests fail, and how. `kinds` are statuses, or "reset" for a closed connection."""
+    """Which requests fail, and how. `kinds` are statuses, "reset" for a closed connection, "stall" for a late one."""
 
     share: float = 0.0
     kinds: tuple[int | str, ...] = (503,)
     retry_after: int | None = None
     only: str = ""
+    pause: float = 0.0
+    """Seconds that every request takes."""
     seen: list[tuple[str, str]] = field(default_factory=list)
     failed: int = 0
     order: random.Random = field(default_factory=lambda: random.Random(0))
@@ -37,8 +42,8 @@ class Failures:
 
 
 @contextmanager
-def serve(handle: Handle, failures: Failures, max_body: int) -> Iterator[str]:
-    """Serve `handle(method, path, body)` on a free port of 127.0.0.1; gives the URL."""
+def serve(handle: Handle, failures: Failures, max_body: int, too_large: int = 400) -> Iterator[str]:
+    """Serve `handle(method, path, body or query)` on a free port of 127.0.0.1; gives the URL."""
     lock = threading.Lock()
 
     class Requests(BaseHTTPRequestHandler):
@@ -50,34 +55,38 @@ def serve(handle: Handle, failures: Failures, max_body: int) -> Iterator[str]:
         def _answer(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(length)
-            path = self.path.partition("?")[0]
+            path, _, query = self.path.partition("?")
             failure = failures.next(self.command, path)
-            if failure == "reset":
+            time.sleep(failures.pause)
+            if failure in ("reset", "stall"):
+                time.sleep(STALL_SECONDS if failure == "stall" else 0)
                 self.close_connection = True
                 self.connection.close()
                 return
             if isinstance(failure, int):
-                self._send(failure, {"status": {"error": "injected failure"}}, failures.retry_after)
+                wished = {} if failures.retry_after is None else {"retry-after": str(failures.retry_after)}
+                self._send(failure, {"status": {"error": "injected failure"}}, wished)
             elif length > max_body:
-                self._send(400, {"status": {"error": "payload too large"}})
+                self._send(too_large, {"status": {"error": "payload too large"}})
             else:
+                given = json.loads(body) if body else parse_qs(query)
                 with lock:
-                    self._send(*handle(self.command, path, json.loads(body) if body else None))
+                    answer = handle(self.command, path, given)
+                self._send(*answer)
 
-        def _send(self, status: int, value: Any, retry_after: int | None = None) -> None:
+        def _send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
             content = json.dumps(value).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(content)))
-            if retry_after is not None:
-                self.send_header("retry-after", str(retry_after))
+            for name, text in (headers or {}).items():
+                self.send_header(name, text)
             self.end_headers()
             self.wfile.write(content)
 
         do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-    server.daemon_threads = True
+    server = Quiet(("127.0.0.1", 0), Requests)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -86,3 +95,12 @@ def serve(handle: Handle, failures: Failures, max_body: int) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class Quiet(ThreadingHTTPServer):
+    """Clients that are killed half-way are part of the tests."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Nothing to print."""

@@ -1,0 +1,111 @@
+"""`MilvusConnector`: a collection on a server, or in a local folder of Milvus Lite."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.protocol import TextEncoder
+
+from ..connector import VectorConnector
+from ..errors import StoreError
+from ..store import Store, shared_journal
+from .lite import close_lite, open_lite
+from .schema import MilvusLayout
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+LITE_SUFFIX = ".db"
+TOKEN_VARIABLE = "MILVUS_TOKEN"  # noqa: S105 - a variable's name
+
+
+class MilvusConnector(VectorConnector):
+    """A Milvus collection: Milvus Lite with `path`, or wherever a `MilvusClient` points."""
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        collection: str,
+        *,
+        path: str | Path | None = None,
+        client: MilvusClient | None = None,
+        url: str | None = None,
+        layout: MilvusLayout | None = None,
+        hybrid: bool = False,
+        **settings: Any,
+    ) -> None:
+        """As `VectorConnector`, plus one of `path`, `client` and `url`.
+
+        Args:
+            encoder, settings: As `VectorConnector`.
+            collection: Letters, digits and `_`; may be an alias.
+            path: Where Milvus Lite keeps its data, ending in `.db`; it becomes a folder.
+            client: A `pymilvus.MilvusClient`. It stays open when this is closed.
+            url: A server, as `http://localhost:19530`; a token comes from $MILVUS_TOKEN.
+            layout: How a new collection is stored; an existing one keeps its own.
+            hybrid: Short for `layout=MilvusLayout(hybrid=True)`.
+
+        Raises:
+            InvalidInput: none or several of `path`, `client` and `url`, both `layout` and `hybrid`, or a bad name.
+            MissingExtra: pymilvus, or Milvus Lite for a path, is not installed.
+        """
+        if hybrid and layout is not None:
+            raise InvalidInput("pass hybrid inside the layout: MilvusLayout(hybrid=True, …)")
+        plan = layout or MilvusLayout(hybrid=hybrid)
+        store = milvus_store(collection, path=path, client=client, url=url, layout=plan)
+        super().__init__(encoder, collection, store, **settings)
+
+
+def milvus_store(
+    collection: str,
+    *,
+    layout: MilvusLayout,
+    path: str | Path | None = None,
+    client: MilvusClient | None = None,
+    url: str | None = None,
+) -> Store:
+    """The store of one of `path`, `client` and `url`."""
+    from .store import MilvusStore
+
+    if not isinstance(collection, str) or not NAME.fullmatch(collection):
+        raise InvalidInput(
+            f"collection name {collection!r}: Milvus takes letters, digits and '_', not a digit first, 255 at most"
+        )
+    if sum(place is not None for place in (path, client, url)) != 1:
+        raise InvalidInput(
+            "pass one of path='./file.db' for Milvus Lite, client=MilvusClient(...) and url='http://host:19530'"
+        )
+    if client is not None:
+        return MilvusStore(client, collection, shared_journal(), layout)
+    if url is not None:
+        own = connect(url)
+        return MilvusStore(own, collection, shared_journal(), layout, own.close)
+    folder = Path(str(path))
+    if folder.suffix != LITE_SUFFIX:
+        raise InvalidInput(f"a path for Milvus Lite must end in {LITE_SUFFIX}, got {str(path)!r}")
+    journal = folder.with_name(f"{folder.name}.journal.sqlite")
+    own = open_lite(folder)
+    return MilvusStore(own, collection, journal, layout, partial(close_lite, folder, own))
+
+
+def connect(url: str) -> MilvusClient:
+    """A client for a server.
+
+    Raises:
+        StoreError: it cannot be reached.
+    """
+    from pymilvus import MilvusClient, MilvusException
+
+    from .quiet import quiet
+
+    try:
+        with quiet():
+            return MilvusClient(url, token=os.environ.get(TOKEN_VARIABLE, ""), timeout=10)
+    except MilvusException as error:
+        raise StoreError(f"no Milvus server answers at {url}: {error.message or error}") from error

@@ -1,0 +1,121 @@
+"""The fields of a collection, its index, and where its contract lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from jina_v3_encoder.errors import InvalidInput, MissingExtra
+
+from ..contract import EmbeddingContract
+from ..errors import StoreError
+
+try:
+    from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusClient
+    from pymilvus.milvus_client.index import IndexParams
+except ImportError:
+    raise MissingExtra("pymilvus", "milvus") from None
+
+Datatype = Literal["float32", "float16", "bfloat16"]
+Index = Literal["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX"]
+
+VECTOR = "dense"
+WORDS = "words"
+CONTRACT_PROPERTY = "jina_v3"
+MAX_VARCHAR = 65_535
+"""Bytes of a VARCHAR field; a JSON field has one more."""
+MAX_TERMS = 1024
+TERM_BYTES = 1000
+ID_CHARACTERS = 36
+FIELDS = ("id", "document_id", "chunk", "start", "end", "text", "metadata", "terms", VECTOR)
+_DATATYPES = {
+    "float32": DataType.FLOAT_VECTOR,
+    "float16": DataType.FLOAT16_VECTOR,
+    "bfloat16": DataType.BFLOAT16_VECTOR,
+}
+_INDEX_PARAMS: dict[str, dict[str, int]] = {"HNSW": {"M": 16, "efConstruction": 200}, "IVF_FLAT": {"nlist": 1024}}
+
+
+@dataclass(frozen=True)
+class MilvusLayout:
+    """How a new collection is stored. It changes speed and size, not the vectors.
+
+    Raises:
+        InvalidInput: an unknown name.
+    """
+
+    datatype: Datatype = "float32"
+    """Milvus Lite stores float32 only."""
+    index: Index = "HNSW"
+    hybrid: bool = False
+    """Let the engine keep BM25 weights of the text, for `search(hybrid=True)`."""
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("datatype", self.datatype, get_args(Datatype)),
+            ("index", self.index, get_args(Index)),
+        ):
+            if value not in known:
+                raise InvalidInput(f"unknown {name} {value!r}: use one of {', '.join(known)}")
+
+
+def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> CollectionSchema:
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=to_property(contract))
+    schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=ID_CHARACTERS)
+    schema.add_field("document_id", DataType.VARCHAR, max_length=MAX_VARCHAR)
+    for name in ("chunk", "start", "end"):
+        schema.add_field(name, DataType.INT64)
+    schema.add_field("text", DataType.VARCHAR, max_length=MAX_VARCHAR, enable_analyzer=layout.hybrid)
+    schema.add_field("metadata", DataType.JSON)
+    schema.add_field(
+        "terms", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TERMS, max_length=TERM_BYTES
+    )
+    schema.add_field(VECTOR, _DATATYPES[layout.datatype], dim=contract.dimensions)
+    if layout.hybrid:
+        schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_function(
+            Function("words", FunctionType.BM25, input_field_names=["text"], output_field_names=[WORDS])
+        )
+    return schema
+
+
+def index_params(layout: MilvusLayout) -> IndexParams:
+    params = MilvusClient.prepare_index_params()
+    params.add_index(VECTOR, index_type=layout.index, metric_type="COSINE", params=_INDEX_PARAMS.get(layout.index, {}))
+    if layout.hybrid:
+        params.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    return params
+
+
+def to_property(contract: EmbeddingContract) -> str:
+    return json.dumps(contract.to_dict(), separators=(",", ":"))
+
+
+def stored_contract(description: Mapping[str, Any], collection: str) -> EmbeddingContract | None:
+    """The contract in what `describe_collection` returns, None where there is none.
+
+    It is read from the properties; servers keep a copy in the description, which Milvus Lite drops.
+
+    Raises:
+        StoreError: it is damaged, or of another version.
+    """
+    content = (description.get("properties") or {}).get(CONTRACT_PROPERTY)
+    if content is None:
+        return None
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise StoreError(f"the contract of collection {collection!r} is damaged: {error}") from error
+    return EmbeddingContract.from_dict(values if isinstance(values, Mapping) else {}, collection)
+
+
+def field_names(description: Mapping[str, Any]) -> list[str]:
+    return [field["name"] for field in description["fields"]]
+
+
+def vector_size(description: Mapping[str, Any]) -> int:
+    """Dimensions of the vector field."""
+    (field,) = [field for field in description["fields"] if field["name"] == VECTOR]
+    return int(field["params"]["dim"])

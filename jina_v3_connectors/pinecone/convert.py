@@ -1,0 +1,75 @@
+"""Chunks to Pinecone's flat fields and back. Pure functions.
+
+Pinecone keeps flat metadata only: str, number, bool and lists of str. The whole of a chunk's metadata travels as JSON
+in one field; its terms and its numbers, under "meta.", are there to be filtered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..documents import Chunk, Hit, Tail
+from ..store import FloatArray
+from ..terms import numbers_of, terms_of
+
+TERMS = "terms"
+NUMBER_PREFIX = "meta."
+EVERY_CHUNK = "*"
+"""A term that all chunks share, so that no list of terms is empty."""
+STORED_FIELDS = ["document_id", "chunk", "start", "end", "text", "metadata"]
+
+
+def to_fields(chunk: Chunk) -> dict[str, Any]:
+    """All but id and vector."""
+    numbers = {NUMBER_PREFIX + field: value for field, value in numbers_of(chunk.metadata)}
+    return {
+        "document_id": chunk.document_id,
+        "chunk": chunk.number,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "metadata": json.dumps(dict(chunk.metadata), ensure_ascii=False),
+        TERMS: [EVERY_CHUNK, *terms_of(chunk.metadata)],
+        **numbers,
+    }
+
+
+def to_hit(record_id: str, score: float, fields: Mapping[str, Any]) -> Hit:
+    """A hit; what an adopted index's record lacks is taken from its id and left empty."""
+    text = str(fields.get("text", ""))
+    chunk = Chunk(
+        document_id=str(fields.get("document_id", record_id)),
+        number=int(fields.get("chunk", 0)),
+        start=int(fields.get("start", 0)),
+        end=int(fields.get("end", len(text))),
+        text=text,
+        metadata=_metadata(fields.get("metadata")),
+    )
+    return Hit(float(score), chunk)
+
+
+def any_tail(tails: Sequence[Tail]) -> dict[str, Any]:
+    """A filter for the chunks of all `tails`."""
+    names = [tail.document_id for tail in tails if tail.number == 0]
+    parts: list[dict[str, Any]] = [{"document_id": {"$in": names}}] if names else []
+    parts += [
+        {"$and": [{"document_id": {"$eq": tail.document_id}}, {"chunk": {"$gte": tail.number}}]}
+        for tail in tails
+        if tail.number
+    ]
+    return parts[0] if len(parts) == 1 else {"$or": parts}
+
+
+def shortest(row: FloatArray) -> list[float]:
+    """The numbers whose shortest decimal form reads back as the same float32."""
+    return [float(str(value)) for value in row]
+
+
+def _metadata(content: object) -> Mapping[str, Any]:
+    try:
+        values = json.loads(content) if isinstance(content, str) else {}
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}

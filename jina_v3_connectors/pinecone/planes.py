@@ -1,0 +1,113 @@
+"""The two kinds of index behind one small interface: each refuses the other's requests."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ..documents import Chunk
+from ..store import FloatArray
+from .convert import STORED_FIELDS, shortest, to_fields
+from .schema import VECTOR
+
+Found = list[tuple[str, float, Mapping[str, Any]]]
+"""(id, score, fields) of each match."""
+PAGE = 100
+FETCHED_AT_ONCE = 100
+
+
+class Plane(ABC):
+    """Reads and writes of one namespace of one index."""
+
+    def __init__(self, index: Any, namespace: str) -> None:
+        """`index` is what `Pinecone.index` returns."""
+        self.index, self.namespace = index, namespace
+
+    @abstractmethod
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> Any:
+        """Write, and give the client's response."""
+
+    @abstractmethod
+    def delete(self, allowed: Mapping[str, Any]) -> Any:
+        """Delete by filter, and give the client's response."""
+
+    @abstractmethod
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+        """The matches, and the client's response."""
+
+    @abstractmethod
+    def fields(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """(id, fields) of every record."""
+
+    def count(self) -> int:
+        summary = self.index.describe_index_stats().namespaces.get(self.namespace)
+        return 0 if summary is None else int(summary.vector_count)
+
+
+class DocumentPlane(Plane):
+    """A document index: records are documents with a vector field."""
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> Any:
+        documents = [
+            {"_id": str(chunk.id), VECTOR: shortest(row), **to_fields(chunk)}
+            for chunk, row in zip(chunks, vectors, strict=True)
+        ]
+        return self.index.documents.upsert(namespace=self.namespace, documents=documents)
+
+    def delete(self, allowed: Mapping[str, Any]) -> Any:
+        return self.index.documents.delete(namespace=self.namespace, filter=allowed)
+
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+        answer = self.index.documents.search(
+            namespace=self.namespace,
+            score_by=[{"type": "dense_vector", "field": VECTOR, "values": shortest(vector)}],
+            top_k=limit,
+            include_fields=STORED_FIELDS,
+            filter=allowed,
+        )
+        return [(match.id, match.score, match.to_dict()) for match in answer.matches], answer
+
+    def fields(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        for page in self.index.documents.list(namespace=self.namespace, limit=PAGE).pages():
+            names = [item.id for item in page.items]
+            if names:
+                found = self.index.documents.fetch(
+                    namespace=self.namespace, ids=names, include_fields=["document_id", "chunk"]
+                )
+                yield from ((name, document.to_dict()) for name, document in found.documents.items())
+
+
+class VectorPlane(Plane):
+    """A vector index: records are vectors with metadata."""
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> Any:
+        records = [
+            {"id": str(chunk.id), "values": shortest(row), "metadata": to_fields(chunk)}
+            for chunk, row in zip(chunks, vectors, strict=True)
+        ]
+        return self.index.upsert(vectors=records, namespace=self.namespace)
+
+    def delete(self, allowed: Mapping[str, Any]) -> Any:
+        return self.index.delete(filter=allowed, namespace=self.namespace)
+
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+        answer = self.index.query(
+            vector=shortest(vector), top_k=limit, namespace=self.namespace, filter=allowed, include_metadata=True
+        )
+        return [(match.id, match.score, match.metadata or {}) for match in answer.matches], answer
+
+    def fields(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        token = None
+        while True:
+            page = self.index.list_paginated(namespace=self.namespace, limit=PAGE, pagination_token=token)
+            names = [item.id for item in page.vectors]
+            if names:
+                found = self.index.fetch(ids=names, namespace=self.namespace)
+                yield from ((name, vector.metadata or {}) for name, vector in found.vectors.items())
+            token = page.pagination.next if page.pagination else None
+            if not token:
+                return
+
+
+PLANES: dict[str, type[Plane]] = {"documents": DocumentPlane, "vectors": VectorPlane}

@@ -1,0 +1,69 @@
+"""How an index is made, and the contract as its tags. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from jina_v3_encoder.errors import InvalidInput
+
+from ..contract import EmbeddingContract
+from ..errors import StoreError
+
+IndexKind = Literal["documents", "vectors"]
+VECTOR = "embedding"
+TAG = "jina_v3-"
+TAG_CHARACTERS = 120
+MAX_TAGS = 20
+
+
+def to_tags(contract: EmbeddingContract) -> dict[str, str]:
+    """A tag for each field, as ASCII JSON; a value over 120 characters goes on in tags numbered from 2.
+
+    Raises:
+        InvalidInput: it needs more than the 20 tags an index may have.
+    """
+    tags: dict[str, str] = {}
+    for name, value in contract.to_dict().items():
+        text = json.dumps(value)
+        pieces = [text[start : start + TAG_CHARACTERS] for start in range(0, len(text), TAG_CHARACTERS)]
+        tags |= {f"{TAG}{name}" + (f"-{n}" if n > 1 else ""): piece for n, piece in enumerate(pieces, 1)}
+    if len(tags) > MAX_TAGS:
+        longest = max(contract.to_dict().items(), key=lambda item: len(json.dumps(item[1])))[0]
+        raise InvalidInput(
+            f"the contract needs {len(tags)} tags of {TAG_CHARACTERS} characters, an index has {MAX_TAGS} at most: "
+            f"shorten {longest!r}, for a model by loading it from a shorter path"
+        )
+    return tags
+
+
+def from_tags(tags: Mapping[str, str], index: str) -> EmbeddingContract | None:
+    """Read back what `to_tags` wrote, None where there is nothing of it.
+
+    Raises:
+        StoreError: it is damaged, or of another version.
+    """
+    pieces: dict[str, dict[int, str]] = {}
+    for key, piece in tags.items():
+        if key.startswith(TAG):
+            name, _, number = key.removeprefix(TAG).partition("-")
+            pieces.setdefault(name, {})[int(number) if number.isdigit() else 1] = piece
+    if not pieces:
+        return None
+    try:
+        values = {name: json.loads("".join(own[n] for n in sorted(own))) for name, own in pieces.items()}
+    except ValueError as error:
+        raise StoreError(f"the tags of index {index!r} are damaged: {error}") from error
+    return EmbeddingContract.from_dict(values, index)
+
+
+def index_arguments(contract: EmbeddingContract, kind: IndexKind, cloud: str, region: str) -> dict[str, Any]:
+    """Arguments of `indexes.create`, name and timeout aside."""
+    tags = to_tags(contract)
+    if kind == "vectors":
+        spec = {"serverless": {"cloud": cloud, "region": region}}
+        return {"dimension": contract.dimensions, "metric": "cosine", "spec": spec, "tags": tags}
+    field = {"type": "dense_vector", "dimension": contract.dimensions, "metric": "cosine"}
+    deployment = {"deployment_type": "managed", "cloud": cloud, "region": region}
+    return {"schema": {"fields": {VECTOR: field}}, "deployment": deployment, "tags": tags}

@@ -1,0 +1,216 @@
+"""One namespace of a Pinecone index. The contract lies in the index's tags."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jina_v3_encoder.errors import InvalidInput, MissingExtra
+
+from ..batches import WriteLimits
+from ..contract import EmbeddingContract, check_vector
+from ..documents import Chunk, Hit, Tail
+from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
+from ..filters import Condition
+from ..store import FloatArray, Store, shared_journal
+from .convert import any_tail, to_hit
+from .filters import expression
+from .planes import PLANES, Plane
+from .schema import VECTOR, IndexKind, from_tags, index_arguments, to_tags
+
+try:
+    import httpx
+    from pinecone import Pinecone
+    from pinecone.errors import exceptions as errors
+except ImportError:
+    raise MissingExtra("pinecone", "pinecone") from None
+
+MAX_LIMIT = 10_000
+QUERIES_AT_ONCE = 8
+CONTRACT_SECONDS = 60.0
+"""How long a contract that was read is believed in searches; describing an index is a request to another service."""
+VISIBLE_SECONDS = 10.0
+VISIBLE_PAUSE = 0.05
+READY_SECONDS = 300
+BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+RESERVED_VECTOR = "_values"
+"""What a vector index calls its vector in a description."""
+
+
+class PineconeStore(Store):
+    """A namespace of a document index or of a vector index."""
+
+    write_limits = WriteLimits(rows=1000, bytes=2 * 10**6 - 20_000, at_once=4, text_bytes=30_000, metadata_bytes=4_000)
+    """A request takes 2 MB and 1,000 rows; a record 40 KB beside its vector, of which metadata is kept three times."""
+    counts_at_once = False
+
+    def __init__(
+        self,
+        client: Pinecone,
+        index: str,
+        namespace: str,
+        kind: IndexKind,
+        place: tuple[str, str],
+        *,
+        owned: bool = False,
+    ) -> None:
+        """`kind` and `place` (cloud, region) count where there is no index yet. An `owned` client is closed here."""
+        self._owned = owned
+        self.client, self.name, self.partition, self.kind, self.place = client, index, namespace, kind, place
+        self._plane: Plane | None = None
+        self._lock = threading.Lock()
+        self._known: tuple[float, EmbeddingContract] | None = None
+        self._committed = 0
+
+    @property
+    def journal_file(self) -> Path:
+        return shared_journal()
+
+    def read_contract(self) -> EmbeddingContract | None:
+        try:
+            index = self._describe()
+        except StoreNotFound:
+            return None
+        contract = from_tags(index.tags or {}, self.name)
+        if contract is None:
+            raise ContractMissing(self.name)
+        self._known = (time.monotonic(), contract)
+        return contract
+
+    def recent_contract(self) -> EmbeddingContract | None:
+        known = self._known
+        if known is not None and time.monotonic() - known[0] < CONTRACT_SECONDS:
+            return known[1]
+        return self.read_contract()
+
+    def create(self, contract: EmbeddingContract) -> None:
+        arguments = index_arguments(contract, self.kind, *self.place)
+        try:
+            with self._errors():
+                self.client.indexes.create(name=self.name, timeout=READY_SECONDS, **arguments)
+        except _Exists:
+            return
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        index = self._describe()
+        fields = index.schema.fields
+        if VECTOR not in fields and RESERVED_VECTOR not in fields:
+            raise StoreError(f"index {self.name!r} cannot be adopted: no vector {VECTOR!r} among {list(fields)}")
+        field = fields.get(VECTOR) or fields[RESERVED_VECTOR]
+        check_vector(self.name, field.dimension, str(field.metric), contract)
+        with self._errors():
+            self.client.indexes.configure(self.name, tags=to_tags(contract))
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        plane = self._open()
+        with self._errors():
+            self._remember(plane.upsert(chunks, vectors))
+
+    def delete(self, tails: Sequence[Tail]) -> None:
+        plane = self._open()
+        try:
+            with self._errors():
+                self._remember(plane.delete(any_tail(tails)))
+        except StoreNotFound:
+            return
+
+    def nearest(
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+    ) -> list[list[Hit]]:
+        """A request for each row, some side by side; waits until this connector's own writes can be seen."""
+        if limit > MAX_LIMIT:
+            raise InvalidInput(f"limit is {limit}, Pinecone finds {MAX_LIMIT:,} hits at most")
+        allowed = None if condition is None else expression(condition)
+        if len(vectors) == 1:
+            return [self._one(vectors[0], limit, allowed)]
+        with ThreadPoolExecutor(min(QUERIES_AT_ONCE, len(vectors)), "jina-v3-search") as pool:
+            return list(pool.map(lambda row: self._one(row, limit, allowed), vectors))
+
+    def _one(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> list[Hit]:
+        plane, until = self._open(), time.monotonic() + VISIBLE_SECONDS
+        while True:
+            with self._errors():
+                found, answer = plane.search(vector, limit, allowed)
+            if self._visible(answer) or time.monotonic() > until:
+                return [to_hit(*match) for match in found]
+            time.sleep(VISIBLE_PAUSE)
+
+    def ids(self) -> Iterator[tuple[str, int]]:
+        with self._errors():
+            for name, fields in self._open().fields():
+                chunk = to_hit(name, 0.0, fields).chunk
+                yield chunk.document_id, chunk.number
+
+    def count(self) -> int:
+        plane = self._open()
+        with self._errors():
+            return plane.count()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._plane is not None:
+                self._plane.index.close()
+                self._plane = None
+        if self._owned:
+            self.client.close()
+
+    def point_alias(self, alias: str) -> None:
+        raise StoreError(
+            "Pinecone has no aliases. Put a version into the index's name: PineconeConnector(encoder, 'docs', "
+            "version=2) works with docs-v2; fill it, then change the version in your settings"
+        )
+
+    def _open(self) -> Plane:
+        with self._lock:
+            if self._plane is None:
+                description = self._describe()
+                self.kind = "vectors" if RESERVED_VECTOR in description.schema.fields else "documents"
+                self._plane = PLANES[self.kind](self.client.index(host=description.host), self.partition)
+            return self._plane
+
+    def _describe(self) -> Any:
+        with self._errors():
+            return self.client.indexes.describe(self.name)
+
+    def _remember(self, answer: Any) -> None:
+        """The log position of a write, where the service tells it."""
+        info = getattr(answer, "response_info", None)
+        position = getattr(info, "lsn_committed", None)
+        if position is not None:
+            with self._lock:
+                self._committed = max(self._committed, position)
+
+    def _visible(self, answer: Any) -> bool:
+        """Whether the answer is known to miss a write of ours."""
+        info: Any = getattr(answer, "response_info", None)
+        if not self._committed or getattr(info, "lsn_reconciled", None) is None:
+            return True
+        return bool(info.is_reconciled(self._committed))
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Say what the client's error means for the index; a key is never part of it."""
+        where = f"index {self.name!r}"
+        try:
+            yield
+        except errors.NotFoundError as error:
+            raise StoreNotFound(f"{where}: {error.message}") from error
+        except errors.ConflictError as error:
+            raise _Exists(f"{where}: {error.message}") from error
+        except errors.ApiError as error:
+            busy = error.status_code in BUSY_STATUS
+            raise (StoreBusy if busy else StoreError)(f"{where}: {error.status_code}: {error.message}") from error
+        except (errors.PineconeConnectionError, errors.PineconeTimeoutError) as error:
+            absent = isinstance(error.__cause__, httpx.ConnectError)
+            raise StoreBusy(f"{where}: the service cannot be reached: {error}", absent=absent) from error
+        except errors.PineconeError as error:
+            raise StoreError(f"{where}: {error}") from error
+
+
+class _Exists(StoreError):
+    """Somebody else made the index meanwhile."""

@@ -1,0 +1,94 @@
+"""Layouts and searches in the words of the embedded engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from qdrant_edge import (
+    BinaryQuantizationConfig,
+    Distance,
+    EdgeConfig,
+    EdgeSparseVectorParams,
+    EdgeVectorParams,
+    FieldCondition,
+    Filter,
+    Fusion,
+    MatchAny,
+    MatchValue,
+    Memory,
+    Modifier,
+    PayloadSchemaType,
+    Prefetch,
+    QuantizationSearchParams,
+    Query,
+    QueryRequest,
+    RangeFloat,
+    ScalarQuantizationConfig,
+    ScalarType,
+    SearchParams,
+    SparseVector,
+    TurboQuantBitSize,
+    TurboQuantQuantizationConfig,
+    VectorStorageDatatype,
+)
+
+from ..store import FloatArray
+from .convert import VECTOR
+from .filters import Dialect, Translator
+from .layout import OVERSAMPLED, RRF_K, WORDS, QdrantLayout, fused_depth
+from .words import query_words
+
+FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))
+"""A plain bool would be taken for an int by the engine's binding."""
+INDEX_KINDS = {kind.lower(): getattr(PayloadSchemaType, kind) for kind in dir(PayloadSchemaType) if kind[0].isupper()}
+_DATATYPES = {"float32": VectorStorageDatatype.Float32, "float16": VectorStorageDatatype.Float16}
+_QUANTIZATIONS: dict[str, Callable[[], Any]] = {
+    "scalar": lambda: ScalarQuantizationConfig(ScalarType.Int8, quantile=0.99, memory=Memory.Pinned),
+    "binary": lambda: BinaryQuantizationConfig(memory=Memory.Pinned),
+    "turbo": lambda: TurboQuantQuantizationConfig(bits=TurboQuantBitSize.Bits4, memory=Memory.Pinned),
+}
+RESCORED = SearchParams(quantization=QuantizationSearchParams(rescore=True, oversampling=OVERSAMPLED))
+
+
+def edge_config(dimensions: int, layout: QdrantLayout) -> EdgeConfig:
+    """Cosine vectors of the contract's size, and what the layout adds."""
+    memory = Memory.Cold if layout.on_disk else None
+    sizes = {name: rows.shape[1] for name, rows in layout.vectors(np.ones((1, dimensions), np.float32)).items()}
+    vectors = {
+        name: EdgeVectorParams(size, Distance.Cosine, datatype=_DATATYPES[layout.datatype], memory=memory)
+        for name, size in sizes.items()
+    }
+    words = {WORDS: EdgeSparseVectorParams(modifier=Modifier.Idf)} if layout.hybrid else None
+    quantization = _QUANTIZATIONS[layout.quantization]() if layout.quantization else None
+    return EdgeConfig(
+        vectors=vectors, sparse_vectors=words, quantization_config=quantization, on_disk_payload=layout.on_disk or None
+    )
+
+
+def sparse(indices: list[int], values: list[float]) -> SparseVector:
+    return SparseVector(indices=indices, values=values)
+
+
+def query_request(
+    row: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
+) -> QueryRequest:
+    """A search for one vector: straight, through the funnel, or fused with words."""
+    stages = None
+    slices = layout.vectors(row[None])
+    for name, kept in layout.funnel(limit):
+        query = Query.Nearest(slices[name][0].tolist(), using=name)
+        stages = [Prefetch(kept, query=query, prefetches=stages, filter=allowed)]
+    dense = Query.Nearest(row.tolist(), using=VECTOR)
+    params = RESCORED if layout.quantization else None
+    if words is None:
+        return QueryRequest(limit, query=dense, prefetches=stages, filter=allowed, params=params, with_payload=True)
+    kept = fused_depth(limit)
+    lexical = Query.Nearest(sparse(*query_words(words)), using=WORDS)
+    sides = [
+        Prefetch(kept, query=dense, prefetches=stages, filter=allowed, params=params),
+        Prefetch(kept, query=lexical, filter=allowed),
+    ]
+    fused: Any = Fusion.Rrf(k=RRF_K)
+    return QueryRequest(limit, query=fused, prefetches=sides, with_payload=True, with_vector=[VECTOR])

@@ -1,0 +1,265 @@
+"""Every backend behind one small interface, so that one suite can be run on all of them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pinecone import Pinecone
+from pymilvus import DataType, MilvusClient
+from qdrant_client import QdrantClient, models
+from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, ScrollRequest
+
+from jina_v3_connectors import VectorConnector
+from jina_v3_connectors.milvus import MilvusConnector
+from jina_v3_connectors.milvus.lite import close_lite, open_lite
+from jina_v3_connectors.pinecone import PineconeConnector
+from jina_v3_connectors.qdrant import QdrantConnector
+from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_encoder.testing import FakeEncoder
+
+from ..servers.milvus import milvus_server
+from ..servers.pinecone import pinecone_server
+from ..servers.qdrant import qdrant_server
+from ..servers.rest import Failures
+
+Vectors = dict[str, NDArray[np.float32]]
+
+
+class Sentences:
+    """A chunker that needs no tokenizer."""
+
+    description = "sentences"
+
+    def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+        spans, start = [], 0
+        for position, character in enumerate(text):
+            if character == ".":
+                spans.append((start, position + 1))
+                start = position + 2
+        return spans
+
+
+class Backend(ABC):
+    """A place for collections."""
+
+    hybrid = True
+    aliases = True
+    url: str = ""
+    """As the command line names it; empty where a second process cannot reach it."""
+
+    def __init__(self, folder: Path, failures: Failures) -> None:
+        self.folder, self.failures = folder, failures
+        self.environment: dict[str, str] = {STATE_VARIABLE: str(folder / "state")}
+
+    @abstractmethod
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        """A connector of this backend."""
+
+    @abstractmethod
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        """Make a collection "docs" that has no contract."""
+
+    @abstractmethod
+    def vectors(self) -> Vectors:
+        """What is stored in "docs", by point id, at unit length."""
+
+    def connect(self, name: str = "docs", **settings: Any) -> VectorConnector:
+        defaults: dict[str, Any] = {"chunker": Sentences(), "dimensions": 32, "late_chunking": True}
+        settings = defaults | settings
+        return self.open(settings.pop("encoder", None) or FakeEncoder(), name, **settings)
+
+
+class Embedded(Backend):
+    """Qdrant's engine in this process."""
+
+    def __init__(self, folder: Path, failures: Failures) -> None:
+        super().__init__(folder, failures)
+        self.path = folder / "embedded"
+        self.url = f"qdrant:{self.path}"
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        return QdrantConnector(encoder, name, path=self.path, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        distance = {"cosine": Distance.Cosine, "dot": Distance.Dot}[metric]
+        shard = self.path / "docs" / "shard"
+        shard.mkdir(parents=True)
+        EdgeShard.create(str(shard), EdgeConfig(vectors={"dense": EdgeVectorParams(dimensions, distance)})).close()
+
+    def vectors(self) -> Vectors:
+        shard = EdgeShard.load(str(self.path / "docs" / "shard"))
+        records, _ = shard.scroll(ScrollRequest(limit=100_000, with_vector=True))
+        shard.close()
+        return {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
+
+
+class QdrantServer(Backend):
+    """The real client over HTTP."""
+
+    def __init__(self, folder: Path, failures: Failures, client: QdrantClient, url: str = "") -> None:
+        super().__init__(folder, failures)
+        self.client = client
+        self.url = f"qdrant+{url}" if url else ""
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        return QdrantConnector(encoder, name, client=self.client, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        distance = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}[metric]
+        self.client.create_collection("docs", {"dense": models.VectorParams(size=dimensions, distance=distance)})
+
+    def vectors(self) -> Vectors:
+        found: Vectors = {}
+        offset: Any = None
+        while True:
+            records, offset = self.client.scroll("docs", limit=500, offset=offset, with_vectors=True)
+            found |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
+            if offset is None:
+                return found
+
+
+class Milvus(Backend):
+    """The real client over gRPC; the server is in this process or in another."""
+
+    def __init__(self, folder: Path, failures: Failures, client: MilvusClient, url: str) -> None:
+        super().__init__(folder, failures)
+        self.client, self.url = client, url
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        return MilvusConnector(encoder, name, client=self.client, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        schema = MilvusClient.create_schema(auto_id=False)
+        schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=36)
+        for name in ("document_id", "text"):
+            schema.add_field(name, DataType.VARCHAR, max_length=1000)
+        for name in ("chunk", "start", "end"):
+            schema.add_field(name, DataType.INT64)
+        schema.add_field("metadata", DataType.JSON)
+        schema.add_field("terms", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=100, max_length=100)
+        schema.add_field("dense", DataType.FLOAT_VECTOR, dim=dimensions)
+        index = MilvusClient.prepare_index_params()
+        index.add_index("dense", index_type="FLAT", metric_type={"cosine": "COSINE", "dot": "IP"}[metric])
+        self.client.create_collection("docs", schema=schema, index_params=index)
+
+    def clean(self) -> None:
+        """Leave nothing to the next test, then close."""
+        for name in self.client.list_collections():
+            for alias in self.client.list_aliases(name)["aliases"]:
+                self.client.drop_alias(alias)
+            self.client.drop_collection(name)
+        self.release()
+
+    def release(self) -> None:
+        """Close; Milvus Lite lets another process in."""
+        if self.url.startswith("milvus:"):
+            close_lite(Path(self.url.removeprefix("milvus:")), self.client)
+        else:
+            self.client.close()
+
+    def vectors(self) -> Vectors:
+        self.client.load_collection("docs")
+        rows = self.client.query("docs", filter='id != ""', output_fields=["dense"], limit=16_000)
+        return {row["id"]: unit(row["dense"]) for row in rows}
+
+
+class PineconeService(Backend):
+    """The real client over HTTP."""
+
+    hybrid = False
+    aliases = False
+
+    def __init__(self, folder: Path, failures: Failures, url: str, service: Any, kind: str) -> None:
+        super().__init__(folder, failures)
+        self.service, self.kind = service, kind
+        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0)
+        self.url = "pinecone:docs" if kind == "documents" else ""
+        self.environment |= {"PINECONE_API_KEY": "secret-key", "PINECONE_CONTROLLER_HOST": url}
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        return PineconeConnector(encoder, name, client=self.client, kind=self.kind, **settings)  # type: ignore[arg-type]
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        metric = {"cosine": "cosine", "dot": "dotproduct"}[metric]
+        if self.kind == "vectors":
+            place = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
+            self.client.indexes.create(name="docs", dimension=dimensions, metric=metric, spec=place)
+            return
+        field = {"type": "dense_vector", "dimension": dimensions, "metric": metric}
+        place = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}  # type: ignore[dict-item]
+        self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=place)
+
+    def vectors(self) -> Vectors:
+        field = "embedding" if self.kind == "documents" else "_values"
+        return {name: unit(row[field]) for own in self.service.records.values() for name, row in own.items()}
+
+
+def unit(values: Any) -> NDArray[np.float32]:
+    row = np.asarray(values, dtype=np.float32)
+    return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+
+
+NAMES = ("embedded", "memory", "http", "lite", "tcp", "documents", "vectors")
+REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", "documents")
+
+
+@contextmanager
+def backend_named(name: str, folder: Path, milvus_url: Any) -> Iterator[Backend]:
+    """A backend that starts empty. `milvus_url()` starts the shared TCP server."""
+    failures = Failures()
+    with ExitStack() as stack:
+        backend = _start(name, folder, failures, milvus_url, stack)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for key, value in backend.environment.items():
+            patch.setenv(key, value)
+        yield backend
+
+
+def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: ExitStack) -> Backend:
+    if name == "embedded":
+        return Embedded(folder, failures)
+    if name in ("memory", "http"):
+        url = stack.enter_context(qdrant_server(failures)) if name == "http" else ""
+        client = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
+        stack.callback(client.close)
+        return QdrantServer(folder, failures, client, url)
+    if name in ("lite", "tcp"):
+        path = folder / "lite.db"
+        own = open_lite(path) if name == "lite" else MilvusClient(milvus_url())
+        milvus = Milvus(folder, failures, own, f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url()}")
+        stack.callback(milvus.clean)
+        return milvus
+    url, service = stack.enter_context(pinecone_server(failures))
+    backend = PineconeService(folder, failures, url, service, name)
+    stack.callback(backend.client.close)
+    return backend
+
+
+@contextmanager
+def shared_milvus() -> Iterator[Any]:
+    """A function that starts the TCP server when it is first called."""
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="milvus"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        started: list[str] = []
+
+        def url() -> str:
+            if not started:
+                started.append(stack.enter_context(milvus_server(folder)))
+            return started[0]
+
+        yield url
+
+
+def same_vectors(first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[Any]]) -> bool:
+    """The same ids, with vectors equal to six digits."""
+    return first.keys() == second.keys() and all(np.allclose(first[key], second[key], atol=1e-6) for key in first)

@@ -1,0 +1,371 @@
+"""One suite for every backend: what a connector promises, with real clients, the encoder faked."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors import (
+    Chunk,
+    ContractMismatch,
+    ContractMissing,
+    Document,
+    DocumentError,
+    EmbeddingContract,
+    Native,
+    StoreError,
+    StoreNotFound,
+    agreement,
+)
+from jina_v3_encoder.errors import InvalidInput, InvalidVector
+from jina_v3_encoder.testing import FakeEncoder
+
+from .backends import Backend, Milvus, PineconeService, same_vectors
+
+TEXTS = {
+    "cats": "The black cat sleeps. It dreams of mice.",
+    "moon": "The moon is far away. It has no air.",
+    "bread": "Bread rises slowly. It needs warmth.",
+}
+
+
+def documents(**changes: str) -> list[Document]:
+    return [Document(name, text, {"topic": name}) for name, text in (TEXTS | changes).items()]
+
+
+def many(count: int) -> list[Document]:
+    return [Document(f"d{n}", f"Text number {n}. It goes on.", {"n": n, "even": n % 2 == 0}) for n in range(count)]
+
+
+def expected(corpus: list[Document], dimensions: int = 32) -> dict[str, np.ndarray]:
+    """Point ids and vectors, straight from the encoder."""
+    encoder = FakeEncoder()
+    found: dict[str, np.ndarray] = {}
+    for document in corpus:
+        spans = [(0, document.text.index(".") + 1), (document.text.index(".") + 2, len(document.text))]
+        rows = encoder.encode_spans(document.text, spans, task="retrieval.passage", dimensions=dimensions)
+        found |= {str(Chunk(document.id, n, 0, 0, "").id): row for n, row in enumerate(rows)}
+    return found
+
+
+def test_ids_and_vectors_are_exactly_those_of_the_encoder(backend: Backend) -> None:
+    with backend.connect() as store:
+        report = store.ingest(many(150))
+        assert (report.documents, report.chunks, store.count()) == (150, 300, 300)
+        assert report.tokens == sum(FakeEncoder().count_tokens([document.text for document in many(150)]))  # type: ignore[arg-type]
+        assert sorted(store.ids()) == sorted((f"d{n}", chunk) for n in range(150) for chunk in (0, 1))
+    assert same_vectors(backend.vectors(), expected(many(150)))
+
+
+def test_a_hit_is_complete_and_its_score_a_cosine(backend: Backend) -> None:
+    encoder = FakeEncoder()
+    with backend.connect() as store:
+        store.ingest(documents())
+        best, *others = store.search("the black cat sleeps", limit=3)
+        assert best.chunk == Chunk("cats", 0, 0, 21, "The black cat sleeps.", {"topic": "cats"})
+        assert len(others) == 2
+        question = encoder.encode("the black cat sleeps", task="retrieval.query", dimensions=32)
+        vector = expected(documents())[str(best.chunk.id)]
+        assert best.score == pytest.approx(float(question @ vector), abs=1e-5)
+        scores = [hit.score for hit in store.search("it", limit=6)]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_search_many_is_search_one_by_one(backend: Backend) -> None:
+    queries = ["black cat", "the moon", "warm bread"]
+    with backend.connect() as store:
+        store.ingest(documents())
+        together = store.search_many(queries, limit=2)
+        for hits, query in zip(together, queries, strict=True):
+            alone = store.search(query, limit=2)
+            assert [hit.chunk for hit in hits] == [hit.chunk for hit in alone]
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in alone], abs=1e-6)
+        assert store.search_many([]) == []
+
+
+def test_again_does_nothing_and_says_so(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(documents())
+        report = store.ingest(documents())
+        assert (report.documents, report.chunks, report.unchanged) == (0, 0, 3)
+        assert store.count() == 6
+
+
+def test_changed_and_removed_documents(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(documents())
+        store.ingest([Document("cats", "The white cat purrs.")])
+        assert sorted(store.ids()) == [("bread", 0), ("bread", 1), ("cats", 0), ("moon", 0), ("moon", 1)]
+        store.ingest([Document("cats", "")])
+        assert {name for name, _ in store.ids()} == {"bread", "moon"}
+        report = store.ingest(documents()[:2], prune=True)
+        assert report.pruned == 1
+        assert {name for name, _ in store.ids()} == {"cats", "moon"}
+        store.delete(["moon", "unknown"])
+        assert {name for name, _ in store.ids()} == {"cats"}
+
+
+def test_reopened_without_settings_it_knows_them(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(documents())
+        contract = store.contract
+    with backend.open(FakeEncoder(), "docs") as again:
+        assert again.contract == contract
+        assert (again.contract.dimensions, again.contract.late_chunking) == (32, True)
+        assert again.search("a black cat", limit=1)[0].chunk.document_id == "cats"
+
+
+def test_before_anything_was_stored(backend: Backend) -> None:
+    with backend.connect() as store:
+        assert (store.count(), list(store.ids())) == (0, [])
+        for call in (lambda: store.search("x"), lambda: store.delete(["x"]), lambda: store.swap_alias("live")):
+            with pytest.raises(StoreNotFound, match="ingest documents into it first"):
+                call()
+
+
+OTHERS: list[tuple[str, dict[str, Any]]] = [
+    ("dimensions", {"dimensions": 16}),
+    ("late_chunking", {"late_chunking": False}),
+    ("window", {"window": 100, "overlap": 10}),
+    ("overlap", {"overlap": 7}),
+    ("fingerprint", {"encoder": FakeEncoder(model_id="other")}),
+]
+
+
+@pytest.mark.parametrize(("field", "settings"), OTHERS, ids=[field for field, _ in OTHERS])
+def test_another_contract_is_refused_on_open_on_write_and_on_search(
+    backend: Backend, field: str, settings: dict[str, Any]
+) -> None:
+    with backend.connect(**settings) as early:
+        with backend.connect() as store:
+            store.ingest(documents())
+        for call in (lambda: early.search("x"), lambda: early.ingest(documents()), lambda: early.delete(["cats"])):
+            with pytest.raises(ContractMismatch, match=rf"(?s){field}: the collection has .*you use .*Nothing was"):
+                call()
+    with pytest.raises(ContractMismatch) as caught:
+        backend.connect(**settings)
+    assert field in caught.value.differences
+    assert same_vectors(backend.vectors(), expected(documents()))
+
+
+@pytest.mark.parametrize("field", ["passage_task", "query_task", "prompts", "normalized", "output_type"])
+def test_fields_that_no_setting_changes_are_compared_too(
+    backend: Backend, field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = EmbeddingContract
+    with monkeypatch.context() as patch:
+        patch.setattr(agreement, "EmbeddingContract", lambda **values: original(**{**values, field: "another"}))
+        with backend.connect() as store:
+            store.ingest([])
+    with pytest.raises(ContractMismatch, match=f"{field}: the collection has 'another'"):
+        backend.connect()
+
+
+def test_another_chunker_may_search_but_not_write(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(documents())
+    with backend.open(FakeEncoder(), "docs") as other:
+        assert other.search("cat")
+        with pytest.raises(ContractMismatch, match="chunker: the collection has 'sentences', you use 'whole document'"):
+            other.ingest(documents())
+
+
+def test_a_collection_without_a_contract(backend: Backend) -> None:
+    backend.foreign()
+    with pytest.raises(ContractMissing, match=r"(?s)says nothing of the model.*adopt=True.*Nothing was changed"):
+        backend.connect()
+    with backend.connect(adopt=True) as store:
+        assert store.count() == 0
+        store.ingest(documents())
+        assert store.search("a black cat", limit=1)[0].chunk.document_id == "cats"
+    with backend.connect() as store:
+        assert store.count() == 6, "adopted for good"
+    with pytest.raises(ContractMismatch, match="fingerprint"):
+        backend.connect(encoder=FakeEncoder(model_id="other"), adopt=True)
+
+
+@pytest.mark.parametrize(("size", "metric", "field"), [(16, "cosine", "dimensions"), (32, "dot", "metric")])
+def test_what_cannot_be_adopted(backend: Backend, size: int, metric: str, field: str) -> None:
+    backend.foreign(size, metric)
+    with pytest.raises(ContractMismatch, match=f"{field}: the collection has"):
+        backend.connect(adopt=True)
+    with pytest.raises(ContractMissing):
+        backend.connect()
+
+
+class Broken(FakeEncoder):
+    """Returns what no store may receive."""
+
+    def __init__(self, values: list[float]) -> None:
+        super().__init__()
+        self.values = values
+
+    def encode_documents(self, texts: Any, spans: Any, **settings: Any) -> list[np.ndarray]:
+        return [np.array([self.values] * len(own), dtype=np.float32) for own in spans]
+
+
+@pytest.mark.parametrize(
+    "values", [[0.0] * 32, [math.nan] * 32, [1.0] * 32, [1.0]], ids=["zero", "nan", "long", "size"]
+)
+def test_bad_vectors_never_reach_the_store(backend: Backend, values: list[float]) -> None:
+    with backend.connect(encoder=Broken(values)) as store:
+        with pytest.raises(InvalidVector):
+            store.ingest(documents())
+        assert store.count() == 0
+
+
+def test_filters(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(many(40))
+
+        def found(condition: dict[str, object]) -> set[int]:
+            return {int(hit.chunk.document_id[1:]) for hit in store.search("text", limit=100, filter=condition)}
+
+        assert found({"n": {"gte": 10, "lt": 13}}) == {10, 11, 12}
+        assert found({"even": True, "n": {"lt": 5}}) == {0, 2, 4}
+        assert found({"or": [{"document_id": "d3"}, {"n": 7}]}) == {3, 7}
+        assert found({"not": {"n": {"gte": 2}}}) == {0, 1}
+        assert found({"n": {"in": [1, 99]}}) == {1}
+        assert found({"absent": "x"}) == set()
+        assert {hit.chunk.number for hit in store.search("text", limit=9, filter={"chunk": 1})} == {1}
+
+
+def test_native_filters(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(many(40))
+        if isinstance(backend, Milvus):
+            native: Any = 'metadata["n"] == 7'
+        elif isinstance(backend, PineconeService):
+            native = {"meta.n": {"$eq": 7}}
+        else:
+            from jina_v3_connectors.filters import Equal
+
+            module = "engine" if backend.url.startswith("qdrant:") else "remote"
+            translator = __import__(f"jina_v3_connectors.qdrant.{module}", fromlist=["FILTERS"]).FILTERS
+            native = translator.filter(Equal("n", (7,)))
+        hits = store.search("text", limit=9, filter=Native(native))
+        assert {hit.chunk.document_id for hit in hits} == {"d7"}
+
+
+def test_metadata_of_every_kind_comes_back(backend: Backend) -> None:
+    metadata = {
+        "lang": "de",
+        "n": 3,
+        "x": 2.5,
+        "yes": True,
+        "none": None,
+        "list": ["a", 1, None, {"b": [1]}],
+        "deep": {"er": {"é": "東京"}},
+        "": "empty key",
+        "text": "clash",
+        "document_id": 5,
+    }
+    document = Document("ö/1", "One sentence. And another.", metadata)
+    with backend.connect() as store:
+        store.ingest([document])
+        (hit,) = store.search("one", limit=1)
+        assert dict(hit.chunk.metadata) == metadata
+        assert hit.chunk.document_id == "ö/1"
+
+
+def test_awkward_ids_and_texts(backend: Backend) -> None:
+    names = ['quote"d', "back\\slash", "new\nline", "{brace}", "ünï", " ", "a" * 300]
+    corpus = [Document(name, f'Text of {number}. It\'s 100 % "fine" \\ ok.') for number, name in enumerate(names)]
+    with backend.connect() as store:
+        store.ingest(corpus)
+        assert {name for name, _ in store.ids()} == set(names)
+        for name in names:
+            (hit, *_) = store.search("text", limit=2, filter={"document_id": name})
+            assert hit.chunk.document_id == name
+        store.ingest([Document(name, "Short.") for name in names])
+        assert sorted(store.ids()) == sorted((name, 0) for name in names)
+        store.delete(names)
+        assert store.count() == 0
+
+
+@pytest.mark.parametrize("metadata", [{"a": object()}, {"a": math.nan}, {"a": {1, 2}}])
+def test_metadata_that_is_no_json(backend: Backend, metadata: dict[str, Any]) -> None:
+    with backend.connect() as store:
+        with pytest.raises(DocumentError, match="document 'x': its metadata must be JSON"):
+            store.ingest([Document("x", "A text.", metadata)])
+        report = store.ingest([Document("x", "A text.", metadata), *documents()], skip_bad=True)
+        assert (report.skipped, report.documents) == (1, 3)
+
+
+def test_large_limits(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(many(30))
+        assert len(store.search("text", limit=1000)) == 60
+        if isinstance(backend, Milvus | PineconeService):
+            with pytest.raises(InvalidInput, match="hits at most"):
+                store.search("text", limit=20_000)
+
+
+def test_hybrid_search(backend: Backend) -> None:
+    corpus = [*many(60), Document("rare", "Zyxwv appears once. Nothing else does.")]
+    if not backend.hybrid:
+        with backend.connect() as store:
+            store.ingest(corpus[:3])
+            with pytest.raises(InvalidInput, match="not made for hybrid search"):
+                store.search("zyxwv", hybrid=True)
+        return
+    with backend.connect(hybrid=True) as store:
+        store.ingest(corpus)
+    with backend.connect() as store:
+        hits = store.search("zyxwv", limit=5, hybrid=True)
+        assert hits[0].chunk.document_id == "rare"
+        exact = {hit.chunk.id: hit.score for hit in store.search("zyxwv", limit=200)}
+        for hit in hits:
+            assert hit.score == pytest.approx(exact[hit.chunk.id], abs=1e-5), "scores stay cosines"
+        assert all(hit.chunk.metadata["even"] for hit in store.search("text", hybrid=True, filter={"even": True}))
+        assert [len(own) for own in store.search_many(["zyxwv", "text"], limit=3, hybrid=True)] == [3, 3]
+
+
+def test_aliases(backend: Backend) -> None:
+    with backend.connect("first") as first:
+        first.ingest(many(3))
+        if not backend.aliases:
+            with pytest.raises(StoreError, match=r"no aliases.*version=2"):
+                first.swap_alias("live")
+            return
+        first.swap_alias("live")
+    with backend.connect("second") as second:
+        second.ingest(many(5))
+        with backend.connect("live") as live:
+            assert live.count() == 6
+        second.swap_alias("live")
+        with pytest.raises(StoreError):
+            second.swap_alias("first")
+    with backend.connect("live") as live:
+        assert live.count() == 10
+        assert live.search("text number 4", limit=1)
+
+
+def test_async(backend: Backend) -> None:
+    async def go() -> None:
+        with backend.connect() as store:
+            report = await store.ingest_async(documents(), prune=True)
+            assert report.documents == 3
+            one, many_hits, count = await asyncio.gather(
+                store.search_async("a black cat", limit=1),
+                store.search_many_async(["the moon", "bread"], limit=1),
+                store.count_async(),
+            )
+            assert one[0].chunk.document_id == "cats"
+            assert [hits[0].chunk.document_id for hits in many_hits] == ["moon", "bread"]
+            assert count == 6
+            await store.delete_async(["cats"])
+            assert await store.count_async() == 4
+
+    asyncio.run(go())
+
+
+def test_closed_twice(backend: Backend) -> None:
+    store = backend.connect()
+    store.ingest(documents())
+    store.close()
+    store.close()
