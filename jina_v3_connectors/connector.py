@@ -99,6 +99,15 @@ class VectorConnector:
             store.close()
             raise
 
+    def create(self) -> None:
+        """Make the collection now, which the first `ingest` would do; does nothing where it is.
+
+        Raises:
+            ContractMismatch: there is one that was filled in another way.
+            StoreError: the store refuses.
+        """
+        self._make(DEFAULT_RETRY)
+
     def ingest(
         self,
         documents: Iterable[Document],

@@ -218,7 +218,8 @@ class Ingestion:
         content = self.journal.kept(item.document.id, item.digest) if self._leftovers else None
         if content is None:
             return None
-        return np.frombuffer(content, dtype=np.float32).reshape(len(item.chunks), self.contract.dimensions)
+        vectors = np.frombuffer(content, dtype=np.float32) if content else np.zeros(0, dtype=np.float32)
+        return vectors.reshape(len(item.chunks), self.contract.dimensions)
 
     def _refuse(self, error: DocumentError) -> None:
         if not self.options.skip_bad:

@@ -64,17 +64,24 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
         StoreNotFound: there is no such collection.
         InvalidInput, MissingExtra, StoreError: see `store_at`.
     """
+    path = _place(url)[1].get("path")
+    if path is not None and not path.exists():
+        raise _empty(url, collection)
     store = store_at(url, collection)
     try:
         contract = with_retries(store.read_contract, SHORT_RETRY)
         if contract is None:
-            raise StoreNotFound(
-                f"there is no collection {collection!r} in {url} yet; fill it with: jina-v3 ingest PATH --to {url}"
-            )
+            raise _empty(url, collection)
     except BaseException:
         store.close()
         raise
     return store, contract
+
+
+def _empty(url: str, collection: str) -> StoreNotFound:
+    return StoreNotFound(
+        f"there is no collection {collection!r} in {url} yet; fill it with: jina-v3 ingest PATH --to {url}"
+    )
 
 
 def _place(url: str) -> tuple[str, dict[str, Any]]:

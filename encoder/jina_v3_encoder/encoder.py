@@ -83,6 +83,14 @@ class Encoder:
         checkpoint = find_checkpoint(name, revision)
         return cls(load_model(checkpoint, number_format).to(target), checkpoint, max_batch_tokens)
 
+    def with_batch_tokens(self, max_batch_tokens: int) -> Encoder:
+        """Another encoder over the same weights, with its own `max_batch_tokens`.
+
+        Raises:
+            InvalidInput: not a whole number above 0.
+        """
+        return Encoder(self._model, self._checkpoint, max_batch_tokens)
+
     @property
     def model_id(self) -> str:
         """The name the model was loaded by."""

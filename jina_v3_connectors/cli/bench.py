@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from statistics import median
 
 import click
 
-from .options import NO_TASK, as_task_name, task_option
+from .options import NO_TASK, as_task_name, load_encoder, model_options, task_option
 
 PEER_NAMES = ("sentence-transformers",)
 
@@ -48,7 +49,7 @@ def encode(
     task: str,
     as_json: bool,
 ) -> None:
-    r"""Throughput on texts of mixed lengths.
+    """Throughput on texts of mixed lengths.
 
     \b
     Example:
@@ -88,3 +89,59 @@ def encode(
             shown = f"{ratio:.2f} ×" if ratio else ""
             table.add_row(side.name, f"{side.median:.2f}", speed, shown, f"{side.cosine:.5f}")
         Console().print(table)
+
+
+@command.command("ingest")
+@click.option("--documents", type=click.IntRange(min=1), default=500, show_default=True, help="Of mixed lengths.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds.")
+@click.option(
+    "--memory-chunks", type=click.IntRange(min=0), default=100_000, show_default=True, help="0 leaves it out."
+)
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def ingest(
+    documents: int,
+    runs: int,
+    memory_chunks: int,
+    model: str | None,
+    revision: str | None,
+    device: str,
+    dtype: str,
+    as_json: bool,
+) -> None:
+    """What storing costs on top of encoding.
+
+    Ingests into an embedded collection, and into one that writes as slowly as the encoder encodes; then measures how
+    much memory a long ingest takes.
+
+    \b
+    Example:
+      jina-v3 bench ingest --model nano
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..bench.ingest import bench_ingest
+
+    encoder = load_encoder(model, revision, device, dtype)
+    with Console(stderr=True).status("starting") as status:
+        result = bench_ingest(
+            encoder, documents=documents, runs=runs, memory_chunks=memory_chunks, announce=status.update
+        )
+    if as_json:
+        click.echo(json.dumps(result.to_dict()))
+        return
+    table = Table(title=f"{documents} documents, model {encoder.model_id}, medians of {runs}", title_justify="left")
+    for column in ("", "seconds", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row("encoding alone", f"{median(result.alone):.2f}", "")
+    table.add_row("ingest, fast store", f"{median(result.fast):.2f}", f"{1 + result.overhead:.3f} × encoding alone")
+    table.add_row(
+        "ingest, store as slow as the encoder",
+        f"{median(result.slow):.2f}",
+        f"{result.overlap:.3f} × the slower of encoding and writing",
+    )
+    Console().print(table)
+    if memory_chunks:
+        grown = result.memory_growth / 2**20
+        Console().print(f"{memory_chunks:,} chunks with a fake encoder: peak memory grew by {grown:.0f} MiB")

@@ -44,7 +44,7 @@ def command(
     device: str,
     dtype: str,
 ) -> None:
-    r"""Encode each line of standard input.
+    """Encode each line of standard input.
 
     Writes one JSON object {"text", "embedding"} per line to standard output, or to a .jsonl file; with --output
     NAME.npy an array of shape (lines, dimensions).

@@ -62,7 +62,7 @@ def command(
     device: str,
     dtype: str,
 ) -> None:
-    r"""Measure retrieval on your own queries, to choose dimensions and chunking before you index.
+    """Measure retrieval on your own queries, to choose dimensions and chunking before you index.
 
     FOLDER holds corpus.jsonl ("_id", "text", optional "title"), queries.jsonl ("_id", "text") and qrels/test.tsv
     (query-id, corpus-id, score), as the BEIR datasets do. Rows of corpus.jsonl with a "document" are consecutive

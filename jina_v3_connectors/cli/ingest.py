@@ -57,7 +57,7 @@ def command(
     device: str,
     dtype: str,
 ) -> None:
-    r"""Chunk, encode and store files, with retrieval.passage.
+    """Chunk, encode and store files, with retrieval.passage.
 
     PATH is a .txt, .md or .jsonl file, or a folder of them. A .jsonl line is {"id": …, "text": …, "metadata": {…}}.
     Running it again skips what is unchanged, replaces what changed and duplicates nothing; stopped at any moment, it

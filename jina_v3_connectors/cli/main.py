@@ -59,7 +59,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jina-v3-connectors", prog_name="jina-v3")
 def main() -> None:
-    r"""jina-embeddings-v3 on your own machine: encode, store, search.
+    """jina-embeddings-v3 on your own machine: encode, store, search.
 
     \b
     First steps, offline, with the small bundled model:

@@ -36,7 +36,7 @@ def command(
     device: str,
     dtype: str,
 ) -> None:
-    r"""Find the passages that answer QUERY, with retrieval.query.
+    """Find the passages that answer QUERY, with retrieval.query.
 
     The model is the one the store was filled with, unless --model says otherwise; another model is refused.
 

@@ -7,15 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..documents import Chunk, Hit, Tail
+from ..errors import DocumentError
 from ..store import FloatArray
 from ..terms import terms_of
-from .schema import VECTOR
+from .schema import MAX_PARTITION, PARTITION, VECTOR
 
 OUTPUT_FIELDS = ["document_id", "chunk", "start", "end", "text", "metadata"]
 
 
-def to_row(chunk: Chunk, vector: FloatArray) -> dict[str, Any]:
+def to_row(chunk: Chunk, vector: FloatArray, partition_key: str | None = None) -> dict[str, Any]:
+    """A row of the collection.
+
+    Raises:
+        DocumentError: the metadata has no str where the partition key is.
+    """
+    partition = {PARTITION: _partition(chunk, partition_key)} if partition_key else {}
     return {
+        **partition,
         "id": str(chunk.id),
         "document_id": chunk.document_id,
         "chunk": chunk.number,
@@ -26,6 +34,18 @@ def to_row(chunk: Chunk, vector: FloatArray) -> dict[str, Any]:
         "terms": terms_of(chunk.metadata),
         VECTOR: vector,
     }
+
+
+def _partition(chunk: Chunk, key: str) -> str:
+    value: Any = chunk.metadata
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if not isinstance(value, str) or len(value.encode("utf-8", "replace")) > MAX_PARTITION:
+        raise DocumentError(
+            f"document {chunk.document_id!r}: its metadata must hold a str of up to {MAX_PARTITION} bytes at {key!r}, "
+            f"the collection's partition key, got {value!r:.200}"
+        )
+    return value
 
 
 def to_hit(score: float, entity: Mapping[str, Any]) -> Hit:

@@ -12,21 +12,22 @@ from collections.abc import Sequence
 
 from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
 from ..terms import number_term, term
+from .schema import PARTITION
 
 EVERYTHING = 'id != ""'
 NOTHING = 'id == ""'
 OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
-def expression(condition: Condition) -> str:
-    """An expression that holds where `condition` does."""
+def expression(condition: Condition, partition_key: str | None = None) -> str:
+    """An expression that holds where `condition` does; equality of the partition key is also told by its own field."""
     match condition:
         case All(parts):
-            return _joined(" and ", parts) if parts else EVERYTHING
+            return _joined(" and ", parts, partition_key) if parts else EVERYTHING
         case AnyOf(parts):
-            return _joined(" or ", parts) if parts else NOTHING
+            return _joined(" or ", parts, partition_key) if parts else NOTHING
         case Not(part):
-            return f"not ({expression(part)})"
+            return f"not ({expression(part, partition_key)})"
         case Native(value):
             return str(value)
         case Between():
@@ -34,11 +35,14 @@ def expression(condition: Condition) -> str:
         case Equal(field, values):
             if field in OWN_FIELDS:
                 return _own(field, values)
+            if field == partition_key:
+                texts = [value for value in values if isinstance(value, str)]
+                return f"{PARTITION} in {_literal(texts)}" if texts else NOTHING
             return _any_of("terms", [term(field, value) for value in values])
 
 
-def _joined(word: str, parts: Sequence[Condition]) -> str:
-    return "(" + word.join(expression(part) for part in parts) + ")"
+def _joined(word: str, parts: Sequence[Condition], partition_key: str | None) -> str:
+    return "(" + word.join(expression(part, partition_key) for part in parts) + ")"
 
 
 def _any_of(field: str, texts: Sequence[str]) -> str:

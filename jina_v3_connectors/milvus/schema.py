@@ -11,6 +11,7 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 
 from ..contract import EmbeddingContract
 from ..errors import StoreError
+from ..filters import FIELD
 
 try:
     from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusClient
@@ -23,7 +24,10 @@ Index = Literal["HNSW", "IVF_FLAT", "FLAT", "AUTOINDEX"]
 
 VECTOR = "dense"
 WORDS = "words"
+PARTITION = "partition"
+MAX_PARTITION = 1000
 CONTRACT_PROPERTY = "jina_v3"
+PARTITION_PROPERTY = "jina_v3_partition_key"
 MAX_VARCHAR = 65_535
 """Bytes of a VARCHAR field; a JSON field has one more."""
 MAX_TERMS = 1024
@@ -51,6 +55,9 @@ class MilvusLayout:
     index: Index = "HNSW"
     hybrid: bool = False
     """Let the engine keep BM25 weights of the text, for `search(hybrid=True)`."""
+    partition_key: str | None = None
+    """A metadata field that holds a str in every document, such as a tenant: chunks of one value lie together, and a
+    filter on it reads only those."""
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -59,6 +66,8 @@ class MilvusLayout:
         ):
             if value not in known:
                 raise InvalidInput(f"unknown {name} {value!r}: use one of {', '.join(known)}")
+        if self.partition_key is not None and not FIELD.fullmatch(self.partition_key):
+            raise InvalidInput(f"partition_key must name a metadata field, got {self.partition_key!r}")
 
 
 def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> CollectionSchema:
@@ -72,6 +81,8 @@ def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> Coll
     schema.add_field(
         "terms", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TERMS, max_length=TERM_BYTES
     )
+    if layout.partition_key:
+        schema.add_field(PARTITION, DataType.VARCHAR, max_length=MAX_PARTITION, is_partition_key=True)
     schema.add_field(VECTOR, _DATATYPES[layout.datatype], dim=contract.dimensions)
     if layout.hybrid:
         schema.add_field(WORDS, DataType.SPARSE_FLOAT_VECTOR)
@@ -109,6 +120,12 @@ def stored_contract(description: Mapping[str, Any], collection: str) -> Embeddin
     except ValueError as error:
         raise StoreError(f"the contract of collection {collection!r} is damaged: {error}") from error
     return EmbeddingContract.from_dict(values if isinstance(values, Mapping) else {}, collection)
+
+
+def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, str]:
+    """What a collection says of itself."""
+    key = {PARTITION_PROPERTY: layout.partition_key} if layout.partition_key else {}
+    return {CONTRACT_PROPERTY: to_property(contract), **key}
 
 
 def field_names(description: Mapping[str, Any]) -> list[str]:

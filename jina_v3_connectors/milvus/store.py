@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ from .schema import (
     FIELDS,
     MAX_TERMS,
     MAX_VARCHAR,
+    PARTITION_PROPERTY,
     VECTOR,
     WORDS,
     MilvusLayout,
     collection_schema,
     field_names,
     index_params,
+    properties,
     stored_contract,
     to_property,
     vector_size,
@@ -67,7 +70,7 @@ class MilvusStore(Store):
     ) -> None:
         """`layout` counts where there is no collection yet; `let_go` is called once when this is closed."""
         self.client, self.collection, self.layout = client, collection, layout
-        self._journal, self._let_go, self._loaded, self._hybrid = journal, let_go, False, layout.hybrid
+        self._journal, self._let_go, self._loaded = journal, let_go, False
 
     @property
     def journal_file(self) -> Path:
@@ -75,7 +78,7 @@ class MilvusStore(Store):
 
     @property
     def hybrid(self) -> bool:
-        return self._hybrid
+        return self.layout.hybrid
 
     def read_contract(self) -> EmbeddingContract | None:
         try:
@@ -85,7 +88,8 @@ class MilvusStore(Store):
         contract = stored_contract(description, self.collection)
         if contract is None:
             raise ContractMissing(self.collection)
-        self._hybrid = WORDS in field_names(description)
+        key = (description.get("properties") or {}).get(PARTITION_PROPERTY)
+        self.layout = replace(self.layout, hybrid=WORDS in field_names(description), partition_key=key)
         return contract
 
     def create(self, contract: EmbeddingContract) -> None:
@@ -96,7 +100,7 @@ class MilvusStore(Store):
                 self.collection,
                 schema=collection_schema(contract, self.layout),
                 index_params=index_params(self.layout),
-                properties={CONTRACT_PROPERTY: to_property(contract)},
+                properties=properties(contract, self.layout),
                 consistency_level="Session",
                 timeout=TIMEOUT,
             )
@@ -118,7 +122,8 @@ class MilvusStore(Store):
             )
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        rows = [to_row(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)]
+        key = self.layout.partition_key
+        rows = [to_row(chunk, vector, key) for chunk, vector in zip(chunks, vectors, strict=True)]
         with self._errors():
             self._ready().upsert(self.collection, rows, timeout=TIMEOUT)
 
@@ -132,7 +137,7 @@ class MilvusStore(Store):
         """One call for up to a thousand rows."""
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
-        allowed = "" if condition is None else expression(condition)
+        allowed = "" if condition is None else expression(condition, self.layout.partition_key)
         found: list[list[Hit]] = []
         for start in range(0, len(vectors), QUERIES_AT_ONCE):
             part = slice(start, start + QUERIES_AT_ONCE)

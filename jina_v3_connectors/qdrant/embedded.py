@@ -85,6 +85,7 @@ class EmbeddedStore(Store):
         if VECTOR not in vectors:
             raise StoreError(f"{self.folder} cannot be adopted: it has no vector named {VECTOR!r}, but {list(vectors)}")
         check_vector(str(self.folder), *vectors[VECTOR], contract)
+        self.layout = QdrantLayout()
         with self._errors():
             write_contract(self.folder, contract, self.layout)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +72,13 @@ def test_info_as_a_table(original_folder: Path) -> None:
 def test_the_model_comes_from_the_environment(original_folder: Path) -> None:
     result = CliRunner().invoke(main, ["info", "--json"], env={"JINA_V3_MODEL": str(original_folder)})
     assert json.loads(result.stdout)["model"] == str(original_folder)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["embed", "ingest", "search", "info", "eval", "demo", "bench", "bench encode", "bench ingest"]
+)
+def test_examples_in_help_keep_their_lines(arguments: str) -> None:
+    shown = CliRunner().invoke(main, [*arguments.split(), "--help"]).output
+    assert "\\b" not in shown
+    if "Example:" in shown:
+        assert re.search(r"Example:\n +(jina-v3|cat|echo|printf) ", shown)

@@ -119,6 +119,16 @@ def test_reopened_without_settings_it_knows_them(backend: Backend) -> None:
         assert again.search("a black cat", limit=1)[0].chunk.document_id == "cats"
 
 
+def test_a_collection_may_be_made_first(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.create()
+        store.create()
+        assert store.count() == 0
+        assert store.search("x") == []
+    with pytest.raises(ContractMismatch, match="dimensions"):
+        backend.connect(dimensions=16)
+
+
 def test_before_anything_was_stored(backend: Backend) -> None:
     with backend.connect() as store:
         assert (store.count(), list(store.ids())) == (0, [])

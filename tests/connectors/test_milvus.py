@@ -196,6 +196,23 @@ def test_values_cannot_break_out_of_an_expression(tmp_path: Path) -> None:
         assert store.count() == 2
 
 
+def test_a_partition_key_keeps_tenants_apart(tmp_path: Path) -> None:
+    corpus = [Document(f"{tenant}{n}", f"text {n}", {"tenant": tenant}) for tenant in "abc" for n in range(10)]
+    with connect(tmp_path, layout=MilvusLayout(partition_key="tenant")) as store:
+        store.ingest(corpus)
+    with connect(tmp_path) as store:
+        hits = store.search("text", limit=100, filter={"tenant": "b"})
+        assert {hit.chunk.document_id[0] for hit in hits} == {"b"}
+        assert len(store.search("text", limit=100, filter={"not": {"tenant": {"in": ["a", "b"]}}})) == 10
+        assert store.search("text", filter={"tenant": 3}) == []
+        for metadata in ({}, {"tenant": 3}, {"tenant": "x" * 2000}):
+            with pytest.raises(DocumentError, match="must hold a str of up to 1000 bytes at 'tenant'"):
+                store.ingest([Document("bad", "text", metadata)])
+    assert expression(parse_filter({"tenant": "x"}), "tenant") == 'partition in ["x"]'
+    with pytest.raises(InvalidInput, match="must name a metadata field"):
+        MilvusLayout(partition_key="no such; field")
+
+
 def test_tails() -> None:
     assert any_tail([Tail("a", 0), Tail('b"', 2), Tail("c", 0)]) == (
         'document_id in ["a", "c"] or (document_id == "b\\"" and chunk >= 2)'

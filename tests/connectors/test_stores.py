@@ -103,3 +103,10 @@ def test_what_a_backend_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         open_store(f"milvus:{tmp_path}", FakeEncoder(), "docs")
     with pytest.raises(InvalidInput, match="letters, digits and '_'"):
         open_store(f"milvus:{tmp_path}/x.db", FakeEncoder(), "my-docs")
+
+
+@pytest.mark.parametrize("place", ["milvus:{}/absent.db", "qdrant:{}/absent"])
+def test_looking_makes_nothing(tmp_path: Path, place: str) -> None:
+    with pytest.raises(StoreNotFound, match="yet; fill it with"):
+        filled_store(place.format(tmp_path), "docs")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,8 @@
+"""Haystack components for jina-embeddings-v3 on your own machine."""
+
+from .contract_guard import JinaV3ContractGuard
+from .document_embedder import JinaV3DocumentEmbedder
+from .late_chunking_indexer import JinaV3LateChunkingIndexer
+from .text_embedder import JinaV3TextEmbedder
+
+__all__ = ["JinaV3ContractGuard", "JinaV3DocumentEmbedder", "JinaV3LateChunkingIndexer", "JinaV3TextEmbedder"]

@@ -1,0 +1,42 @@
+"""`JinaV3ContractGuard`: behind a retriever, whether what it found can be compared with the question at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haystack import Document, component
+
+from jina_v3_encoder.errors import InvalidInput
+
+from .model import CONTRACT_KEY
+
+PAIRS = {"retrieval.query": "retrieval.passage"}
+"""Tasks of a question, and of the documents that belong to it; other tasks belong to themselves."""
+
+
+@component
+class JinaV3ContractGuard:
+    """Passes documents on if they were embedded by the question's model, size and the task that belongs to it."""
+
+    @component.output_types(documents=list[Document])
+    def run(self, documents: list[Document], meta: dict[str, Any]) -> dict[str, Any]:
+        """Compare.
+
+        Args:
+            documents: What a retriever found.
+            meta: The text embedder's `meta`.
+
+        Raises:
+            InvalidInput: a document was embedded in another way, or does not say how.
+        """
+        model, size, task = str(meta.get(CONTRACT_KEY, "//")).split("/", 2)
+        wanted = f"{model}/{size}/{PAIRS.get(task, task)}"
+        for document in documents:
+            found = document.meta.get(CONTRACT_KEY)
+            if found != wanted:
+                raise InvalidInput(
+                    f"document {document.id!r} was embedded as {found!r} (model fingerprint/dimensions/task), the "
+                    f"question needs {wanted!r}: embed the documents again with JinaV3DocumentEmbedder, or ask with "
+                    "the model that they were embedded with"
+                )
+        return {"documents": documents}

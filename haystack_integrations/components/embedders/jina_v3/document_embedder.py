@@ -1,0 +1,192 @@
+"""`JinaV3DocumentEmbedder`: documents to their vectors, with or without late chunking."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from haystack import Document, component, default_from_dict, default_to_dict
+from haystack.utils import ComponentDevice
+
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.usage import count_usage
+from jina_v3_encoder.vectors import FloatArray
+
+from .late_groups import groups_of
+from .model import CONTRACT_KEY, DEFAULT_MODEL, check_serialisable, compact_contract, open_encoder, usage_meta
+
+
+@component
+class JinaV3DocumentEmbedder:
+    """Embeds documents, by default as passages: `retrieval.passage` with its prompt.
+
+    ```python
+    embedder = JinaV3DocumentEmbedder(model="nano", dimensions=256, late_chunking=True)
+    embedder.run(DocumentSplitter(split_length=40).run(documents)["documents"])
+    ```
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        task: str | None = "retrieval.passage",
+        dimensions: int | None = None,
+        late_chunking: bool = False,
+        group_by: str = "source_id",
+        prefix: str = "",
+        suffix: str = "",
+        batch_size: int | None = None,
+        progress_bar: bool = True,
+        meta_fields_to_embed: list[str] | None = None,
+        embedding_separator: str = "\n",
+        truncate: bool = False,
+        device: ComponentDevice | None = None,
+        dtype: str = "auto",
+        revision: str | None = None,
+        encoder: TextEncoder | None = None,
+    ) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            model: Hub id, folder, or "nano", the small bundled model.
+            task: Adapter and prompt; None is the base model.
+            dimensions: 1 to 1024, sliced and renormalised; None for all.
+            late_chunking: Read all chunks of one source document together, then pool each (arXiv 2409.04701).
+            group_by: The metadata field that names a chunk's source document.
+            prefix, suffix: Put around each text; in late chunking around each source document.
+            batch_size: Tokens computed together; None leaves it to the encoder. It changes no vector.
+            progress_bar: Show one on stderr.
+            meta_fields_to_embed: Put in front of the text; in late chunking once for each source document, with the
+                values of its first chunk.
+            embedding_separator: Between those fields and the text.
+            truncate: Cut texts past 8192 tokens instead of raising; late chunking reads any length.
+            device: None takes a GPU where there is one, and stays None in YAML.
+            dtype: "auto", "float32", "bfloat16" or "float16".
+            revision: Branch, tag or commit on the hub.
+            encoder: Used in place of a local model, as a remote or a fake one.
+        """
+        self.model, self.task, self.dimensions = model, task, dimensions
+        self.late_chunking, self.group_by = late_chunking, group_by
+        self.prefix, self.suffix = prefix, suffix
+        self.batch_size, self.progress_bar = batch_size, progress_bar
+        self.meta_fields_to_embed = meta_fields_to_embed or []
+        self.embedding_separator, self.truncate = embedding_separator, truncate
+        self.device, self.dtype, self.revision = device, dtype, revision
+        self.encoder = encoder
+        self._loaded = encoder
+
+    def warm_up(self) -> None:
+        """Load the model; encoders of one model share their weights."""
+        if self._loaded is None:
+            self._loaded = open_encoder(self.model, self.revision, self.device, self.dtype, self.batch_size)
+
+    @component.output_types(documents=list[Document], meta=dict[str, Any])
+    def run(self, documents: list[Document], source_documents: list[Document] | None = None) -> dict[str, Any]:
+        """New documents with embeddings, in the order given; the given ones are not changed.
+
+        Args:
+            documents: Documents, or chunks of them.
+            source_documents: For late chunking: the uncut documents. Without them, chunks are put together by the
+                offsets that their splitter wrote.
+
+        Returns:
+            `documents`, and `meta` with model and usage.
+
+        Raises:
+            TypeError: `documents` is no list of Documents.
+            InvalidInput: chunks cannot be put together again; the message names the splitters that can.
+        """
+        if not isinstance(documents, list) or any(not isinstance(item, Document) for item in documents):
+            raise TypeError(
+                "JinaV3DocumentEmbedder expects a list of Documents as input. "
+                "In case you want to embed a string, please use the JinaV3TextEmbedder."
+            )
+        self.warm_up()
+        assert self._loaded is not None
+        with count_usage() as usage:
+            if self.late_chunking:
+                vectors = self._late(self._loaded, documents, source_documents)
+            else:
+                vectors = self._plain(self._loaded, documents)
+        contract = compact_contract(self._loaded, self.task, self.dimensions)
+        embedded = [
+            replace(item, embedding=vector.tolist(), meta={**item.meta, CONTRACT_KEY: contract})
+            for item, vector in zip(documents, vectors, strict=True)
+        ]
+        return {"documents": embedded, "meta": usage_meta(self._loaded, usage.tokens)}
+
+    @component.output_types(documents=list[Document], meta=dict[str, Any])
+    async def run_async(
+        self, documents: list[Document], source_documents: list[Document] | None = None
+    ) -> dict[str, Any]:
+        """`run` in a thread."""
+        return await asyncio.to_thread(self.run, documents=documents, source_documents=source_documents)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For saved pipelines."""
+        check_serialisable("JinaV3DocumentEmbedder", self.encoder)
+        return default_to_dict(
+            self,
+            model=self.model,
+            task=self.task,
+            dimensions=self.dimensions,
+            late_chunking=self.late_chunking,
+            group_by=self.group_by,
+            prefix=self.prefix,
+            suffix=self.suffix,
+            batch_size=self.batch_size,
+            progress_bar=self.progress_bar,
+            meta_fields_to_embed=self.meta_fields_to_embed,
+            embedding_separator=self.embedding_separator,
+            truncate=self.truncate,
+            device=self.device.to_dict() if self.device else None,
+            dtype=self.dtype,
+            revision=self.revision,
+        )
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> JinaV3DocumentEmbedder:
+        """What `to_dict` wrote."""
+        device = data["init_parameters"].get("device")
+        if isinstance(device, dict):
+            data["init_parameters"]["device"] = ComponentDevice.from_dict(device)
+        return default_from_dict(cls, data)
+
+    def _plain(self, encoder: TextEncoder, documents: list[Document]) -> list[FloatArray]:
+        texts = [self._header(item) + (item.content or "") + self.suffix for item in documents]
+        return list(
+            encoder.encode(
+                texts, task=self.task, dimensions=self.dimensions, truncate=self.truncate, progress=self.progress_bar
+            )
+        )
+
+    def _late(
+        self, encoder: TextEncoder, documents: list[Document], sources: list[Document] | None
+    ) -> list[FloatArray]:
+        groups = groups_of(documents, sources, self.group_by)
+        headers = [self._header(documents[group.places[0]]) for group in groups]
+        found = encoder.encode_documents(
+            [header + group.text + self.suffix for header, group in zip(headers, groups, strict=True)],
+            [
+                [(len(header) + start, len(header) + end) for start, end in group.spans]
+                for header, group in zip(headers, groups, strict=True)
+            ],
+            task=self.task,
+            dimensions=self.dimensions,
+            overlap=min(DEFAULT_OVERLAP, encoder.max_tokens // 2),
+            progress=self.progress_bar,
+        )
+        by_place = {
+            place: vector
+            for group, vectors in zip(groups, found, strict=True)
+            for place, vector in zip(group.places, vectors, strict=True)
+        }
+        return [by_place[place] for place in range(len(documents))]
+
+    def _header(self, document: Document) -> str:
+        """What stands before a text."""
+        values = [str(document.meta[key]) for key in self.meta_fields_to_embed if document.meta.get(key) is not None]
+        return self.prefix + "".join(value + self.embedding_separator for value in values)

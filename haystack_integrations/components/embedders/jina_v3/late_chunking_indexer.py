@@ -1,0 +1,51 @@
+"""`JinaV3LateChunkingIndexer`: splitter and late-chunking embedder as one component."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from haystack import Pipeline, super_component
+from haystack.components.preprocessors import DocumentSplitter
+
+from .document_embedder import JinaV3DocumentEmbedder
+from .model import DEFAULT_MODEL
+
+
+@super_component
+class JinaV3LateChunkingIndexer:
+    """Splits documents and late-chunks over the uncut texts: `documents` in, `documents` and `meta` out."""
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        dimensions: int | None = None,
+        split_by: Literal["word", "period", "passage", "page", "line"] = "word",
+        split_length: int = 120,
+        split_overlap: int = 0,
+        meta_fields_to_embed: list[str] | None = None,
+        progress_bar: bool = True,
+        dtype: str = "auto",
+        revision: str | None = None,
+    ) -> None:
+        """Arguments of `DocumentSplitter` and `JinaV3DocumentEmbedder`."""
+        self.model, self.dimensions = model, dimensions
+        self.split_by, self.split_length, self.split_overlap = split_by, split_length, split_overlap
+        self.meta_fields_to_embed, self.progress_bar = meta_fields_to_embed, progress_bar
+        self.dtype, self.revision = dtype, revision
+        self.pipeline = Pipeline()
+        splitter = DocumentSplitter(split_by=split_by, split_length=split_length, split_overlap=split_overlap)
+        self.pipeline.add_component("splitter", splitter)
+        embedder = JinaV3DocumentEmbedder(
+            model,
+            dimensions=dimensions,
+            late_chunking=True,
+            meta_fields_to_embed=meta_fields_to_embed,
+            progress_bar=progress_bar,
+            dtype=dtype,
+            revision=revision,
+        )
+        self.pipeline.add_component("embedder", embedder)
+        self.pipeline.connect("splitter.documents", "embedder.documents")
+        self.input_mapping: dict[str, Any] = {"documents": ["splitter.documents", "embedder.source_documents"]}
+        self.output_mapping = {"embedder.documents": "documents", "embedder.meta": "meta"}

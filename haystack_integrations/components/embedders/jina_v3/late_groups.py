@@ -1,0 +1,63 @@
+"""Haystack's chunks back to their documents, for late chunking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from haystack import Document
+
+from jina_v3_connectors.grouping import Piece, locate, stitch
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.late_chunking import Span
+
+START_KEY = "split_idx_start"
+NUMBER_KEY = "split_id"
+
+
+@dataclass(frozen=True)
+class Group:
+    """A document's text, and the places of its chunks in the list and in the text."""
+
+    text: str
+    places: list[int]
+    spans: list[Span]
+
+
+def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[Group]:
+    """Chunks with the same `meta[group_by]` together, in reading order, whatever order they come in.
+
+    Raises:
+        InvalidInput: chunks cannot be put together, or do not fit their source.
+    """
+    members: dict[tuple[str, object], list[int]] = {}
+    for place, document in enumerate(documents):
+        source = document.meta.get(group_by)
+        key = ("alone", place) if source is None else ("source", source)
+        members.setdefault(key, []).append(place)
+    texts = {source.id: source.content or "" for source in sources or ()}
+    return [_group(documents, places, kind, name, texts) for (kind, name), places in members.items()]
+
+
+def _group(documents: Sequence[Document], places: list[int], kind: str, name: object, texts: dict[str, str]) -> Group:
+    if kind == "alone":
+        text = documents[places[0]].content or ""
+        return Group(text, places, [(0, len(text))])
+    places = sorted(places, key=lambda place: _order(documents[place]))
+    pieces = [Piece(documents[place].content or "", documents[place].meta.get(START_KEY)) for place in places]
+    try:
+        if name in texts:
+            text = texts[str(name)]
+            return Group(text, places, locate(text, pieces))
+        text, spans = stitch(pieces)
+    except InvalidInput as error:
+        raise InvalidInput(
+            f"the chunks of document {name!r} cannot be late-chunked: {error}. DocumentSplitter and "
+            "RecursiveDocumentSplitter write exact offsets (split_idx_start) unless a cleaner follows them; for chunks "
+            "of others, such as MarkdownHeaderSplitter, connect the uncut documents to `source_documents`"
+        ) from error
+    return Group(text, places, spans)
+
+
+def _order(document: Document) -> tuple[int, int]:
+    return document.meta.get(START_KEY, 0), document.meta.get(NUMBER_KEY, 0)

@@ -1,0 +1,45 @@
+"""What both embedders share: the encoder behind them, their usage, and the contract that their vectors carry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from haystack.utils import ComponentDevice
+
+from jina_v3_connectors.shared import shared_encoder
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.task import as_task
+
+DEFAULT_MODEL = "jinaai/jina-embeddings-v3"
+CONTRACT_KEY = "embedding_contract"
+
+
+def open_encoder(
+    model: str, revision: str | None, device: ComponentDevice | None, dtype: str, batch_size: int | None
+) -> TextEncoder:
+    """The process's encoder of this model; `batch_size` is in tokens."""
+    place = "auto" if device is None else device.to_torch_str()
+    return shared_encoder(model, revision=revision, device=place, dtype=dtype, max_batch_tokens=batch_size)
+
+
+def usage_meta(encoder: TextEncoder, tokens: int) -> dict[str, Any]:
+    return {"model": encoder.model_id, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+
+
+def compact_contract(encoder: TextEncoder, task: str | None, dimensions: int | None) -> str:
+    """Model, size and task of a vector in one short word for metadata."""
+    known = as_task(task)
+    return f"{encoder.fingerprint}/{dimensions or encoder.dimensions}/{known.value if known else 'none'}"
+
+
+def check_serialisable(name: str, encoder: TextEncoder | None) -> None:
+    """An encoder object cannot be written into YAML.
+
+    Raises:
+        InvalidInput: there is one.
+    """
+    if encoder is not None:
+        raise InvalidInput(
+            f"this {name} was given an encoder object, which a saved pipeline cannot hold: pass model= instead"
+        )

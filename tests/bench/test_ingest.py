@@ -1,0 +1,36 @@
+"""The ingest bench measures what it says; its figures are not tested, machines are too noisy."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner
+
+from jina_v3_connectors.bench.ingest import bench_ingest, measure_memory
+from jina_v3_connectors.cli import main
+from jina_v3_encoder.testing import FakeEncoder
+
+
+def test_rounds_and_ratios() -> None:
+    told: list[str] = []
+    result = bench_ingest(FakeEncoder(), documents=40, runs=2, memory_chunks=0, announce=told.append)
+    assert told == ["warming up", "round 1 of 2", "round 2 of 2"]
+    assert len(result.alone) == len(result.fast) == len(result.slow) == len(result.overlaps) == 2
+    assert all(slow > alone for slow, alone in zip(result.slow, result.alone, strict=True)), "it really waits"
+    assert result.overlap >= 1
+    assert result.overhead > 0
+    assert result.to_dict()["documents"] == 40
+
+
+def test_memory_is_measured_in_bytes() -> None:
+    assert 0 <= measure_memory(500) < 2**30
+
+
+def test_the_command() -> None:
+    arguments = ["bench", "ingest", "--documents", "6", "--runs", "1", "--memory-chunks", "200"]
+    done = CliRunner().invoke(main, [*arguments, "--json"])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["memory_chunks"] == 200
+    shown = CliRunner().invoke(main, arguments)
+    assert "× encoding alone" in shown.stdout
+    assert "peak memory grew by" in shown.stdout

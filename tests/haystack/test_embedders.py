@@ -1,0 +1,228 @@
+"""The Haystack embedders against Haystack's conventions, and against the encoder itself."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+from haystack import Document
+from haystack.components.preprocessors import DocumentCleaner, DocumentSplitter, RecursiveDocumentSplitter
+from haystack.utils import ComponentDevice
+
+from haystack_integrations.components.embedders.jina_v3 import (
+    JinaV3ContractGuard,
+    JinaV3DocumentEmbedder,
+    JinaV3LateChunkingIndexer,
+    JinaV3TextEmbedder,
+)
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.testing import FakeEncoder
+
+WORDS = "the cat sat on a mat near the old tower and looked at the moon".split()
+TEXTS = {
+    "unique": " ".join(f"{word}{number}" for number in range(12) for word in WORDS),
+    "repetitive": "It rains again. " * 40,
+    "lines": "\n".join(f"Line {n} of the poem.\n" for n in range(30)),
+}
+
+
+OVERLAP = 256
+"""Half the window of the small checkpoint."""
+
+
+def documents_of(texts: dict[str, str]) -> list[Document]:
+    return [Document(id=name, content=text, meta={"title": name.title()}) for name, text in texts.items()]
+
+
+def embedder(**settings: Any) -> JinaV3DocumentEmbedder:
+    return JinaV3DocumentEmbedder(**{"encoder": FakeEncoder(), "progress_bar": False, **settings})
+
+
+def vectors(found: list[Document]) -> np.ndarray:
+    return np.array([document.embedding for document in found])
+
+
+def test_text_is_a_question() -> None:
+    encoder = FakeEncoder()
+    found = JinaV3TextEmbedder(encoder=encoder, dimensions=32, prefix="a ", suffix=" z").run("question")
+    wanted = encoder.encode("a question z", task="retrieval.query", dimensions=32)
+    assert found["embedding"] == wanted.tolist()
+    assert isinstance(found["embedding"][0], float)
+    tokens = encoder.count_tokens("a question z")
+    assert found["meta"]["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
+    assert found["meta"]["model"] == "fake"
+
+
+def test_documents_are_passages_with_their_meta_in_front() -> None:
+    given = [Document(content="one", meta={"title": "T", "n": None}), Document(content="two"), Document(content=None)]
+    encoder = FakeEncoder()
+    found = embedder(encoder=encoder, prefix="p:", suffix=":s", meta_fields_to_embed=["title", "n"]).run(given)
+    texts = ["p:T\none:s", "p:two:s", "p::s"]
+    assert np.array_equal(vectors(found["documents"]), encoder.encode(texts, task="retrieval.passage"))
+    assert [item.id for item in found["documents"]] == [item.id for item in given]
+    assert all(item.embedding is None and "embedding_contract" not in item.meta for item in given), "not changed"
+    assert found["meta"]["usage"]["total_tokens"] == sum(encoder.count_tokens(texts))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", ["text", [1], {"a": 1}, Document(content="x"), None])
+def test_what_is_no_list_of_documents(given: Any) -> None:
+    with pytest.raises(TypeError, match="expects a list of Documents as input"):
+        embedder().run(given)
+
+
+@pytest.mark.parametrize("given", [["text"], None, 3, Document(content="x")])
+def test_what_is_no_text(given: Any) -> None:
+    with pytest.raises(TypeError, match="expects a string as an input"):
+        JinaV3TextEmbedder(encoder=FakeEncoder()).run(given)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_nothing_in_nothing_out(late: bool) -> None:
+    found = embedder(late_chunking=late).run([])
+    assert found["documents"] == []
+    assert found["meta"]["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+
+
+SPLITTERS = [
+    DocumentSplitter(split_by="word", split_length=12),
+    DocumentSplitter(split_by="word", split_length=12, split_overlap=5),
+    DocumentSplitter(split_by="period", split_length=2),
+    DocumentSplitter(split_by="line", split_length=3, split_overlap=1),
+    DocumentSplitter(split_by="passage", split_length=1),
+    RecursiveDocumentSplitter(split_length=15, split_unit="word", separators=["\n", ".", " "]),
+    RecursiveDocumentSplitter(split_length=60, split_unit="char", split_overlap=10, separators=["\n", " "]),
+]
+
+
+@pytest.mark.parametrize(
+    "splitter", SPLITTERS, ids=lambda splitter: f"{type(splitter).__name__}-{splitter.split_length}"
+)
+@pytest.mark.parametrize("with_sources", [True, False])
+def test_late_chunks_are_those_of_the_whole_document(splitter: Any, with_sources: bool, encoder: Encoder) -> None:
+    sources = documents_of(TEXTS)
+    splitter.warm_up() if hasattr(splitter, "warm_up") else None
+    chunks = splitter.run(documents=sources)["documents"]
+    random.Random(0).shuffle(chunks)
+    late = embedder(encoder=encoder, late_chunking=True)
+    found = late.run(chunks, source_documents=sources if with_sources else None)["documents"]
+    assert [item.id for item in found] == [item.id for item in chunks], "the order given"
+    for name, text in TEXTS.items():
+        own = [item for item in found if item.meta["source_id"] == name]
+        starts = [item.meta["split_idx_start"] for item in own]
+        spans = [(start, start + len(item.content or "")) for start, item in zip(starts, own, strict=True)]
+        known = text if with_sources else text[: max(end for _, end in spans)]
+        wanted = encoder.encode_spans(known, spans, task="retrieval.passage", overlap=OVERLAP)
+        assert np.allclose(vectors(own), wanted, atol=1e-6)
+
+
+def test_batch_size_and_order_change_nothing(encoder: Encoder) -> None:
+    chunks = DocumentSplitter(split_by="word", split_length=7).run(documents=documents_of(TEXTS))["documents"]
+    together = embedder(encoder=encoder, late_chunking=True).run(chunks)["documents"]
+    small = embedder(encoder=encoder.with_batch_tokens(8), late_chunking=True).run(chunks[::-1])["documents"][::-1]
+    assert np.allclose(vectors(together), vectors(small), atol=1e-5)
+
+
+def test_a_header_stands_once_before_each_source(encoder: Encoder) -> None:
+    sources = documents_of(TEXTS)
+    chunks = DocumentSplitter(split_by="word", split_length=20).run(documents=sources)["documents"]
+    late = embedder(encoder=encoder, late_chunking=True, meta_fields_to_embed=["title"], prefix="> ", suffix=" <")
+    found = [item for item in late.run(chunks)["documents"] if item.meta["source_id"] == "unique"]
+    header = "> Unique\n"
+    starts = [len(header) + chunk.meta["split_idx_start"] for chunk in found]
+    spans = [(start, start + len(chunk.content or "")) for start, chunk in zip(starts, found, strict=True)]
+    wanted = encoder.encode_spans(header + TEXTS["unique"] + " <", spans, task="retrieval.passage", overlap=OVERLAP)
+    assert np.allclose(vectors(found), wanted, atol=1e-6)
+
+
+def test_documents_without_a_source_are_their_own(encoder: Encoder) -> None:
+    given = [Document(content="first text"), Document(content="second text")]
+    late = embedder(encoder=encoder, late_chunking=True).run(given)["documents"]
+    plain = embedder(encoder=encoder).run(given)["documents"]
+    assert np.allclose(vectors(late), vectors(plain), atol=1e-6)
+
+
+def test_chunks_without_offsets_name_the_splitters_that_have_them() -> None:
+    chunks = [Document(content=text, meta={"source_id": "s", "split_id": n}) for n, text in enumerate(["One.", "Two."])]
+    late = embedder(late_chunking=True)
+    with pytest.raises(InvalidInput, match=r"'s' cannot be late-chunked: .*DocumentSplitter.*source_documents"):
+        late.run(chunks)
+    found = late.run(chunks, source_documents=[Document(id="s", content="One. Two.")])["documents"]
+    wanted = FakeEncoder().encode_spans("One. Two.", [(0, 4), (5, 9)], task="retrieval.passage")
+    assert np.allclose(vectors(found), wanted)
+
+
+def test_a_cleaner_after_the_splitter_is_noticed() -> None:
+    source = Document(id="s", content="One   two   three   four   five   six")
+    chunks = DocumentSplitter(split_by="word", split_length=4, split_overlap=2).run(documents=[source])["documents"]
+    cleaned = DocumentCleaner(remove_extra_whitespaces=True).run(documents=chunks)["documents"]
+    with pytest.raises(InvalidInput, match="unless a cleaner follows them"):
+        embedder(late_chunking=True).run(cleaned)
+
+
+def test_async_is_the_same() -> None:
+    for one in (JinaV3TextEmbedder(encoder=FakeEncoder()), embedder()):
+        assert inspect.signature(one.run) == inspect.signature(one.run_async)
+    given = documents_of(TEXTS)
+    found = asyncio.run(embedder().run_async(given))
+    assert np.array_equal(vectors(found["documents"]), vectors(embedder().run(given)["documents"]))
+    question = asyncio.run(JinaV3TextEmbedder(encoder=FakeEncoder()).run_async("hello"))
+    assert question == JinaV3TextEmbedder(encoder=FakeEncoder()).run("hello")
+
+
+def test_nothing_is_loaded_before_warm_up_and_weights_are_shared(original_folder: Any) -> None:
+    first = JinaV3DocumentEmbedder(str(original_folder), batch_size=64, progress_bar=False)
+    second = JinaV3TextEmbedder(str(original_folder))
+    assert first._loaded is second._loaded is None
+    for one in (first, second):
+        one.warm_up()
+        loaded = one._loaded
+        one.warm_up()
+        assert one._loaded is loaded
+    assert isinstance(first._loaded, Encoder)
+    assert isinstance(second._loaded, Encoder)
+    assert first._loaded._model is second._loaded._model
+    assert first._loaded.max_batch_tokens == 64
+
+
+@pytest.mark.parametrize("kind", [JinaV3TextEmbedder, JinaV3DocumentEmbedder])
+def test_saving_and_loading(kind: Any) -> None:
+    one = kind("nano", dimensions=64, task=None, device=ComponentDevice.from_str("cuda:1"), prefix="p", dtype="float32")
+    again = kind.from_dict(one.to_dict())
+    assert again.to_dict() == one.to_dict()
+    assert again.device.to_torch_str() == "cuda:1"
+    assert kind("nano").to_dict()["init_parameters"]["device"] is None, "a machine with a GPU saves no GPU"
+    assert set(one.to_dict()["init_parameters"]) == set(inspect.signature(kind.__init__).parameters) - {
+        "self",
+        "encoder",
+    }
+    with pytest.raises(InvalidInput, match="a saved pipeline cannot hold"):
+        kind(encoder=FakeEncoder()).to_dict()
+
+
+def test_the_guard_lets_only_comparable_documents_pass() -> None:
+    given = [Document(content="one"), Document(content="two")]
+    guard = JinaV3ContractGuard()
+    question = JinaV3TextEmbedder(encoder=FakeEncoder()).run("one")["meta"]
+    good = embedder().run(given)["documents"]
+    assert guard.run(good, question) == {"documents": good}
+    for settings in ({"dimensions": 16}, {"task": "separation"}, {"encoder": FakeEncoder(model_id="other")}):
+        with pytest.raises(InvalidInput, match="embed the documents again"):
+            guard.run(embedder(**settings).run(given)["documents"], question)
+    with pytest.raises(InvalidInput, match="was embedded as None"):
+        guard.run(given, question)
+    symmetric = JinaV3TextEmbedder(encoder=FakeEncoder(), task="text-matching").run("one")["meta"]
+    assert guard.run(embedder(task="text-matching").run(given)["documents"], symmetric)["documents"]
+
+
+def test_the_indexer_splits_and_reads_whole_documents(original_folder: Any, encoder: Encoder) -> None:
+    indexer: Any = JinaV3LateChunkingIndexer(str(original_folder), split_length=10, progress_bar=False, dtype="float32")
+    found = indexer.run(documents=documents_of(TEXTS))["documents"]
+    own = [item for item in found if item.meta["source_id"] == "repetitive"]
+    spans = [(item.meta["split_idx_start"], item.meta["split_idx_start"] + len(item.content)) for item in own]
+    wanted = encoder.encode_spans(TEXTS["repetitive"], spans, task="retrieval.passage", overlap=OVERLAP)
+    assert np.allclose(vectors(own), wanted, atol=1e-6)
