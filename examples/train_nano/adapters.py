@@ -32,6 +32,7 @@ SHARES = {
     Task.CLASSIFICATION.value: 0.16,
     Task.SEPARATION.value: 0.10,
 }
+RETRIEVAL = (Task.RETRIEVAL_QUERY, Task.RETRIEVAL_PASSAGE)
 Loss = tuple[Tensor, int]
 
 
@@ -142,5 +143,7 @@ def train_adapters(model: JinaV3Model, losses: AdapterLosses, seconds: float, fo
             with torch.no_grad():
                 parameter.normal_(0.0, START_DEVIATION, generator=torch.Generator().manual_seed(len(name)))
     for name, share in SHARES.items():
-        trainer = Trainer(model, seconds * share, RATE, 0.0, folder / f"{name}.safetensors")
+        tasks = RETRIEVAL if name == "retrieval" else (Task(name),)
+        banks = [model.config.bank(task) for task in tasks]
+        trainer = Trainer(model, seconds * share, RATE, 0.0, folder / f"{name}.safetensors", banks)
         trainer.run(name, losses.of(name))

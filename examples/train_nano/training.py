@@ -27,7 +27,16 @@ REPORT_STEPS = 50
 class Trainer:
     """Trains the parameters that require gradients until `seconds` of training time are used up, resumes included."""
 
-    def __init__(self, model: JinaV3Model, seconds: float, rate: float, decay: float, state_file: Path) -> None:
+    def __init__(
+        self,
+        model: JinaV3Model,
+        seconds: float,
+        rate: float,
+        decay: float,
+        state_file: Path,
+        banks: Sequence[int] | None = None,
+    ) -> None:
+        """`banks` are the adapters that are trained; the others' weights stay as the model brings them."""
         self.seconds, self.rate, self.state_file = seconds, rate, state_file
         self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.master = {name: p.detach().float().clone().requires_grad_() for name, p in self.named.items()}
@@ -35,6 +44,7 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             list(self.master.values()), lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True
         )
+        self.banks = slice(None) if banks is None else list(banks)
         self.elapsed, self.step, self.tokens = 0.0, 0, 0
         if state_file.exists():
             self._resume()
@@ -105,7 +115,7 @@ class Trainer:
             )
             names = set(file.keys())
             for name, value in self.master.items():
-                value.data.copy_(file.get_tensor(f"master.{name}"))
+                value.data[self.banks] = file.get_tensor(f"master.{name}").to(value.device)[self.banks]
                 keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"{key}.{name}" in names]
                 self.optimizer.state[value] = {key: file.get_tensor(f"{key}.{name}").to(value.device) for key in keys}
 

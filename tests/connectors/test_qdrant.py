@@ -22,25 +22,13 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
+from .backends import Sentences
+
 TEXTS = {
     "cats": "The black cat sleeps. It dreams of mice.",
     "moon": "The moon is far away. It has no air.",
     "bread": "Bread rises slowly. It needs warmth.",
 }
-
-
-class Sentences:
-    """A chunker that needs no tokenizer."""
-
-    description = "sentences"
-
-    def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
-        spans, start = [], 0
-        for position, character in enumerate(text):
-            if character == ".":
-                spans.append((start, position + 1))
-                start = position + 2
-        return spans
 
 
 def documents(**changes: str) -> list[Document]:
@@ -174,17 +162,6 @@ def test_a_query_is_one_str(store: QdrantConnector) -> None:
 def test_what_is_no_document(store: QdrantConnector, document: Any) -> None:
     with pytest.raises(DocumentError, match="expected a Document"):
         store.ingest([document])
-
-
-class Broken(FakeEncoder):
-    """Returns what no store may receive."""
-
-    def __init__(self, values: list[float]) -> None:
-        super().__init__()
-        self.values = values
-
-    def encode_documents(self, texts: Any, spans: Any, **settings: Any) -> list[np.ndarray]:
-        return [np.array([self.values] * len(own), dtype=np.float32) for own in spans]
 
 
 class Refusing(FakeEncoder):

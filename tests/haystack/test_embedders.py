@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from haystack import Document
+from haystack import Document, default_from_dict
 from haystack.components.preprocessors import DocumentCleaner, DocumentSplitter, RecursiveDocumentSplitter
 from haystack.utils import ComponentDevice
 
@@ -192,7 +192,7 @@ def test_nothing_is_loaded_before_warm_up_and_weights_are_shared(original_folder
 @pytest.mark.parametrize("kind", [JinaV3TextEmbedder, JinaV3DocumentEmbedder])
 def test_saving_and_loading(kind: Any) -> None:
     one = kind("nano", dimensions=64, task=None, device=ComponentDevice.from_str("cuda:1"), prefix="p", dtype="float32")
-    again = kind.from_dict(one.to_dict())
+    again = default_from_dict(kind, one.to_dict())
     assert again.to_dict() == one.to_dict()
     assert again.device.to_torch_str() == "cuda:1"
     assert kind("nano").to_dict()["init_parameters"]["device"] is None, "a machine with a GPU saves no GPU"

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from haystack import Document, component, default_from_dict, default_to_dict
+from haystack import Document, component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
@@ -15,7 +15,7 @@ from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.vectors import FloatArray
 
 from .late_groups import groups_of
-from .model import CONTRACT_KEY, DEFAULT_MODEL, check_serialisable, compact_contract, open_encoder, usage_meta
+from .model import CONTRACT_KEY, DEFAULT_MODEL, compact_contract, open_encoder, saved, usage_meta
 
 
 @component
@@ -126,34 +126,12 @@ class JinaV3DocumentEmbedder:
         return await asyncio.to_thread(self.run, documents=documents, source_documents=source_documents)
 
     def to_dict(self) -> dict[str, Any]:
-        """For saved pipelines."""
-        check_serialisable("JinaV3DocumentEmbedder", self.encoder)
-        return default_to_dict(
-            self,
-            model=self.model,
-            task=self.task,
-            dimensions=self.dimensions,
-            late_chunking=self.late_chunking,
-            group_by=self.group_by,
-            prefix=self.prefix,
-            suffix=self.suffix,
-            batch_size=self.batch_size,
-            progress_bar=self.progress_bar,
-            meta_fields_to_embed=self.meta_fields_to_embed,
-            embedding_separator=self.embedding_separator,
-            truncate=self.truncate,
-            device=self.device.to_dict() if self.device else None,
-            dtype=self.dtype,
-            revision=self.revision,
-        )
+        """For saved pipelines: every setting, and no weights.
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> JinaV3DocumentEmbedder:
-        """What `to_dict` wrote."""
-        device = data["init_parameters"].get("device")
-        if isinstance(device, dict):
-            data["init_parameters"]["device"] = ComponentDevice.from_dict(device)
-        return default_from_dict(cls, data)
+        Raises:
+            InvalidInput: an encoder object was given, which YAML cannot hold.
+        """
+        return saved(self)
 
     def _plain(self, encoder: TextEncoder, documents: list[Document]) -> list[FloatArray]:
         texts = [self._header(item) + (item.content or "") + self.suffix for item in documents]

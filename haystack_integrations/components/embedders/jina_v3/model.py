@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
+from haystack import default_to_dict
 from haystack.utils import ComponentDevice
 
 from jina_v3_connectors.shared import shared_encoder
@@ -33,13 +35,16 @@ def compact_contract(encoder: TextEncoder, task: str | None, dimensions: int | N
     return f"{encoder.fingerprint}/{dimensions or encoder.dimensions}/{known.value if known else 'none'}"
 
 
-def check_serialisable(name: str, encoder: TextEncoder | None) -> None:
-    """An encoder object cannot be written into YAML.
+def saved(component: Any) -> dict[str, Any]:
+    """All arguments of a component's constructor as Haystack saves them.
 
     Raises:
-        InvalidInput: there is one.
+        InvalidInput: an encoder object is among them.
     """
-    if encoder is not None:
+    kind = type(component)
+    if component.encoder is not None:
         raise InvalidInput(
-            f"this {name} was given an encoder object, which a saved pipeline cannot hold: pass model= instead"
+            f"this {kind.__name__} was given an encoder object, which a saved pipeline cannot hold: pass model= instead"
         )
+    names = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "encoder")]
+    return default_to_dict(component, **{name: getattr(component, name) for name in names})

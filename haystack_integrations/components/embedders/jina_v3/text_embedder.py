@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from haystack import component, default_from_dict, default_to_dict
+from haystack import component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
-from .model import CONTRACT_KEY, DEFAULT_MODEL, check_serialisable, compact_contract, open_encoder, usage_meta
+from .model import CONTRACT_KEY, DEFAULT_MODEL, compact_contract, open_encoder, saved, usage_meta
 
 
 @component
@@ -96,25 +96,9 @@ class JinaV3TextEmbedder:
         return await asyncio.to_thread(self.run, text=text)
 
     def to_dict(self) -> dict[str, Any]:
-        """For saved pipelines."""
-        check_serialisable("JinaV3TextEmbedder", self.encoder)
-        return default_to_dict(
-            self,
-            model=self.model,
-            task=self.task,
-            dimensions=self.dimensions,
-            prefix=self.prefix,
-            suffix=self.suffix,
-            truncate=self.truncate,
-            device=self.device.to_dict() if self.device else None,
-            dtype=self.dtype,
-            revision=self.revision,
-        )
+        """For saved pipelines: every setting, and no weights.
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> JinaV3TextEmbedder:
-        """What `to_dict` wrote."""
-        device = data["init_parameters"].get("device")
-        if isinstance(device, dict):
-            data["init_parameters"]["device"] = ComponentDevice.from_dict(device)
-        return default_from_dict(cls, data)
+        Raises:
+            InvalidInput: an encoder object was given, which YAML cannot hold.
+        """
+        return saved(self)

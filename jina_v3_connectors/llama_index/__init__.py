@@ -1,0 +1,15 @@
+"""LlamaIndex: an embedding model with a side for questions and one for texts, and late chunking over documents."""
+
+from __future__ import annotations
+
+from jina_v3_encoder.errors import MissingExtra
+
+try:
+    import llama_index.core  # noqa: F401
+except ImportError:
+    raise MissingExtra("llama-index-core", "llama-index") from None
+
+from .embedding import JinaV3Embedding
+from .late_chunking import JinaV3LateChunking
+
+__all__ = ["JinaV3Embedding", "JinaV3LateChunking"]

@@ -1,0 +1,186 @@
+"""`JinaV3Embedding`: an embedding model for LlamaIndex that knows questions from texts."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from llama_index.core import instrumentation
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
+from llama_index.core.schema import BaseNode, MetadataMode
+
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
+from jina_v3_encoder.protocol import TextEncoder
+
+from ..shared import shared_encoder
+from .cache import RoleCache
+from .groups import groups_of
+
+DEFAULT_MODEL = "jinaai/jina-embeddings-v3"
+DEFAULT_BATCH = 64
+TEXT, QUERY = "text", "query"
+Result = TypeVar("Result")
+_role: ContextVar[str] = ContextVar("role of the text that is embedded", default=TEXT)
+_dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defined]  # re-exported
+
+
+class JinaV3Embedding(BaseEmbedding):
+    """Embeds on this machine; all settings are fields, so they are saved, hashed and pickled, and weights are not.
+
+    ```python
+    Settings.embed_model = JinaV3Embedding(model_name="nano", dimensions=256)
+    ```
+    """
+
+    model_name: str = Field(default=DEFAULT_MODEL, description='Hub id, folder, or "nano", the small bundled model.')
+    query_task: str | None = Field(default="retrieval.query", description="Adapter and prompt of questions.")
+    text_task: str | None = Field(default="retrieval.passage", description="Adapter and prompt of texts.")
+    dimensions: int | None = Field(default=None, description="Size of a vector, sliced and renormalised; None for all.")
+    late_chunking: bool = Field(
+        default=False, description="As a transformation: read all nodes of one document together, then pool each."
+    )
+    truncate: bool = Field(default=False, description="Cut texts past 8192 tokens instead of raising.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 …")
+    dtype: str = Field(default="auto", description="auto, float32, bfloat16 or float16.")
+    revision: str | None = Field(default=None, description="Branch, tag or commit of a hub model.")
+    embed_batch_size: int = Field(default=DEFAULT_BATCH, gt=0, le=2048, description="Texts in one call.")
+    _encoder: TextEncoder | None = PrivateAttr(default=None)
+    _worker: ThreadPoolExecutor | None = PrivateAttr(default=None)
+    _warned: bool = PrivateAttr(default=False)
+
+    def __init__(self, model_name: str = DEFAULT_MODEL, *, encoder: TextEncoder | None = None, **settings: Any) -> None:
+        """Nothing is loaded yet; see the fields.
+
+        Args:
+            model_name: Hub id, folder, or "nano".
+            encoder: Used in place of a local model, as a remote or a fake one. It is not saved.
+            settings: The other fields.
+        """
+        super().__init__(model_name=model_name, **settings)
+        self._encoder = encoder
+        if self.embeddings_cache is not None and not isinstance(self.embeddings_cache, RoleCache):
+            self.embeddings_cache = RoleCache(self.embeddings_cache, self._cache_prefix)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "JinaV3Embedding"
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The encoder, loaded when it is first needed; one copy of the weights in a process."""
+        if self._encoder is None:
+            self._encoder = shared_encoder(
+                self.model_name, revision=self.revision, device=self.device, dtype=self.dtype
+            )
+        return self._encoder
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """The vector of a question."""
+        with _as_query():
+            return super().get_query_embedding(query)
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """As `get_query_embedding`, in a thread."""
+        with _as_query():
+            return await super().aget_query_embedding(query)
+
+    def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """As a transformation: nodes get their embeddings.
+
+        Raises:
+            InvalidInput: with `late_chunking`, nodes cannot be put together; the message says what to use.
+        """
+        return self.embed_late(nodes, {}) if self.late_chunking else super().__call__(nodes, **kwargs)
+
+    async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:
+        """As `__call__`, in a thread."""
+        if self.late_chunking:
+            return await self._in_worker(lambda: self.embed_late(nodes, {}))
+        return await super().acall(nodes, **kwargs)
+
+    def embed_late(self, nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> Sequence[BaseNode]:
+        """Give nodes their late-chunked embeddings; `sources` are the texts of whole documents by id, where known."""
+        groups = groups_of(nodes, sources)
+        payload = self.to_payload()
+        _dispatcher.event(EmbeddingStartEvent(model_dict=payload))
+        with self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}) as event:
+            found = self.encoder.encode_documents(
+                [group.text for group in groups],
+                [group.spans for group in groups],
+                task=self.text_task,
+                dimensions=self.dimensions,
+                overlap=min(DEFAULT_OVERLAP, self.encoder.max_tokens // 2),
+            )
+            for group, vectors in zip(groups, found, strict=True):
+                for place, vector in zip(group.places, vectors.tolist(), strict=True):
+                    nodes[place].embedding = vector
+            texts = [node.get_content(MetadataMode.NONE) for node in nodes]
+            embeddings = [node.get_embedding() for node in nodes]
+            event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings})
+        _dispatcher.event(EmbeddingEndEvent(chunks=texts, embeddings=embeddings))
+        return nodes
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self._vectors([query], self.query_task)[0]
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return await self._in_worker(lambda: self._get_query_embedding(query))
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self._get_text_embeddings([text])[0]
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return (await self._aget_text_embeddings([text]))[0]
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        if self.late_chunking and not self._warned:
+            self._warned = True
+            warnings.warn(
+                "late chunking needs nodes, and here are only texts, so each is embedded on its own: embed in an "
+                "IngestionPipeline, transformations=[…, JinaV3Embedding(late_chunking=True)], and index its nodes",
+                stacklevel=2,
+            )
+        return self._vectors(texts, self.text_task)
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return await self._in_worker(lambda: self._get_text_embeddings(texts))
+
+    def _vectors(self, texts: list[str], task: str | None) -> list[Embedding]:
+        vectors = self.encoder.encode(texts, task=task, dimensions=self.dimensions, truncate=self.truncate)
+        return list(vectors.tolist())
+
+    async def _in_worker(self, call: Callable[[], Result]) -> Result:
+        """In one thread of our own, so that batches which LlamaIndex starts all at once are computed one by one."""
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(1, "jina-v3-llama-index")
+        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+
+    def _cache_prefix(self) -> str:
+        task = self.query_task if _role.get() == QUERY else self.text_task
+        return f"{self.encoder.fingerprint}|{task}|{self.dimensions}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Settings only: the process that unpickles finds or loads its own weights."""
+        kept = self._encoder, self._worker
+        self._encoder = self._worker = None
+        try:
+            return super().__getstate__()
+        finally:
+            self._encoder, self._worker = kept
+
+
+@contextmanager
+def _as_query() -> Iterator[None]:
+    token = _role.set(QUERY)
+    try:
+        yield
+    finally:
+        _role.reset(token)
