@@ -23,9 +23,9 @@ BATCH_CHARACTERS = 60_000
 BATCH_CHUNKS = 64
 """Enough to fill the encoder's own batches."""
 FIRST_CHUNKS = 4
-DONE_PER_BATCH = 32
+DONE_PER_BATCH = 8
 """A batch is at most this part of what the run has done before, so that being killed costs little of the work at any
-moment. It takes about a hundred small batches until they are full."""
+moment; small batches are slower, so they grow fast. They are full after 512 chunks."""
 VECTOR_NUMBER_BYTES = 13
 """A float32 in its shortest exact decimal form, with its comma, is at most about this long."""
 POINT_BYTES = 300

@@ -8,7 +8,7 @@ from typing import Any
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
-from .connector import VectorConnector
+from .connector import VectorConnector, check_collection_name
 from .contract import EmbeddingContract
 from .errors import StoreNotFound
 from .retry import SHORT_RETRY, with_retries
@@ -64,6 +64,7 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
         StoreNotFound: there is no such collection.
         InvalidInput, MissingExtra, StoreError: see `store_at`.
     """
+    check_collection_name(collection)
     path = _place(url)[1].get("path")
     if path is not None and not path.exists():
         raise _empty(url, collection)

@@ -92,7 +92,7 @@ def encode(
 
 
 @command.command("ingest")
-@click.option("--documents", type=click.IntRange(min=1), default=500, show_default=True, help="Of mixed lengths.")
+@click.option("--documents", type=click.IntRange(min=1), default=2000, show_default=True, help="Of mixed lengths.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds.")
 @click.option(
     "--memory-chunks", type=click.IntRange(min=0), default=100_000, show_default=True, help="0 leaves it out."

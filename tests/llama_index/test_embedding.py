@@ -278,7 +278,7 @@ def test_an_index_finds_with_the_bundled_model() -> None:
         Settings.embed_model = before
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 def test_qdrants_store() -> None:
     from llama_index.core import StorageContext
     from llama_index.vector_stores.qdrant import QdrantVectorStore
