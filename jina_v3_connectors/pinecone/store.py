@@ -186,7 +186,7 @@ class PineconeStore(Store):
                 self._committed = max(self._committed, position)
 
     def _visible(self, answer: Any) -> bool:
-        """Whether the answer is known to miss a write of ours."""
+        """False where the answer is known to miss a write of ours."""
         info: Any = getattr(answer, "response_info", None)
         if not self._committed or getattr(info, "lsn_reconciled", None) is None:
             return True

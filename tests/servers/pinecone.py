@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 class Service:
-    """All indexes share one data plane, told apart by the header-less path of the newest; tests use one index each."""
+    """One data plane for all indexes, so a test that writes uses one index."""
 
     def __init__(self, lag: int = 0) -> None:
         self.url, self.lag = "", lag
