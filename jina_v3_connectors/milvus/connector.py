@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 LITE_SUFFIX = ".db"
 TOKEN_VARIABLE = "MILVUS_TOKEN"  # noqa: S105 - a variable's name
+CONNECTION_OPTIONS = {"grpc.keepalive_permit_without_calls": False}
+"""pymilvus pings an idle connection every 10 s, which Milvus Lite's server answers by closing it ("Too many pings")."""
 
 
 class MilvusConnector(VectorConnector):
@@ -95,7 +97,7 @@ def milvus_store(
 
 
 def connect(url: str) -> MilvusClient:
-    """A client for a server.
+    """A client for a server, on a connection of its own that `close` ends (the client's shared ones never end).
 
     Raises:
         StoreError: it cannot be reached.
@@ -106,6 +108,12 @@ def connect(url: str) -> MilvusClient:
 
     try:
         with quiet():
-            return MilvusClient(url, token=os.environ.get(TOKEN_VARIABLE, ""), timeout=10)
+            return MilvusClient(
+                url,
+                token=os.environ.get(TOKEN_VARIABLE, ""),
+                timeout=10,
+                dedicated=True,
+                grpc_options=CONNECTION_OPTIONS,
+            )
     except MilvusException as error:
         raise StoreError(f"no Milvus server answers at {url}: {error.message or error}") from error

@@ -20,6 +20,7 @@ from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Scrol
 
 from jina_v3_connectors import VectorConnector
 from jina_v3_connectors.milvus import MilvusConnector
+from jina_v3_connectors.milvus.connector import connect
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
@@ -234,7 +235,7 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         return QdrantServer(folder, failures, client, url)
     if name in ("lite", "tcp"):
         path = folder / "lite.db"
-        own = open_lite(path) if name == "lite" else MilvusClient(milvus_url())
+        own = open_lite(path) if name == "lite" else connect(milvus_url())
         milvus = Milvus(folder, failures, own, f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url()}")
         stack.callback(milvus.clean)
         return milvus
