@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 from haystack import Document, default_from_dict
-from haystack.components.preprocessors import DocumentCleaner, DocumentSplitter, RecursiveDocumentSplitter
+from haystack.components.preprocessors import (
+    DocumentCleaner,
+    DocumentSplitter,
+    HierarchicalDocumentSplitter,
+    MarkdownHeaderSplitter,
+    RecursiveDocumentSplitter,
+)
 from haystack.utils import ComponentDevice
 
 from haystack_integrations.components.embedders.jina_v3 import (
@@ -94,6 +100,9 @@ SPLITTERS = [
     DocumentSplitter(split_by="period", split_length=2),
     DocumentSplitter(split_by="line", split_length=3, split_overlap=1),
     DocumentSplitter(split_by="passage", split_length=1),
+    DocumentSplitter(split_by="page", split_length=1),
+    DocumentSplitter(split_by="word", split_length=9, split_threshold=6),
+    DocumentSplitter(split_by="function", splitting_function=lambda text: text.splitlines(keepends=True)),
     RecursiveDocumentSplitter(split_length=15, split_unit="word", separators=["\n", ".", " "]),
     RecursiveDocumentSplitter(split_length=60, split_unit="char", split_overlap=10, separators=["\n", " "]),
 ]
@@ -118,6 +127,38 @@ def test_late_chunks_are_those_of_the_whole_document(splitter: Any, with_sources
         known = text if with_sources else text[: max(end for _, end in spans)]
         wanted = encoder.encode_spans(known, spans, task="retrieval.passage", overlap=OVERLAP)
         assert np.allclose(vectors(own), wanted, atol=1e-6)
+
+
+def test_each_level_of_a_hierarchy_is_read_within_its_own_block(encoder: Encoder) -> None:
+    """HierarchicalDocumentSplitter counts offsets from the block it cut, and names that block as the source."""
+    splitter = HierarchicalDocumentSplitter(block_sizes={40, 10}, split_overlap=0, split_by="word")
+    nodes = splitter.run(documents=documents_of(TEXTS))["documents"]
+    leaves = [node for node in nodes if node.meta["__level"] == 2]
+    found = embedder(encoder=encoder, late_chunking=True).run(leaves)["documents"]
+    cut = {leaf.meta["source_id"] for leaf in leaves}
+    blocks = {node.id: node.content or "" for node in nodes if node.id in cut}
+    for name, text in blocks.items():
+        own = [leaf for leaf in found if leaf.meta["source_id"] == name]
+        starts = [leaf.meta["split_idx_start"] for leaf in own]
+        spans = [(start, start + len(leaf.content or "")) for start, leaf in zip(starts, own, strict=True)]
+        wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
+        assert np.allclose(vectors(own), wanted, atol=1e-6)
+    assert blocks.keys() == cut
+    assert len(leaves) > len(blocks) > 1
+
+
+def test_markdown_sections_are_found_in_their_source(encoder: Encoder) -> None:
+    text = "# One\nRain falls again.\n\n## Two\nRain falls again.\n\n# Three\nSnow falls at last."
+    source = Document(content=text)
+    chunks = MarkdownHeaderSplitter(keep_headers=True).run(documents=[source])["documents"]
+    found = embedder(encoder=encoder, late_chunking=True).run(chunks, source_documents=[source])["documents"]
+    spans, start = [], 0
+    for chunk in chunks:
+        start = text.index(chunk.content or "", start)
+        spans.append((start, start + len(chunk.content or "")))
+    assert len(spans) == 3
+    wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
+    assert np.allclose(vectors(found), wanted, atol=1e-6)
 
 
 def test_batch_size_and_order_change_nothing(encoder: Encoder) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import pickle
 import random
 import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ import pytest
 from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
 from llama_index.core.ingestion import IngestionCache, IngestionPipeline
 from llama_index.core.ingestion.pipeline import get_transformation_hash
+from llama_index.core.llms import MockLLM
 from llama_index.core.node_parser import (
     HierarchicalNodeParser,
     SentenceSplitter,
@@ -30,6 +34,9 @@ from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
+from ..servers.milvus import milvus_server
+
+PYMILVUS_2 = Path(sys.prefix) / "pymilvus2"
 OVERLAP = 256
 """Half the window of the small checkpoint."""
 TEXTS = {
@@ -288,6 +295,34 @@ def test_qdrants_store() -> None:
     context = StorageContext.from_defaults(vector_store=store)
     index = VectorStoreIndex.from_documents(documents(), storage_context=context, embed_model=embedding())
     assert index.as_retriever(similarity_top_k=1).retrieve("thing 7")
+
+
+@pytest.mark.skipif(not PYMILVUS_2.exists(), reason="needs pymilvus 2, which `make test` installs apart")
+def test_milvus_store(tmp_path: Path) -> None:
+    """Its pymilvus and ours cannot be installed together, so it runs in a process that sees the other one."""
+    script = Path(__file__).with_name("milvus_store.py")
+    path = os.pathsep.join([str(PYMILVUS_2), *sys.path])
+    with milvus_server(tmp_path) as url:
+        done = subprocess.run(
+            [sys.executable, str(script), url],
+            env={**os.environ, "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["pymilvus"].startswith("2.")
+    assert told["found"] == ["eiffel", "fuji"]
+
+
+def test_a_query_engine_answers_from_what_was_found() -> None:
+    index = VectorStoreIndex.from_documents(documents(), embed_model=embedding())
+    answer = index.as_query_engine(llm=MockLLM(), similarity_top_k=2).query("thing 7")
+    assert len(answer.source_nodes) == 2
+    assert all(found.node.get_content() in str(answer) for found in answer.source_nodes)
+    chat = asyncio.run(index.as_query_engine(llm=MockLLM(), similarity_top_k=2).aquery("thing 7"))
+    assert [found.node_id for found in chat.source_nodes] == [found.node_id for found in answer.source_nodes]
 
 
 def test_a_missing_framework_names_its_pip_line() -> None:
