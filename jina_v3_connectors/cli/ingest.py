@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,15 +83,20 @@ def command(
         BarColumn(),
         TextColumn("{task.percentage:>3.0f}%"),
         TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
     )
     with open_store(store, encoder, collection, hybrid=hybrid, adopt=adopt, chunker=chunker, **settings) as connector:
         contract = connector.contract
         mode = "late chunking" if contract.late_chunking else "each chunk on its own"
         click.echo(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}", err=True)
-        with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress, _stoppable():
+        with (
+            Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
+            Stop() as stop,
+        ):
             bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files), rate="")
             report = connector.ingest(
-                _documents(files, progress, bar),
+                _documents(files, progress, bar, stop),
                 skip_bad=skip_bad,
                 prune=prune,
                 on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
@@ -121,29 +125,42 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
     yield from (f"skipped: {reason}" for reason in report.bad)
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM stops as Ctrl-C does: what is encoded is written first, and the next run goes on from there."""
+class Stop:
+    """Ctrl-C and SIGTERM: what is encoded is written first, and the next run goes on from there.
 
-    def stop(*_: object) -> None:
+    A KeyboardInterrupt that rises inside a finaliser or a native callback is lost, so the signal is also remembered.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, *_: object) -> None:
+        self.asked = True
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise JinaV3Error("stopped; what was acknowledged is stored, run the same command again to go on") from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    def check(self) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> Stop:
+        self._before = {number: signal.signal(number, self) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if kind is KeyboardInterrupt:
+            raise JinaV3Error("stopped; what was acknowledged is stored, run the same command again to go on") from None
 
 
-def _documents(files: list[Path], progress: Progress, bar: TaskID) -> Iterator[Document]:
+def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from ..sources import read_documents
 
     for file in files:
         size, read = file.stat().st_size, 0
         for document in read_documents(file):
+            stop.check()
             yield document
             step = min(len(document.text.encode("utf-8", "replace")), size - read)
             read += step

@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from jina_v3_connectors import Document, SemanticChunker
+from jina_v3_connectors.cli.ingest import Stop
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.errors import JinaV3Error
 
-DOCUMENTS = 12_000
+DOCUMENTS = 8_000
 COMMAND = [sys.executable, "-m", "jina_v3_connectors", "ingest"]
 
 
@@ -51,6 +54,20 @@ def test_stopped_and_run_again(corpus: Path, original_folder: Path, tmp_path: Pa
     assert count(store, encoder) < DOCUMENTS
     subprocess.run([*COMMAND, *arguments], capture_output=True, check=True)
     assert count(store, encoder) == DOCUMENTS
+
+
+def test_a_signal_that_a_finaliser_swallowed_is_not_lost() -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupted() -> None:
+        with Stop() as stop:
+            with suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            stop.check()
+
+    with pytest.raises(JinaV3Error, match="run the same command again"):
+        interrupted()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_the_store_is_let_go_after_an_error(encoder: Encoder, tmp_path: Path) -> None:
