@@ -5,6 +5,7 @@ Shapes: N tokens of all texts in a row, H heads, D head size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,12 @@ from torch.nn import functional as F
 
 EXPLICIT_TRAINING_LENGTH = 512
 """On CPUs the fused kernel's backward pass is slow for short texts: spelled out, a training step is 1.4 × as fast."""
+
+
+TILED_FLOAT32_LENGTH = 128
+TILE = 2**20
+"""Attention weights that are held at a time: 2 MiB of bfloat16, about what the caches keep."""
+MIN_TILE_ROWS = 64
 
 
 class Group(NamedTuple):
@@ -46,13 +53,40 @@ def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
     ):
         query, key = own_qk.view(texts, length, 2, heads, size).permute(2, 0, 3, 1, 4).unbind(0)
         value = own_v.view(texts, length, heads, size).transpose(1, 2)
-        explicit = torch.is_grad_enabled() and length <= EXPLICIT_TRAINING_LENGTH
-        mixed = (_explicit_attention if explicit else F.scaled_dot_product_attention)(query, key, value)
+        mixed = _kernel(query)(query, key, value)
         outputs.append(mixed.transpose(1, 2).reshape(texts * length, heads * size))
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _kernel(query: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """The fastest for (texts, H, length, D); `docs/speed.md` has the measurements."""
+    length = query.shape[2]
+    if torch.is_grad_enabled():
+        return _explicit_attention if length <= EXPLICIT_TRAINING_LENGTH else F.scaled_dot_product_attention
+    if query.device.type == "cpu" and (length <= TILED_FLOAT32_LENGTH or query.dtype is torch.bfloat16):
+        return _tiled_attention
+    return F.scaled_dot_product_attention
 
 
 def _explicit_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Shapes: all (texts, H, length, D). Holds the length × length weights, so for short texts only."""
     weights = torch.softmax((query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2), dim=-1)
     return weights @ value
+
+
+def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Shapes: all (texts, H, length, D). Holds at most `TILE` weights at a time: several heads, or rows of one head."""
+    shape, length, scale = query.shape, query.shape[2], query.shape[3] ** -0.5
+    query, key, value = (part.reshape(-1, length, shape[3]) for part in (query, key, value))
+    mixed = torch.empty_like(query, memory_format=torch.contiguous_format)
+    heads = max(1, TILE // length**2)
+    rows = length if heads > 1 else max(MIN_TILE_ROWS, TILE // length)
+    unused = query.new_empty(1, 1, 1)
+    for first in range(0, len(query), heads):
+        own = slice(first, first + heads)
+        keys, values = key[own].transpose(1, 2), value[own]
+        for start in range(0, length, rows):
+            part = slice(start, start + rows)
+            scores = torch.baddbmm(unused, query[own, part], keys, beta=0, alpha=scale)
+            mixed[own, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
+    return mixed.view(shape)

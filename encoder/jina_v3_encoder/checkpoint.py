@@ -72,7 +72,7 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
         CheckpointMismatch: tensors are missing, extra, misshapen, NaN or not those of the config.
     """
     with torch.device("meta"):
-        model = JinaV3Model(checkpoint.config).to(dtype)
+        model = JinaV3Model(checkpoint.config).cast(dtype)
     parts = list(_parts(checkpoint))
     announced = dict(model.named_parameters())
     for part in parts:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from .errors import CheckpointError
 from .json_file import read_object
@@ -34,6 +34,8 @@ _SIZES = (
 )
 _LARGEST = {"num_hidden_layers": 1024, "lora_rank": 1024}
 _FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}
+Quantization: TypeAlias = Literal["int8"]
+QUANTIZATIONS = (None, "int8")
 POSITION_MARGIN = 2
 """`max_position_embeddings` is 8194 for 8192 tokens, an XLM-RoBERTa habit."""
 
@@ -59,6 +61,8 @@ class ModelConfig:
     bos_token_id: int = 0
     pad_token_id: int = 1
     eos_token_id: int = 2
+    quantization: Quantization | None = None
+    """`int8` where the linear layers of the blocks are stored as bytes, as `Encoder.save_pretrained` writes them."""
 
     def __post_init__(self) -> None:
         for name in _SIZES:
@@ -78,6 +82,8 @@ class ModelConfig:
             raise CheckpointError(
                 f"config.json: lora_adaptations {list(self.lora_adaptations)} are not the five tasks {list(TASK_NAMES)}"
             )
+        if self.quantization not in QUANTIZATIONS:
+            raise CheckpointError(f"config.json: quantization {self.quantization!r} is none of {list(QUANTIZATIONS)}")
         if not float(self.rotary_emb_base) > 1 or not float(self.layer_norm_eps) > 0:
             raise CheckpointError(
                 f"config.json: rotary_emb_base {self.rotary_emb_base} must be above 1 "
@@ -146,6 +152,8 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in config.json, both readers' names for the rotary base included."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
+        if self.quantization is None:
+            del values["quantization"]
         return {
             **values,
             "lora_adaptations": list(self.lora_adaptations),

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from .batching import Reading, pack, plan_batches, used_rows, window_readings
 from .checkpoint import Checkpoint, find_checkpoint, load_model
-from .config import ModelConfig
+from .config import QUANTIZATIONS, ModelConfig, Quantization
 from .device import default_batch_tokens, resolve_device, resolve_dtype
 from .errors import InvalidInput
 from .fingerprint import fingerprint
@@ -24,6 +24,7 @@ from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks, tok
 from .layouts import Layout
 from .model import JinaV3Model
 from .pooling import sum_states
+from .quantize import check_int8
 from .save import save_checkpoint
 from .task import Task, TaskLike, as_task, as_tasks
 from .tokenizer import IntArray, TextTokenizer
@@ -45,11 +46,13 @@ class Encoder:
     def __init__(self, model: JinaV3Model, checkpoint: Checkpoint, max_batch_tokens: int | None = None) -> None:
         if max_batch_tokens is not None and (not isinstance(max_batch_tokens, int) or max_batch_tokens < 1):
             raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
+        if model.device.type == "cpu":
+            model.pack()
         self._model = model
         self._checkpoint = checkpoint
         self._tokenizer = TextTokenizer(checkpoint.tokenizer_file, checkpoint.config)
         self._warned: set[int] = set()
-        self.max_batch_tokens = max_batch_tokens or default_batch_tokens(checkpoint.config, model.device)
+        self.max_batch_tokens = max_batch_tokens or default_batch_tokens(checkpoint.config, model.device, model.dtype)
 
     @classmethod
     def from_pretrained(
@@ -58,7 +61,7 @@ class Encoder:
         *,
         device: str = "auto",
         dtype: str = "auto",
-        quantize: None = None,
+        quantize: Quantization | None = None,
         revision: str | None = None,
         max_batch_tokens: int | None = None,
     ) -> Encoder:
@@ -68,20 +71,26 @@ class Encoder:
             name: A folder, a hub id such as "jinaai/jina-embeddings-v3", or "nano", the small bundled model.
             device: "auto" (CUDA where there is a GPU, else CPU) or a torch device.
             dtype: "auto" (bfloat16 where the hardware multiplies it, else float32), "float32", "bfloat16", "float16".
-            quantize: Must be None in this version.
+            quantize: "int8" rounds the linear layers of the blocks to bytes: half the memory of bfloat16 and faster on
+                CPUs with VNNI, at a cosine of about 0.999 to float32. The fingerprint changes with it.
             revision: Branch, tag or commit on the hub; ignored for folders.
             max_batch_tokens: Tokens computed together; more is faster up to the caches' size and takes more memory.
 
         Raises:
             CheckpointError: the model cannot be found, is damaged, or is of another architecture.
-            InvalidInput: unknown device or dtype.
+            InvalidInput: unknown device, dtype or quantize, or a machine that cannot multiply bytes.
         """
-        if quantize is not None:
-            raise InvalidInput(f"quantize must be None, got {quantize!r}: this version has no quantised weights")
+        if quantize not in QUANTIZATIONS:
+            raise InvalidInput(f"quantize must be one of {list(QUANTIZATIONS)}, got {quantize!r}")
         target = resolve_device(device)
         number_format = resolve_dtype(dtype, target)
         checkpoint = find_checkpoint(name, revision)
-        return cls(load_model(checkpoint, number_format).to(target), checkpoint, max_batch_tokens)
+        if quantize or checkpoint.config.quantization:
+            check_int8(target, number_format)
+        model = load_model(checkpoint, number_format)
+        if quantize and not model.config.quantization:
+            model.quantize()
+        return cls(model.to(target), checkpoint, max_batch_tokens)
 
     def with_batch_tokens(self, max_batch_tokens: int) -> Encoder:
         """Another encoder over the same weights, with its own `max_batch_tokens`.
@@ -122,6 +131,11 @@ class Encoder:
     @property
     def dtype(self) -> torch.dtype:
         return self._model.dtype
+
+    @property
+    def quantization(self) -> Quantization | None:
+        """ "int8", or None."""
+        return self._model.config.quantization
 
     @property
     def tokenizer_file(self) -> Path:
@@ -292,13 +306,16 @@ class Encoder:
     def save_pretrained(self, folder: str | Path, layout: Layout = "original") -> None:
         """Write the checkpoint to `folder` as bfloat16, or as float32 when loaded so, in either layout.
 
+        int8 weights stay int8, in the original layout only; such a folder loads here and nowhere else.
+
         Raises:
             CheckpointError: unknown layout, or the folder cannot be written.
         """
         save_checkpoint(self._model, self._checkpoint.tokenizer_file, Path(folder), layout, self.dtype)
 
     def __repr__(self) -> str:
-        return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {self.dtype})"
+        numbers = self.quantization or self.dtype
+        return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {numbers})"
 
     def _output_size(self, dimensions: int | None, output_type: OutputType) -> int:
         check_output_type(output_type)

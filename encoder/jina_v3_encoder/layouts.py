@@ -95,6 +95,8 @@ def original_slots(config: ModelConfig) -> dict[str, Slot]:
         slots[f"{theirs}.parametrizations.weight.original"] = Slot(f"{ours}.weight")
         for side in "AB":
             slots[f"{theirs}.parametrizations.weight.0.lora_{side}"] = Slot(f"{ours}.lora_{side}")
+        if config.quantization and ours.startswith("layers."):
+            slots[f"{theirs}.parametrizations.weight.scale"] = Slot(f"{ours}.weight_scale")
     for ours, theirs in _expand(ADAPTED_LINEARS, config):
         slots[f"{theirs}.bias"] = Slot(f"{ours}.bias")
     return slots | _norm_slots(config)

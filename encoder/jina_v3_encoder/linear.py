@@ -1,40 +1,64 @@
-"""Matrix products on the CPU through oneDNN where torch would take a slower library.
+"""Matrix products on the CPU with prepacked weights.
 
-For float32 torch calls its BLAS, which reaches less than half of oneDNN's speed on AMD processors (measured there on
-1024 × 4096: 190 against 440 GFLOP/s); for bfloat16 both are oneDNN and equal. The operator is torch's own but private,
-so it is tried once and left alone where it is absent or differs.
+oneDNN reorders a plain weight into blocks on every call. Done once, a batch of 2,048 tokens gains 5 to 10 % and a short
+query nearly doubles in speed; for float32 torch would otherwise take its BLAS, not half as fast on AMD processors.
+The operators are torch's own but private, so they are tried once and left alone where they are absent or differ.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-ONEDNN_DTYPES = (torch.float32, torch.bfloat16)
+PACKED_DTYPES = (torch.float32, torch.bfloat16)
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear`. Shapes: x (N, in), weight (out, in), bias (out,) -> (N, out)."""
-    suits = x.device.type == "cpu" and x.dtype in ONEDNN_DTYPES and not torch.is_grad_enabled()
-    if suits and has_onednn_linear():
-        return _onednn_linear(x, weight, bias)
-    return F.linear(x, weight, bias)
+class Product(Protocol):
+    """A linear layer's weight in the form that its arithmetic wants."""
+
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+        """(N, in) -> (N, out)."""
+
+    def plain(self) -> Tensor:
+        """The weight (out, in) that it was made of."""
+
+
+@dataclass(frozen=True)
+class PackedProduct:
+    """A weight in oneDNN's blocked layout; nothing is rounded."""
+
+    packed: Tensor
+
+    @classmethod
+    def of(cls, weight: Tensor) -> PackedProduct:
+        return cls(torch.ops.mkldnn._reorder_linear_weight(weight.detach(), None))
+
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, bias, "none", [], "")
+        return product
+
+    def plain(self) -> Tensor:
+        return self.packed.to_dense()
+
+
+def can_pack(weight: Tensor) -> bool:
+    """Whether `PackedProduct` works for this weight here."""
+    return weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and has_packed_product()
 
 
 @cache
-def has_onednn_linear() -> bool:
-    """Whether the operator is there and computes what `F.linear` does."""
+def has_packed_product() -> bool:
+    """Whether the operators are there, compute what `F.linear` does, and give the weight back."""
     x, weight, bias = torch.linspace(-1, 1, 48).view(3, 16), torch.linspace(-2, 1, 128).view(8, 16), torch.arange(8.0)
     try:
         with torch.no_grad():
-            return bool(torch.allclose(_onednn_linear(x, weight, bias), F.linear(x, weight, bias), atol=1e-5))
+            product = PackedProduct.of(weight)
+            same = torch.allclose(product(x, bias), F.linear(x, weight, bias), atol=1e-5)
+            return same and torch.equal(product.plain(), weight)
     except (AttributeError, RuntimeError):
         return False
-
-
-def _onednn_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
-    return product

@@ -7,7 +7,8 @@ Shapes: N tokens in a batch, C hidden size, T tasks, r rank.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 
 from .attention import Group, attend, rotary_table, rotate
 from .config import ModelConfig
-from .linear import linear
+from .linear import PackedProduct, Product, can_pack
+from .quantize import Int8Product, quantize_weight
 
 Runs = tuple[tuple[int, slice], ...]
 """Token ranges that share an adapter, as (bank, rows); tokens in no range use the base weights."""
@@ -32,23 +34,55 @@ class PackedBatch:
 
 
 class AdaptedLinear(nn.Module):
-    """A linear layer with T low-rank adapters: weight (out, in), lora_A (T, r, in), lora_B (T, out, r)."""
+    """A linear layer with T low-rank adapters: weight (out, in), lora_A (T, r, in), lora_B (T, out, r).
 
-    def __init__(self, inputs: int, outputs: int, config: ModelConfig) -> None:
+    `int8` layers hold the weight as bytes and a float32 scale for each output; they compute once they are packed.
+    """
+
+    weight: nn.Parameter
+    weight_scale: nn.Parameter
+
+    def __init__(self, inputs: int, outputs: int, config: ModelConfig, *, int8: bool = False) -> None:
         super().__init__()
         tasks, rank = len(config.lora_adaptations), config.lora_rank
         self.scaling = config.lora_scaling
-        self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.product: Product | None = None
+        if int8:
+            self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.int8), requires_grad=False)
+            self.weight_scale = nn.Parameter(torch.empty(outputs), requires_grad=False)
+        else:
+            self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs))
         self.lora_A = nn.Parameter(torch.empty(tasks, rank, inputs))
         self.lora_B = nn.Parameter(torch.empty(tasks, outputs, rank))
 
     def forward(self, x: Tensor, runs: Runs) -> Tensor:
         """(N, in) -> (N, out)."""
-        y = linear(x, self.weight, self.bias)
+        y = F.linear(x, self.weight, self.bias) if self.product is None else self.product(x, self.bias)
         for bank, rows in runs:
             y[rows].addmm_(x[rows] @ self.lora_A[bank].T, self.lora_B[bank].T, alpha=self.scaling)
         return y
+
+    def pack(self) -> None:
+        """Bring the weight into the form that the CPU multiplies fastest; `plain_weight` still gives it."""
+        if self.product is not None:
+            return
+        if self.weight.dtype is torch.int8:
+            self.product = Int8Product.of(self.weight, self.weight_scale)
+        elif can_pack(self.weight):
+            self.product = PackedProduct.of(self.weight)
+        if self.product is not None:
+            del self.weight
+
+    def plain_weight(self) -> Tensor:
+        """(out, in), as it was loaded."""
+        return self.weight if self.product is None else self.product.plain()
+
+    def quantize(self) -> None:
+        """Round the weight to bytes."""
+        values, scales = quantize_weight(self.weight)
+        self.weight = nn.Parameter(values, requires_grad=False)
+        self.weight_scale = nn.Parameter(scales, requires_grad=False)
 
 
 class AdaptedEmbedding(nn.Module):
@@ -80,11 +114,12 @@ class Block(nn.Module):
         super().__init__()
         size, eps = config.hidden_size, config.layer_norm_eps
         self.heads = config.num_attention_heads
-        self.qkv = AdaptedLinear(size, 3 * size, config)
-        self.out_proj = AdaptedLinear(size, size, config)
+        int8 = config.quantization == "int8"
+        self.qkv = AdaptedLinear(size, 3 * size, config, int8=int8)
+        self.out_proj = AdaptedLinear(size, size, config, int8=int8)
         self.norm1 = nn.LayerNorm(size, eps=eps)
-        self.fc1 = AdaptedLinear(size, config.intermediate_size, config)
-        self.fc2 = AdaptedLinear(config.intermediate_size, size, config)
+        self.fc1 = AdaptedLinear(size, config.intermediate_size, config, int8=int8)
+        self.fc2 = AdaptedLinear(config.intermediate_size, size, config, int8=int8)
         self.norm2 = nn.LayerNorm(size, eps=eps)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, batch: PackedBatch) -> Tensor:
@@ -126,6 +161,37 @@ class JinaV3Model(nn.Module):
             x = layer(x, cos, sin, batch)
         return x  # type: ignore[no-any-return]
 
+    def cast(self, dtype: torch.dtype) -> JinaV3Model:
+        """Another compute dtype; bytes and their scales stay as they are."""
+        for name, parameter in self.named_parameters():
+            if parameter.is_floating_point() and not name.endswith("weight_scale"):
+                parameter.data = parameter.data.to(dtype)
+        return self
+
+    def quantize(self) -> None:
+        """Round the linear layers of all blocks to bytes (see `quantize`). Not after `pack`."""
+        for layer in self._block_linears():
+            layer.quantize()
+        self.config = replace(self.config, quantization="int8")
+
+    def pack(self) -> None:
+        """Bring weights into the form that the CPU multiplies fastest, one layer at a time. For inference only."""
+        for layer in self._block_linears():
+            layer.pack()
+
+    def tensor_names(self) -> list[str]:
+        """Names of all weights, sorted; packing does not change them."""
+        packed = [f"{name}.weight" for name, layer in self.named_modules() if isinstance(layer, AdaptedLinear)]
+        return sorted({name for name, _ in self.named_parameters()} | set(packed))
+
+    def tensor(self, name: str) -> Tensor:
+        """A weight by name, as it was loaded."""
+        owner, _, kind = name.rpartition(".")
+        layer = self.get_submodule(owner)
+        if kind == "weight" and isinstance(layer, AdaptedLinear):
+            return layer.plain_weight().detach()
+        return self.get_parameter(name).detach()
+
     def initialize(self, deviation: float = 0.02) -> None:
         """Random weights: adapters start as no change (B = 0), as in LoRA (Hu et al. 2021, section 4.1)."""
         for name, parameter in self.named_parameters():
@@ -136,6 +202,9 @@ class JinaV3Model(nn.Module):
                     parameter.zero_()
                 else:
                     parameter.normal_(0.0, deviation)
+
+    def _block_linears(self) -> Iterator[AdaptedLinear]:
+        return (layer for layer in self.layers.modules() if isinstance(layer, AdaptedLinear))
 
     def _rotary_table(self) -> Tensor:
         table = self._rotary

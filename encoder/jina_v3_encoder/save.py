@@ -40,6 +40,8 @@ def save_checkpoint(
     """
     if layout not in ("original", "hf"):
         raise CheckpointError(f"unknown layout {layout!r}: use 'original' or 'hf'")
+    if layout == "hf" and model.config.quantization:
+        raise CheckpointError("the hf layout has no int8 weights: save as 'original', or load without quantize")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if tokenizer_file.resolve() != (folder / TOKENIZER_FILE).resolve():
@@ -75,11 +77,15 @@ def _save_hf(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
 
 
 def _gather(model: JinaV3Model, slots: Mapping[str, Slot], dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
-    parameters = dict(model.named_parameters())
     return {
-        prefix + name: slot.view(parameters[slot.parameter]).detach().to("cpu", dtype).contiguous().clone()
-        for name, slot in slots.items()
+        prefix + name: _stored(slot.view(model.tensor(slot.parameter)), slot, dtype) for name, slot in slots.items()
     }
+
+
+def _stored(tensor: Tensor, slot: Slot, dtype: torch.dtype) -> Tensor:
+    """Bytes and their scales stay what they are."""
+    kept = tensor.dtype is torch.int8 or slot.parameter.endswith("weight_scale")
+    return tensor.to("cpu", tensor.dtype if kept else dtype).contiguous().clone()
 
 
 def _adapter_name(name: str) -> str:

@@ -87,9 +87,10 @@ def check_tensors(
         if tensor.shape != shapes[name]
     ]
     wrong_type = [
-        f"{tensor.name} holds {tensor.dtype}, expected floating point"
-        for _, tensor in common
-        if tensor.dtype not in FLOAT_TYPES
+        f"{tensor.name} holds {tensor.dtype}, expected {'bytes (I8)' if int8 else 'floating point'}"
+        for name, tensor in common
+        if (int8 := parameters[slots[name].parameter].dtype is torch.int8) != (tensor.dtype == "I8")
+        or (not int8 and tensor.dtype not in FLOAT_TYPES)
     ]
     problems = missing + extra + misshapen + wrong_type
     if problems:

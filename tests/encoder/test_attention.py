@@ -53,6 +53,44 @@ def test_each_text_sees_itself_only(lengths: list[int], training: bool) -> None:
     assert torch.allclose(found, plain(qk, v, lengths), atol=1e-5)
 
 
+@pytest.mark.parametrize("tile", [1, 300, 5000, 2**20])
+@pytest.mark.parametrize("lengths", [[1], [70, 70, 70], [200, 3, 3], [150]], ids=str)
+def test_tiles_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, tile: int, lengths: list[int]) -> None:
+    monkeypatch.setattr(attention, "TILE", tile)
+    monkeypatch.setattr(attention, "MIN_TILE_ROWS", 7)
+    monkeypatch.setattr(attention, "TILED_FLOAT32_LENGTH", 10**6)
+    qk, v, groups = packed(lengths)
+    with torch.inference_mode():
+        assert torch.allclose(attend(qk, v, groups), plain(qk, v, lengths), atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[1], [5, 5], [300, 300], [2000]], ids=str)
+@pytest.mark.parametrize("sharpness", [1, 3])
+def test_bfloat16_rounds_scores_and_little_else(lengths: list[int], sharpness: int) -> None:
+    qk, v, groups = packed(lengths)
+    qk, v = (qk * sharpness).bfloat16(), v.bfloat16()
+    exact = plain(qk.double(), v.double(), lengths)
+    with torch.inference_mode():
+        found = attend(qk, v, groups).double()
+    assert (found - exact).norm() <= 0.01 * sharpness * exact.norm()
+
+
+def test_long_texts_hold_one_tile_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[int] = []
+    softmax = torch.softmax
+
+    def counted(x: Tensor, dim: int) -> Tensor:
+        held.append(x.numel())
+        return softmax(x, dim=dim)
+
+    monkeypatch.setattr(torch, "softmax", counted)
+    qk, v, groups = packed([5000])
+    with torch.inference_mode():
+        attend(qk.bfloat16(), v.bfloat16(), groups)
+    assert max(held) <= attention.TILE
+    assert sum(held) == HEADS * 5000**2
+
+
 def test_gradients_are_those_of_the_plain_formula() -> None:
     lengths = [3, 3, 5, 2]
     qk, v, groups = packed(lengths)

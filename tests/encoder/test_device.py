@@ -43,7 +43,9 @@ def test_unknown_dtypes(dtype: str) -> None:
         resolve_dtype(dtype, CPU)
 
 
-def test_batches_shrink_with_width() -> None:
+def test_batches_shrink_with_width_and_with_wider_numbers() -> None:
     narrow = ModelConfig(hidden_size=384, num_attention_heads=12, intermediate_size=1536)
-    assert default_batch_tokens(narrow, CPU) > default_batch_tokens(ModelConfig(), CPU) >= 1024
-    assert default_batch_tokens(ModelConfig(), torch.device("cuda")) > default_batch_tokens(narrow, CPU)
+    half, full = torch.bfloat16, torch.float32
+    assert default_batch_tokens(narrow, CPU, half) > default_batch_tokens(ModelConfig(), CPU, half) == 2048
+    assert default_batch_tokens(ModelConfig(), CPU, full) == 1024
+    assert default_batch_tokens(ModelConfig(), torch.device("cuda"), half) > default_batch_tokens(narrow, CPU, half)

@@ -249,7 +249,7 @@ def test_unknown_keywords_raise(encoder: Encoder) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"dtype": "int3"}, {"device": "abacus"}, {"device": "cuda:99"}, {"quantize": "int8"}, {"max_batch_tokens": 0}],
+    [{"dtype": "int3"}, {"device": "abacus"}, {"device": "cuda:99"}, {"quantize": "int4"}, {"max_batch_tokens": 0}],
 )
 def test_bad_loading_arguments(original_folder: Any, arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
