@@ -1,108 +1,128 @@
-"""Throughput on a corpus of mixed lengths, this encoder and others in one run."""
+"""Throughput and latency: this encoder in its number formats and other libraries, in one run on the same weights."""
 
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.task import Task
 
-from .corpus import full_geometry, mixed_texts
+from .corpus import QUERY_WORDS, texts_of
 from .peers import PEERS, EncodeTexts
+from .report import BenchReport, Row, take_turns
+from .setting import INT8, Roof, Setting, load, operations_per_token, random_model
 
 OURS = "jina-v3"
+EXACT = "float32"
+QUERY_REPEATS = 20
+"""Queries timed in one round; their median counts."""
 
 
 @dataclass
-class Side:
-    """One library's runs. `cosine` is the smallest between its vectors and ours in float32."""
-
-    name: str
-    seconds: list[float] = field(default_factory=list)
-    cosine: float = 1.0
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-
-@dataclass
-class EncodeReport:
-    """`ratios` are medians of ours to theirs within one round: above 1 we are faster."""
-
-    dtype: str
-    threads: int
-    layers: int
-    task: str | None
-    texts: int
-    tokens: int
-    sides: list[Side]
-    ratios: dict[str, float]
-
-    def tokens_per_second(self, side: Side) -> float:
-        return self.tokens / side.median
-
-    def to_dict(self) -> dict[str, Any]:
-        rows = [{**asdict(side), "tokens_per_second": self.tokens_per_second(side)} for side in self.sides]
-        return {**asdict(self), "sides": rows}
+class _Side:
+    encode: EncodeTexts
+    encoder: Encoder | None = None
+    vectors: NDArray[np.float32] | None = None
 
 
 def bench_encode(
-    *,
-    against: Sequence[str],
-    dtype: str,
-    layers: int,
-    vocabulary: int,
-    texts: int,
-    runs: int,
-    threads: int,
-    task: Task | None,
-    announce: Callable[[str], None],
-) -> EncodeReport:
-    """Encode the same texts with the same random weights; sides take turns, the first round warms up."""
-    import torch
-
-    torch.set_num_threads(threads)
-    corpus = mixed_texts(texts)
-    with tempfile.TemporaryDirectory() as name:
-        announce(f"writing random weights: {layers} layers of 1024, vocabulary {vocabulary}")
-        folder = full_geometry(Path(name), layers, vocabulary)
-        encoder = Encoder.from_pretrained(folder, dtype=dtype, device="cpu")
-        encoders: dict[str, EncodeTexts] = {
-            OURS: lambda items: encoder.encode(items, task=task, prompt=False),
-            **{peer: PEERS[peer](folder, dtype, task) for peer in against},
+    setting: Setting, *, corpus: str, texts: int, formats: Sequence[str], against: Sequence[str], task: Task | None
+) -> BenchReport:
+    """Encode one corpus with every side, and measure the roof of each of our formats between them."""
+    items = texts_of(corpus, texts)
+    with random_model(setting) as folder:
+        sides = _sides(folder, setting, formats, against, task)
+        roofs = {
+            name: Roof(name.removeprefix(f"{OURS} "), side.encoder.max_batch_tokens, setting.device)
+            for name, side in sides.items()
+            if side.encoder is not None
         }
-        sides = [Side(peer) for peer in encoders]
-        announce("float32 vectors to compare with")
-        exact = Encoder.from_pretrained(folder, dtype="float32", device="cpu")
-        reference = exact.encode(corpus, task=task, prompt=False)
-        del exact
-        for run in range(runs + 1):
-            announce(f"round {run} of {runs}" if run else "warming up")
-            for side in sides:
-                vectors = _timed(side, encoders[side.name], corpus, keep=run > 0)
-                side.cosine = float((vectors * reference).sum(1).min())
-    counts = encoder.count_tokens(corpus)
-    ours = sides[0].seconds
-    ratios = {
-        side.name: statistics.median(theirs / mine for theirs, mine in zip(side.seconds, ours, strict=True))
-        for side in sides[1:]
-    }
-    total = sum(counts) if isinstance(counts, list) else counts
-    return EncodeReport(dtype, threads, layers, task and task.value, texts, total, sides, ratios)
+        timed: dict[str, Callable[[], float]] = {name: partial(_timed, side, items) for name, side in sides.items()}
+        timed |= {f"roof of {name}": roof.seconds for name, roof in roofs.items()}
+        found = take_turns(timed, setting.runs, setting.announce)
+        tokens = _tokens(sides, items)
+        rows = _rows(sides, found, folder, items, task, setting)
+    for row in rows:
+        row.per_second = tokens / row.median
+        if (roof := roofs.get(row.name)) is not None:
+            operations = tokens * operations_per_token(setting.layers)
+            each = zip(row.seconds, found[f"roof of {row.name}"], strict=True)
+            row.roof = statistics.median(
+                (operations / seconds) / (roof.operations / at_roof) for seconds, at_roof in each
+            )
+    title = f"{texts} texts ({corpus}), {tokens:,} tokens, task {task.value if task else None}; {setting.told()}"
+    return BenchReport(title, {**setting.conditions(), "corpus": corpus, "texts": texts, "tokens": tokens}, rows)
 
 
-def _timed(side: Side, encode: EncodeTexts, corpus: Sequence[str], *, keep: bool) -> np.ndarray:
+def bench_query(setting: Setting, *, formats: Sequence[str], against: Sequence[str], task: Task | None) -> BenchReport:
+    """The time of one short text, alone in its call."""
+    query = texts_of("short", 1)[0].split()
+    items = [" ".join((query * QUERY_WORDS)[:QUERY_WORDS])]
+    with random_model(setting) as folder:
+        sides = _sides(folder, setting, formats, against, task)
+        timed = {name: partial(_median_of_many, side, items) for name, side in sides.items()}
+        found = take_turns(timed, setting.runs, setting.announce)
+        tokens = _tokens(sides, items)
+        rows = _rows(sides, found, folder, items, task, setting)
+    title = f"one text of {tokens} tokens, task {task.value if task else None}; {setting.told()}"
+    return BenchReport(title, {**setting.conditions(), "tokens": tokens}, rows)
+
+
+def _sides(
+    folder: Path, setting: Setting, formats: Sequence[str], against: Sequence[str], task: Task | None
+) -> dict[str, _Side]:
+    sides: dict[str, _Side] = {}
+    for name in formats:
+        setting.announce(f"loading {name}")
+        encoder = load(folder, name, setting.device)
+        sides[f"{OURS} {name}"] = _Side(partial(encoder.encode, task=task, prompt=False), encoder)
+        if name != INT8:
+            for peer in against:
+                sides[f"{peer} {name}"] = _Side(PEERS[peer](folder, name, task, setting.device))
+    return sides
+
+
+def _timed(side: _Side, items: Sequence[str]) -> float:
     start = time.perf_counter()
-    vectors = encode(corpus)
-    if keep:
-        side.seconds.append(time.perf_counter() - start)
-    return vectors
+    side.vectors = side.encode(items)
+    return time.perf_counter() - start
+
+
+def _median_of_many(side: _Side, items: Sequence[str]) -> float:
+    return statistics.median(_timed(side, items) for _ in range(QUERY_REPEATS))
+
+
+def _tokens(sides: dict[str, _Side], items: Sequence[str]) -> int:
+    encoder = next(side.encoder for side in sides.values() if side.encoder is not None)
+    return sum(encoder.count_tokens(items))
+
+
+def _rows(
+    sides: dict[str, _Side],
+    found: dict[str, list[float]],
+    folder: Path,
+    items: Sequence[str],
+    task: Task | None,
+    setting: Setting,
+) -> list[Row]:
+    setting.announce("float32 vectors to compare with")
+    exact = load(folder, EXACT, setting.device).encode(items, task=task, prompt=False)
+    rows = {name: Row(name, found[name]) for name in sides}
+    for name, row in rows.items():
+        number_format = name.split()[-1]
+        other = f"{OURS} {'bfloat16' if number_format == INT8 else number_format}"
+        if other in rows and other != name:
+            row.compare(rows[other])
+        vectors = sides[name].vectors
+        if vectors is not None:
+            cosines = (vectors * exact).sum(axis=1) / np.linalg.norm(vectors, axis=1)
+            row.mean_cosine, row.worst_cosine = float(cosines.mean()), float(cosines.min())
+    return list(rows.values())

@@ -4,91 +4,189 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from jina_v3_encoder.task import Task
+
+    from ..bench.report import BenchReport
+    from ..bench.setting import Setting
+
 from .options import NO_TASK, as_task_name, load_encoder, model_options, task_option
 
-PEER_NAMES = ("sentence-transformers",)
+PEER_NAMES = ("sentence-transformers", "transformers")
+FORMATS = ("bfloat16", "float32", "int8")
+CORPORA = ("mixed", "short", "long", "documents")
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @click.group("bench")
 def command() -> None:
     """Measure speed on random weights of the published model's widths.
 
-    Sides take turns in one process on the same weights and threads; medians and ratios are shown. Machines are noisy:
-    trust the ratios.
+    Sides take turns in one process on the same weights and threads; medians are shown, and times against another row
+    of the table. "Of roof" is the share of this machine's matrix-product speed, measured in the same rounds, that the
+    linear layers alone account for; cosines are to our vectors in float32. Machines are noisy: trust the ratios.
     """
 
 
+def setting_options(function: _F) -> _F:
+    """Options of every measurement of the encoder itself."""
+    options = (
+        click.option("--layers", type=click.IntRange(1, 24), default=4, show_default=True, help="The model has 24."),
+        click.option("--vocabulary", type=click.IntRange(2000, 250_002), default=20_000, show_default=True),
+        click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds."),
+        click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores"),
+        click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
+        click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Also draw it; the suffix decides."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def corpus_option(default: str) -> Callable[[_F], _F]:
+    told = "Lengths: log-normal around 120 words, 6 to 16, 380 to 500, 8,100 to 8,190."
+    return click.option("--corpus", type=click.Choice(CORPORA), default=default, show_default=True, help=told)
+
+
+def sides_options(function: _F) -> _F:
+    options = (
+        click.option(
+            "--against",
+            multiple=True,
+            type=click.Choice(PEER_NAMES),
+            help="Another library, in each format that it has; may be repeated.",
+        ),
+        click.option(
+            "--dtype",
+            "formats",
+            multiple=True,
+            type=click.Choice(FORMATS),
+            default=FORMATS,
+            show_default=True,
+            help="Number formats; may be repeated.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def format_option(function: _F) -> _F:
+    choices = click.Choice(FORMATS)
+    return click.option("--dtype", "number_format", type=choices, default=FORMATS[0], show_default=True)(function)
+
+
 @command.command("encode")
-@click.option("--against", multiple=True, type=click.Choice(PEER_NAMES), help="Another library; may be repeated.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "bfloat16"]),
-    multiple=True,
-    default=["float32", "bfloat16"],
-    show_default=True,
-)
-@click.option("--layers", type=click.IntRange(1, 24), default=4, show_default=True, help="The model has 24.")
-@click.option("--vocabulary", type=click.IntRange(2000, 250_002), default=20_000, show_default=True)
-@click.option("--texts", type=click.IntRange(min=1), default=64, show_default=True, help="Texts of mixed lengths.")
-@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds.")
-@click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores")
+@sides_options
+@corpus_option("mixed")
+@click.option("--texts", type=click.IntRange(min=1), default=64, show_default=True, help="How many.")
 @task_option(NO_TASK)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per dtype.")
+@setting_options
 def encode(
-    against: tuple[str, ...],
-    dtype: tuple[str, ...],
-    layers: int,
-    vocabulary: int,
-    texts: int,
-    runs: int,
-    threads: int,
-    task: str,
-    as_json: bool,
+    against: tuple[str, ...], formats: tuple[str, ...], corpus: str, texts: int, task: str, **options: Any
 ) -> None:
-    """Throughput on texts of mixed lengths.
+    """Throughput on a corpus, and how much of the machine's matrix-product speed is reached.
 
     \b
     Example:
       jina-v3 bench encode --against sentence-transformers
     """
+    from ..bench.encode import bench_encode
+
+    with _measured(options) as (setting, show):
+        chosen = _task(task)
+        show(bench_encode(setting, corpus=corpus, texts=texts, formats=formats, against=against, task=chosen))
+
+
+@command.command("query")
+@sides_options
+@task_option(NO_TASK)
+@setting_options
+def query(against: tuple[str, ...], formats: tuple[str, ...], task: str, **options: Any) -> None:
+    """The time of one text of 12 tokens.
+
+    \b
+    Example:
+      jina-v3 bench query --against sentence-transformers --layers 24
+    """
+    from ..bench.encode import bench_query
+
+    with _measured(options) as (setting, show):
+        show(bench_query(setting, formats=formats, against=against, task=_task(task)))
+
+
+@command.command("late")
+@format_option
+@corpus_option("documents")
+@click.option("--documents", type=click.IntRange(min=1), default=3, show_default=True, help="How many.")
+@setting_options
+def late(number_format: str, corpus: str, documents: int, **options: Any) -> None:
+    """What late chunking costs over encoding the same documents once."""
+    from ..bench.costs import bench_late
+
+    with _measured(options) as (setting, show):
+        show(bench_late(setting, corpus=corpus, documents=documents, number_format=number_format))
+
+
+@command.command("tasks")
+@format_option
+@corpus_option("mixed")
+@click.option("--texts", type=click.IntRange(min=1), default=40, show_default=True, help="How many.")
+@setting_options
+def tasks(number_format: str, corpus: str, texts: int, **options: Any) -> None:
+    """What it costs to change the adapter with each call, and to mix five in a batch."""
+    from ..bench.costs import bench_tasks
+
+    with _measured(options) as (setting, show):
+        show(bench_tasks(setting, corpus=corpus, texts=texts, number_format=number_format))
+
+
+@contextmanager
+def _measured(options: dict[str, Any]) -> Iterator[tuple[Setting, Callable[[BenchReport], None]]]:
+    """A setting with a status line, and what shows the result."""
+    from rich.console import Console
+
+    from ..bench.setting import Setting
+
+    as_json, plot_file = options.pop("as_json"), options.pop("plot_file")
+    with Console(stderr=True).status("starting") as status:
+        yield Setting(announce=status.update, **options), partial(_show, as_json=as_json, plot_file=plot_file)
+
+
+def _show(report: BenchReport, *, as_json: bool, plot_file: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..bench.report import cells, plot
+
+    if plot_file is not None:
+        plot(report, plot_file)
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+        return
+    table = Table(title=report.title, title_justify="left")
+    header, rows = cells(report)
+    for column in header:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _task(name: str) -> Task | None:
     from jina_v3_encoder.task import as_task
 
-    from ..bench.encode import bench_encode
-
-    console = Console(stderr=True)
-    for number_format in dtype:
-        with console.status("starting") as status:
-            report = bench_encode(
-                against=against,
-                dtype=number_format,
-                layers=layers,
-                vocabulary=vocabulary,
-                texts=texts,
-                runs=runs,
-                threads=threads,
-                task=as_task(as_task_name(task)),
-                announce=status.update,
-            )
-        if as_json:
-            click.echo(json.dumps(report.to_dict()))
-            continue
-        title = f"{number_format}, {report.texts} texts, {report.tokens} tokens, {layers} layers, {threads} threads"
-        table = Table(title=f"{title}, task {report.task or NO_TASK}", title_justify="left")
-        for column in ("", "seconds", "tokens/s", "we are faster by", "smallest cosine to float32"):
-            table.add_column(column, justify="right" if column else "left")
-        for side in report.sides:
-            ratio = report.ratios.get(side.name)
-            speed = f"{report.tokens_per_second(side):,.0f}"
-            shown = f"{ratio:.2f} ×" if ratio else ""
-            table.add_row(side.name, f"{side.median:.2f}", speed, shown, f"{side.cosine:.5f}")
-        Console().print(table)
+    return as_task(as_task_name(name))
 
 
 @command.command("ingest")

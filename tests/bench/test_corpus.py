@@ -1,34 +1,39 @@
+"""Texts to measure with: right lengths, the same every time, with a model of the published widths."""
+
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import numpy as np
+import pytest
 
-from jina_v3_connectors.bench.corpus import LONGEST_WORDS, full_geometry, mixed_texts
-from jina_v3_encoder.encoder import Encoder
-
-
-def test_lengths_are_mixed_as_in_a_corpus() -> None:
-    lengths = np.array([len(text.split()) for text in mixed_texts(2000)])
-    assert 100 <= np.median(lengths) <= 140
-    assert lengths.min() >= 4
-    assert lengths.max() == LONGEST_WORDS
-    assert np.percentile(lengths, 90) > 2.5 * np.median(lengths), "a long tail"
+from jina_v3_connectors.bench.corpus import CORPORA, LONGEST_WORDS, RANGES, full_geometry, mixed_texts, texts_of
+from jina_v3_encoder import Encoder
 
 
-def test_texts_depend_on_the_seed_alone() -> None:
-    assert mixed_texts(5) == mixed_texts(5)
-    assert mixed_texts(5) != mixed_texts(5, seed=1)
-    assert len(set(mixed_texts(50))) == 50
+def test_texts_are_mixed_and_repeatable() -> None:
+    texts = mixed_texts(200)
+    lengths = sorted(len(text.split()) for text in texts)
+    assert texts == mixed_texts(200) == texts_of("mixed", 200)
+    assert lengths[0] < 40
+    assert lengths[-1] > 400
+    assert lengths[-1] <= LONGEST_WORDS
 
 
-def test_random_weights_of_the_published_widths(tmp_path: Path) -> None:
-    encoder = Encoder.from_pretrained(full_geometry(tmp_path, 1, 2000), dtype="bfloat16", device="cpu")
-    config = encoder.config
-    assert (config.hidden_size, config.intermediate_size, config.num_attention_heads) == (1024, 4096, 16)
-    assert (config.num_hidden_layers, config.vocab_size) == (1, 2000)
-    vectors = encoder.encode(mixed_texts(3), task="retrieval.passage")
-    assert vectors.shape == (3, 1024)
-    words = sum(len(text.split()) for text in mixed_texts(3))
-    tokens = sum(encoder.count_tokens(mixed_texts(3), task=None))
-    assert words <= tokens <= 1.3 * words, "one word is about one token"
+@pytest.mark.parametrize("corpus", RANGES)
+def test_other_corpora_keep_to_their_lengths(corpus: str) -> None:
+    low, high = RANGES[corpus]
+    texts = texts_of(corpus, 12)
+    assert all(low <= len(text.split()) < high for text in texts)
+    assert texts == texts_of(corpus, 12)
+    assert texts != texts_of(corpus, 12, seed=1)
+    assert corpus in CORPORA
+
+
+def test_the_published_widths(tmp_path: Path) -> None:
+    folder = full_geometry(tmp_path, 1, 2000)
+    config = json.loads((folder / "config.json").read_text())
+    assert (config["hidden_size"], config["intermediate_size"], config["num_attention_heads"]) == (1024, 4096, 16)
+    assert (config["num_hidden_layers"], config["lora_rank"]) == (1, 4)
+    longest = texts_of("documents", 1)[0]
+    assert Encoder.from_pretrained(folder, device="cpu").count_tokens(longest) <= 8192

@@ -1,70 +1,95 @@
-"""The measurement is right; what it measures is never asserted."""
+"""The measurements measure what they say; their figures are not tested, machines are too noisy."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench.corpus import LONGEST_WORDS, mixed_texts
-from jina_v3_connectors.bench.encode import EncodeReport, Side, bench_encode
+from jina_v3_connectors.bench.encode import bench_encode, bench_query
+from jina_v3_connectors.bench.setting import Roof, Setting, operations_per_token, random_model
 from jina_v3_connectors.cli import main
+from jina_v3_encoder import Encoder
 from jina_v3_encoder.errors import MissingExtra
 from jina_v3_encoder.task import Task
 
-SMALL = ["--layers", "1", "--vocabulary", "2000", "--texts", "3", "--runs", "1", "--threads", "1"]
-
-
-def test_texts_are_mixed_and_repeatable() -> None:
-    texts = mixed_texts(200)
-    lengths = sorted(len(text.split()) for text in texts)
-    assert texts == mixed_texts(200)
-    assert lengths[0] < 40
-    assert lengths[-1] > 400
-    assert lengths[-1] <= LONGEST_WORDS
+SMALL = ["--layers", "1", "--vocabulary", "2000", "--runs", "1", "--threads", "1"]
+SETTING = Setting(layers=1, vocabulary=2000, threads=1, runs=2)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("task", [None, Task.SEPARATION])
-def test_both_sides_compute_the_same_vectors(task: Task | None) -> None:
-    report = bench_encode(
-        against=["sentence-transformers"],
-        dtype="float32",
-        layers=1,
-        vocabulary=2000,
-        texts=3,
-        runs=2,
-        threads=1,
-        task=task,
-        announce=lambda _: None,
-    )
-    ours, theirs = report.sides
-    assert theirs.cosine > 0.99999
-    assert len(ours.seconds) == len(theirs.seconds) == 2
-    assert set(report.ratios) == {"sentence-transformers"}
+def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
+    peers = ["sentence-transformers", "transformers"]
+    report = bench_encode(SETTING, corpus="mixed", texts=3, formats=["float32", "int8"], against=peers, task=task)
+    names = ["jina-v3 float32", *(f"{peer} float32" for peer in peers), "jina-v3 int8"]
+    assert [row.name for row in report.rows] == names
+    for row in report.rows[:3]:
+        assert row.worst_cosine is not None
+        assert row.worst_cosine > 0.99999
+    ours, theirs = report.row("jina-v3 float32"), report.row("transformers float32")
+    assert len(ours.seconds) == len(theirs.seconds) == len(theirs.ratios) == 2
+    assert theirs.against == ours.name
+    assert theirs.ratios == [mine / other for mine, other in zip(theirs.seconds, ours.seconds, strict=True)]
+    assert ours.against is None
+    tokens = report.conditions["tokens"]
+    assert ours.per_second == tokens / ours.median
+    assert ours.roof is not None
+    assert theirs.roof is None
 
 
-def test_ratios_and_rates() -> None:
-    side = Side("a", [2.0, 1.0, 9.0])
-    report = EncodeReport("float32", 1, 1, None, 1, 100, [side], {})
-    assert report.tokens_per_second(side) == 50
-    assert report.to_dict()["sides"][0]["tokens_per_second"] == 50
+def test_the_roof_counts_what_the_blocks_count() -> None:
+    roof = Roof("float32", 5, "cpu")
+    assert roof.operations == 5 * operations_per_token(1) == 5 * 2 * 12 * 1024**2
+    assert roof.seconds() > 0
 
 
-def test_the_command_prints_json() -> None:
-    result = CliRunner().invoke(main, ["bench", "encode", *SMALL, "--dtype", "bfloat16", "--json"])
-    assert result.exit_code == 0, result.output
-    values = json.loads(result.stdout)
-    assert (values["dtype"], values["layers"], values["texts"]) == ("bfloat16", 1, 3)
-    assert values["sides"][0]["name"] == "jina-v3"
-    assert values["sides"][0]["seconds"][0] > 0
+def test_a_query_has_twelve_tokens() -> None:
+    report = bench_query(SETTING, formats=["bfloat16"], against=[], task=None)
+    assert report.conditions["tokens"] == 12
+    assert len(report.rows[0].seconds) == 2
+
+
+def test_threads_are_given_back(tmp_path: Path) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    with random_model(Setting(layers=1, vocabulary=2000, threads=before + 1)) as folder:
+        assert torch.get_num_threads() == before + 1
+        assert Encoder.from_pretrained(folder, device="cpu").dimensions == 1024
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["encode", "--texts", "3", "--dtype", "bfloat16", "--corpus", "short"],
+        ["query", "--dtype", "bfloat16"],
+        ["late", "--documents", "1", "--corpus", "long"],
+        ["tasks", "--texts", "5", "--corpus", "short", "--dtype", "float32"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_the_commands_print_tables_json_and_plots(arguments: list[str], tmp_path: Path) -> None:
+    picture = tmp_path / "plot.png"
+    shown = CliRunner().invoke(main, ["bench", *arguments, *SMALL, "--plot", str(picture)])
+    assert shown.exit_code == 0, shown.output
+    assert "medians of 1 rounds" in " ".join(shown.stdout.split())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    done = CliRunner().invoke(main, ["bench", *arguments, *SMALL, "--json"])
+    values: dict[str, Any] = json.loads(done.stdout)
+    assert (values["layers"], values["threads"], values["vocabulary"]) == (1, 1, 2000)
+    assert all(row["seconds"][0] > 0 for row in values["rows"])
 
 
 def test_a_peer_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    result = CliRunner().invoke(main, ["bench", "encode", *SMALL, "--against", "sentence-transformers"])
+    arguments = ["bench", "encode", *SMALL, "--texts", "1", "--dtype", "float32"]
+    result = CliRunner().invoke(main, [*arguments, "--against", "sentence-transformers"])
     assert result.exit_code == 1
     assert "pip install 'jina-v3-connectors[bench]'" in result.stderr
     assert issubclass(MissingExtra, ImportError)

@@ -1,0 +1,111 @@
+"""What all measurements of the encoder share: random weights, formats, threads, and the roof of matrix products."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from jina_v3_encoder import Encoder
+from jina_v3_encoder.config import ModelConfig
+from jina_v3_encoder.linear import PackedProduct, Product, can_pack
+from jina_v3_encoder.quantize import Int8Product, quantize_weight
+
+from .corpus import full_geometry
+
+INT8 = "int8"
+FORMATS = ("bfloat16", "float32", INT8)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and on what is measured. `layers` of the published model's 24, a vocabulary of random words."""
+
+    layers: int = 4
+    vocabulary: int = 20_000
+    threads: int = 1
+    runs: int = 3
+    device: str = "cpu"
+    announce: Callable[[str], None] = lambda _: None
+
+    def conditions(self) -> dict[str, Any]:
+        values = {"layers": self.layers, "vocabulary": self.vocabulary, "threads": self.threads, "runs": self.runs}
+        return {**values, "device": self.device, "torch": torch.__version__}
+
+    def told(self) -> str:
+        return f"{self.layers} layers, {self.device}, {self.threads} threads, medians of {self.runs} rounds"
+
+
+@contextmanager
+def random_model(setting: Setting) -> Iterator[Path]:
+    """A checkpoint of the published widths; torch keeps to the setting's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(setting.threads)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            setting.announce(f"writing random weights: {setting.layers} layers of 1024")
+            yield full_geometry(Path(name), setting.layers, setting.vocabulary)
+    finally:
+        torch.set_num_threads(before)
+
+
+def load(folder: Path, number_format: str, device: str = "cpu") -> Encoder:
+    """One of `FORMATS`; int8 keeps the rest in bfloat16 where that is fast."""
+    if number_format == INT8:
+        return Encoder.from_pretrained(folder, device=device, quantize="int8")
+    return Encoder.from_pretrained(folder, device=device, dtype=number_format)
+
+
+class Roof:
+    """The linear layers of one block on nothing but random numbers, at the encoder's own batch size."""
+
+    def __init__(self, number_format: str, tokens: int, device: str) -> None:
+        config = ModelConfig()
+        size, wide = config.hidden_size, config.intermediate_size
+        dtype = getattr(torch, "bfloat16" if number_format == INT8 else number_format)
+        shapes = ((size, 3 * size), (size, size), (size, wide), (wide, size))
+        self._inputs = {width: torch.randn(tokens, width, dtype=dtype, device=device) for width in (size, wide)}
+        self._parts = [
+            (inputs, _product(torch.randn(outputs, inputs, dtype=dtype, device=device), number_format), outputs)
+            for inputs, outputs in shapes
+        ]
+        self._biases = {outputs: torch.zeros(outputs, dtype=dtype, device=device) for _, outputs in shapes}
+        self.operations = 2 * tokens * sum(inputs * outputs for inputs, outputs in shapes)
+
+    @torch.inference_mode()
+    def seconds(self) -> float:
+        start = time.perf_counter()
+        for inputs, product, outputs in self._parts:
+            result = product(self._inputs[inputs], self._biases[outputs])
+        result[0, 0].item()
+        return time.perf_counter() - start
+
+
+def operations_per_token(layers: int) -> int:
+    """Additions and multiplications of the linear layers of all blocks."""
+    config = ModelConfig()
+    return 2 * layers * config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)
+
+
+@dataclass(frozen=True)
+class _Plain:
+    weight: torch.Tensor
+
+    def __call__(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.weight, bias)
+
+    def plain(self) -> torch.Tensor:
+        return self.weight
+
+
+def _product(weight: torch.Tensor, number_format: str) -> Product:
+    if number_format == INT8:
+        return Int8Product.of(*quantize_weight(weight))
+    return PackedProduct.of(weight) if can_pack(weight) else _Plain(weight)
