@@ -77,8 +77,8 @@ def _explicit_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Shapes: all (texts, H, length, D). Holds at most `TILE` weights at a time: several heads, or rows of one head."""
     shape, length, scale = query.shape, query.shape[2], query.shape[3] ** -0.5
-    query, key, value = (part.reshape(-1, length, shape[3]) for part in (query, key, value))
-    mixed = torch.empty_like(query, memory_format=torch.contiguous_format)
+    query, key, value = (part.contiguous().view(-1, length, shape[3]) for part in (query, key, value))
+    mixed = torch.empty_like(query)
     heads = max(1, TILE // length**2)
     rows = length if heads > 1 else max(MIN_TILE_ROWS, TILE // length)
     unused = query.new_empty(1, 1, 1)

@@ -13,7 +13,7 @@ from jina_v3_encoder.tokenizer_factory import WORDS
 MEDIAN_WORDS = 120
 SPREAD = 0.9
 LONGEST_WORDS = 1000
-RANGES = {"short": (6, 16), "long": (380, 500), "documents": (8100, 8190)}
+RANGES = {"short": (6, 16), "long": (380, 500), "documents": (8000, 8100)}
 """Words of the texts of each other corpus; one word is about one token."""
 CORPORA = ("mixed", *RANGES)
 QUERY_WORDS = 10
