@@ -29,6 +29,7 @@ from .task import Task
 
 if TYPE_CHECKING:
     from .encoder import Encoder
+    from .pool import EncoderPool
     from .protocol import TextEncoder
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "CheckpointMismatch",
     "CheckpointNotFound",
     "Encoder",
+    "EncoderPool",
     "InputTooLong",
     "InvalidDimensions",
     "InvalidInput",
@@ -48,7 +50,7 @@ __all__ = [
     "UnknownTask",
 ]
 
-_LAZY = {"Encoder": "encoder", "TextEncoder": "protocol"}
+_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "TextEncoder": "protocol"}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -11,8 +11,10 @@ from typing import Any, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm.auto import tqdm
 
+from .ahead import ahead
 from .batching import Reading, pack, plan_batches, used_rows, window_readings
 from .checkpoint import Checkpoint, find_checkpoint, load_model
 from .config import QUANTIZATIONS, ModelConfig, Quantization
@@ -31,8 +33,8 @@ from .tokenizer import IntArray, TextTokenizer
 from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 
-TOKENIZE_TEXTS = 4096
-"""Texts tokenised at a time: the tokenizer's own records are many times larger than the ids kept of them."""
+BLOCK_TEXTS = 4096
+"""Texts tokenised at a time, the next ones while these are read; sorting by length stays within a block."""
 
 
 class Encoder:
@@ -178,12 +180,10 @@ class Encoder:
         items = as_texts(texts)
         tasks = as_tasks(task, len(items))
         size = self._output_size(dimensions, output_type)
-        ids = self._tokenizer.fit(self._ids(items, tasks, prompt), self.max_tokens, truncate=truncate)
-        readings = [
-            Reading(item, self._bank(each), np.broadcast_to(np.int64(index), len(item)))
-            for index, (item, each) in enumerate(zip(ids, tasks, strict=True))
-        ]
-        vectors = to_output(finish(self._read(readings, len(items), size, progress), normalize=normalize), output_type)
+        parts = [slice(start, start + BLOCK_TEXTS) for start in range(0, len(items), BLOCK_TEXTS)]
+        blocks = (self._text_readings(items[part], tasks[part], part.start, prompt, truncate) for part in parts)
+        means = self._read(ahead(blocks) if len(parts) > 1 else blocks, len(items), size, progress)
+        vectors = to_output(finish(means, normalize=normalize), output_type)
         return vectors[0] if isinstance(texts, str) else vectors
 
     def encode_chunks(
@@ -286,7 +286,7 @@ class Encoder:
                 rows = token_rows(tokens, each_spans[number], number)
                 plan = windows(len(tokens.ids), width, overlap)
                 readings += window_readings(tokens.ids, rows, plan, self._bank(one_task), int(first[number]))
-        vectors = finish(self._read(readings, int(first[-1]), size, progress), normalize=normalize)
+        vectors = finish(self._read([readings], int(first[-1]), size, progress), normalize=normalize)
         return np.split(to_output(vectors, output_type), first[1:-1]) if items else []
 
     @overload
@@ -300,7 +300,10 @@ class Encoder:
     ) -> int | list[int]:
         """Tokens that the model sees, specials and prompt included: an int for a str, a list for a sequence."""
         items = as_texts(texts)
-        counts = [len(ids) for ids in self._ids(items, as_tasks(task, len(items)), prompt)]
+        tasks = as_tasks(task, len(items))
+        parts = [slice(start, start + BLOCK_TEXTS) for start in range(0, len(items), BLOCK_TEXTS)]
+        blocks = (self._ids(items[part], tasks[part], part.start, prompt) for part in parts)
+        counts = [len(ids) for block in blocks for ids in block]
         return counts[0] if isinstance(texts, str) else counts
 
     def save_pretrained(self, folder: str | Path, layout: Layout = "original") -> None:
@@ -333,30 +336,38 @@ class Encoder:
     def _bank(self, task: Task | None) -> int | None:
         return None if task is None else self.config.bank(task)
 
-    def _ids(self, texts: Sequence[str], tasks: Sequence[Task | None], prompt: bool) -> list[IntArray]:
-        ids: list[IntArray] = []
-        for start in range(0, len(texts), TOKENIZE_TEXTS):
-            part = slice(start, start + TOKENIZE_TEXTS)
-            prompts = [self.config.prompt(task) if prompt else "" for task in tasks[part]]
-            ids += self._tokenizer.encode([own + text for own, text in zip(prompts, texts[part], strict=True)], start)
-        return ids
+    def _ids(self, texts: Sequence[str], tasks: Sequence[Task | None], first: int, prompt: bool) -> list[IntArray]:
+        prompts = [self.config.prompt(task) if prompt else "" for task in tasks]
+        return self._tokenizer.encode([own + text for own, text in zip(prompts, texts, strict=True)], first)
+
+    def _text_readings(
+        self, texts: Sequence[str], tasks: Sequence[Task | None], first: int, prompt: bool, truncate: bool
+    ) -> list[Reading]:
+        ids = self._tokenizer.fit(self._ids(texts, tasks, first, prompt), self.max_tokens, first, truncate=truncate)
+        return [
+            Reading(item, self._bank(task), np.broadcast_to(np.int64(index), len(item)))
+            for index, (item, task) in enumerate(zip(ids, tasks, strict=True), first)
+        ]
 
     @torch.inference_mode()
-    def _read(self, readings: Sequence[Reading], vectors: int, size: int, progress: bool) -> FloatArray:
+    def _read(self, blocks: Iterable[Sequence[Reading]], vectors: int, size: int, progress: bool) -> FloatArray:
         """Mean states (vectors, size) over all readings, in float32."""
-        sums = torch.zeros(vectors, size)
-        counts = torch.zeros(vectors, 1)
-        lengths = [len(reading.ids) for reading in readings]
-        batches = plan_batches(lengths, [reading.bank for reading in readings], self.max_batch_tokens)
-        with tqdm(total=sum(lengths), unit="tok", unit_scale=True, desc="Encoding", disable=not progress) as bar:
-            for batch in batches:
-                chosen = [readings[index] for index in batch]
-                states = self._model(pack(chosen, self.device))[:, :size]
-                owners, own = np.unique(np.concatenate([item.owners for item in chosen]), return_inverse=True)
-                partial = sum_states(states, used_rows(chosen), own, len(owners))
-                target = torch.from_numpy(owners)
-                sums.index_add_(0, target, partial.cpu())
-                counts[target, 0] += torch.from_numpy(np.bincount(own).astype(np.float32))
-                bar.update(sum(lengths[index] for index in batch))
-        add_tokens(sum(lengths))
+        sums, counts = torch.zeros(vectors, size), torch.zeros(vectors, 1)
+        with tqdm(total=vectors, unit="vector", desc="Encoding", disable=not progress) as bar:
+            for readings in blocks:
+                lengths = [len(reading.ids) for reading in readings]
+                banks = [reading.bank for reading in readings]
+                for batch in plan_batches(lengths, banks, self.max_batch_tokens):
+                    self._add(sums, counts, [readings[index] for index in batch])
+                    bar.update(int((counts > 0).sum()) - bar.n if progress else 0)
+                add_tokens(sum(lengths))
         return (sums / counts.clamp(min=1)).numpy()
+
+    def _add(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> None:
+        """Read one batch and add its states to the vectors they belong to."""
+        states = self._model(pack(readings, self.device))[:, : sums.shape[1]]
+        owners, own = np.unique(np.concatenate([item.owners for item in readings]), return_inverse=True)
+        partial = sum_states(states, used_rows(readings), own, len(owners))
+        target = torch.from_numpy(owners)
+        sums.index_add_(0, target, partial.cpu())
+        counts[target, 0] += torch.from_numpy(np.bincount(own).astype(np.float32))

@@ -16,9 +16,14 @@ JinaV3Error
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class JinaV3Error(Exception):
-    """Base class of every error raised by this project."""
+    """Base class of every error raised by this project. All can be pickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__)
 
 
 class InvalidInput(JinaV3Error, ValueError):
@@ -68,6 +73,13 @@ class CheckpointMismatch(CheckpointError):
 
 class InvalidVector(JinaV3Error):
     """A vector is NaN, infinite or zero."""
+
+
+def _rebuilt(kind: type[JinaV3Error], arguments: tuple[Any, ...], state: dict[str, Any]) -> JinaV3Error:
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
 
 
 class MissingExtra(JinaV3Error, ImportError):

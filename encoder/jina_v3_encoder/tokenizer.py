@@ -77,13 +77,13 @@ class TextTokenizer:
         """The first `limit` tokens with `</s>` kept at the end, as the reference truncates."""
         return ids if len(ids) <= limit else np.append(ids[: limit - 1], self._eos)
 
-    def fit(self, ids: Sequence[IntArray], limit: int, *, truncate: bool) -> list[IntArray]:
-        """Check every text against `limit` tokens, or cut it.
+    def fit(self, ids: Sequence[IntArray], limit: int, first: int = 0, *, truncate: bool) -> list[IntArray]:
+        """Check every text against `limit` tokens, or cut it; errors count texts from `first`.
 
         Raises:
             InputTooLong: a text is longer and `truncate` is off.
         """
-        for index, item in enumerate(ids):
+        for index, item in enumerate(ids, first):
             if len(item) > limit and not truncate:
                 raise InputTooLong(index, len(item), limit)
         return [self.cut(item, limit) for item in ids]

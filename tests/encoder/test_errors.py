@@ -63,3 +63,21 @@ def test_plain_errors_cross_processes() -> None:
     error = pickle.loads(pickle.dumps(InvalidInput("bad value")))
     assert isinstance(error, InvalidInput)
     assert str(error) == "bad value"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputTooLong(3, 9000, 8192),
+        UnknownTask("x", ("a", "b")),
+        InvalidDimensions(0, 64),
+        MissingExtra("pymilvus", "milvus"),
+        InvalidInput("a sentence"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_travel_between_processes(error: JinaV3Error) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert str(again) == str(error)
+    assert again.__dict__ == error.__dict__

@@ -1,0 +1,172 @@
+"""Several processes give what one gives, in order, and end when they should."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jina_v3_encoder import EncoderPool
+from jina_v3_encoder import pool as module
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.errors import CheckpointNotFound, InputTooLong, InvalidInput, InvalidSpan, JinaV3Error
+from jina_v3_encoder.pool import parts_of
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.usage import count_usage
+from jina_v3_encoder.workers import plan_cores
+
+TEXTS = [f"Text number {number} tells of {'many ' * (number % 17)}things." for number in range(60)]
+CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@pytest.fixture(scope="module")
+def pool(original_folder: Path) -> Iterator[EncoderPool]:
+    with EncoderPool(original_folder, workers=min(2, CORES), dtype="float32") as pool:
+        yield pool
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PART_CHARACTERS", 200)
+
+
+def test_it_is_a_text_encoder(pool: EncoderPool, encoder: Encoder) -> None:
+    assert isinstance(pool, TextEncoder)
+    assert (pool.dimensions, pool.max_tokens) == (encoder.dimensions, encoder.max_tokens)
+    assert pool.fingerprint == encoder.fingerprint
+    assert pool.tokenizer_file == encoder.tokenizer_file
+    assert "workers" in repr(pool)
+
+
+def test_the_same_vectors_in_the_same_order(pool: EncoderPool, encoder: Encoder) -> None:
+    tasks = [(*TASK_NAMES, None)[number % 6] for number in range(len(TEXTS))]
+    with count_usage() as ours, count_usage() as usage:
+        found = pool.encode(TEXTS, task=tasks, dimensions=32, output_type="float16")
+    with count_usage() as wanted_usage:
+        wanted = encoder.encode(TEXTS, task=tasks, dimensions=32, output_type="float16")
+    assert np.allclose(found, wanted, atol=1e-3)
+    assert found.dtype == wanted.dtype
+    assert usage.tokens == ours.tokens == wanted_usage.tokens
+    assert pool.encode("one text").shape == (64,)
+    assert pool.encode([]).shape == (0, 64)
+
+
+def test_late_chunking(pool: EncoderPool, encoder: Encoder) -> None:
+    spans = [[(0, 6), (6, len(text))] for text in TEXTS]
+    found = pool.encode_documents(TEXTS, spans, task="retrieval.passage", overlap=8)
+    wanted = encoder.encode_documents(TEXTS, spans, task="retrieval.passage", overlap=8)
+    assert np.allclose(np.concatenate(found), np.concatenate(wanted), atol=1e-5)
+    assert pool.encode_documents([], [], overlap=8) == []
+    one = pool.encode_spans(TEXTS[3], spans[3], task="retrieval.passage", overlap=8)
+    assert np.allclose(one, wanted[3], atol=1e-5)
+    chunks = ["first chunk", "second chunk"]
+    assert np.allclose(pool.encode_chunks(chunks, overlap=8), encoder.encode_chunks(chunks, overlap=8), atol=1e-5)
+
+
+def test_tokens_are_counted(pool: EncoderPool, encoder: Encoder) -> None:
+    assert pool.count_tokens("a text", "retrieval.query") == encoder.count_tokens("a text", "retrieval.query")
+    assert pool.count_tokens(TEXTS[:3]) == encoder.count_tokens(TEXTS[:3])
+
+
+def test_errors_come_back_as_they_were(pool: EncoderPool) -> None:
+    with pytest.raises(InputTooLong, match="text 31 has") as caught:
+        pool.encode([*TEXTS[:31], "word " * 2000])
+    assert caught.value.index == 31
+    with pytest.raises(InvalidInput, match="unknown task"):
+        pool.encode(TEXTS, task="retreival.query")
+    with pytest.raises(InvalidInput, match="dimensions must be"):
+        pool.encode(TEXTS, dimensions=65)
+    with pytest.raises(InvalidSpan):
+        pool.encode_documents(["a text"], [[(4, 2)]], overlap=8)
+    assert pool.encode(TEXTS[:2]).shape == (2, 64), "it goes on"
+
+
+def test_progress(pool: EncoderPool, capsys: pytest.CaptureFixture[str]) -> None:
+    pool.encode(TEXTS, progress=True)
+    assert "60/60" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("workers", [0, -1, 10_000, 1.5, True, "2"])
+def test_workers_out_of_range(workers: object) -> None:
+    with pytest.raises(InvalidInput, match=f"workers must be a whole number from 1 to {CORES}"):
+        plan_cores(workers)  # type: ignore[arg-type]
+
+
+def test_cores_are_dealt_out() -> None:
+    assert sorted(core for cores in plan_cores(None) for core in cores) == sorted(plan_cores(1)[0])
+    assert len(plan_cores(None)) == CORES
+
+
+@pytest.mark.parametrize("lengths", [[], [1], [10_000], [150, 100, 5, 5, 300], [1] * 450])
+def test_parts_are_neighbours_and_leave_nothing_out(lengths: list[int]) -> None:
+    parts = list(parts_of(lengths))
+    assert [index for part in parts for index in range(part.start, part.stop)] == list(range(len(lengths)))
+    assert all(sum(lengths[part]) >= 200 for part in parts[:-1])
+
+
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointNotFound, match="is no folder"):
+        EncoderPool(tmp_path / "nothing", workers=1)
+
+
+def test_a_closed_pool_says_so(original_folder: Path) -> None:
+    pool = EncoderPool(original_folder, workers=1)
+    pool.close()
+    pool.close()
+    with pytest.raises(JinaV3Error, match="is closed"):
+        pool.encode("a text")
+
+
+SCRIPT = """
+import os, sys, time
+from jina_v3_encoder import EncoderPool
+if __name__ == "__main__":
+    pool = EncoderPool(sys.argv[1], workers=1)
+    sys.stdout.write(f"{pool._group._processes[0].pid}\\n")
+    sys.stdout.flush()
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_workers_end_when_their_parent_is_killed(original_folder: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    parent = subprocess.Popen([sys.executable, str(script), str(original_folder)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    template = Path("/proc") / parent.stdout.readline().strip()
+    assert template.exists()
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    until = time.monotonic() + 20
+    while _runs(template) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not _runs(template)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_that_dies_is_noticed(original_folder: Path) -> None:
+    with EncoderPool(original_folder, workers=1) as pool:
+        assert pool._group is not None
+        (template,) = pool._group._processes
+        children = Path(f"/proc/{template.pid}/task/{template.pid}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+        with pytest.raises(JinaV3Error, match="try fewer workers"):
+            pool.encode(TEXTS)
+
+
+def _runs(process: Path) -> bool:
+    try:
+        return "\nState:\tZ" not in (process / "status").read_text()
+    except OSError:
+        return False
