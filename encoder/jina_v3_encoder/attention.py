@@ -6,7 +6,8 @@ Shapes: N tokens of all texts in a row, H heads, D head size.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import cache
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -16,7 +17,9 @@ EXPLICIT_TRAINING_LENGTH = 512
 """On CPUs the fused kernel's backward pass is slow for short texts: spelled out, a training step is 1.4 × as fast."""
 
 
+VARLEN_DTYPES = (torch.bfloat16, torch.float16)
 TILED_FLOAT32_LENGTH = 128
+"""On CPUs the fused kernel is slow for short texts, and for bfloat16 of any length: tiles take half its time."""
 TILE = 2**20
 """Attention weights that are held at a time: 2 MiB of bfloat16, about what the caches keep."""
 MIN_TILE_ROWS = 64
@@ -43,9 +46,11 @@ def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
-    """Softmax attention within each text. Shapes: qk (N, 2, H, D), v (N, H, D) -> (N, H * D)."""
+def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+    """Softmax attention within each text. Shapes: qk (N, 2, H, D), v (N, H, D), starts (texts + 1,) -> (N, H * D)."""
     heads, size = v.shape[1:]
+    if qk.device.type == "cuda" and qk.dtype in VARLEN_DTYPES and not torch.is_grad_enabled() and has_varlen():
+        return _varlen_attention(qk, v, groups, starts)
     lengths = [texts * length for _, texts, length in groups]
     outputs = []
     for (_, texts, length), own_qk, own_v in zip(
@@ -58,8 +63,30 @@ def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
+@cache
+def has_varlen() -> bool:
+    """Whether torch's attention over packed texts works on this GPU; it is private to some versions and chips."""
+    qk, v = torch.randn(2, 7, 2, 2, 64, device="cuda").to(torch.bfloat16), torch.ones(7, 2, 64, device="cuda")
+    groups, starts = (Group(0, 1, 3), Group(3, 1, 4)), torch.tensor([0, 3, 7], dtype=torch.int32, device="cuda")
+    try:
+        mixed = _varlen_attention(qk[0], v.to(torch.bfloat16), groups, starts)
+        return bool(torch.allclose(mixed.float(), torch.ones_like(mixed).float(), atol=1e-2))
+    except (ImportError, AttributeError, RuntimeError, TypeError):
+        return False
+
+
+def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+    """One kernel for all texts. No split over keys, so that a text's result does not depend on its company."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    longest = max(group.length for group in groups)
+    query, key = qk.unbind(1)
+    mixed = varlen_attn(query, key, v, starts, starts, longest, longest, num_splits=1)
+    return cast(Tensor, mixed).flatten(1)
+
+
 def _kernel(query: Tensor) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-    """The fastest for (texts, H, length, D); `docs/speed.md` has the measurements."""
+    """The fastest for (texts, H, length, D)."""
     length = query.shape[2]
     if torch.is_grad_enabled():
         return _explicit_attention if length <= EXPLICIT_TRAINING_LENGTH else F.scaled_dot_product_attention

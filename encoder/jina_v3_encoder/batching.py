@@ -54,6 +54,7 @@ def pack(readings: Sequence[Reading], device: torch.device) -> PackedBatch:
     return PackedBatch(
         ids=torch.from_numpy(ids).to(device),
         positions=torch.from_numpy(positions).to(device),
+        starts=torch.from_numpy(np.cumsum([0, *lengths], dtype=np.int32)).to(device),
         groups=tuple(_groups(lengths)),
         runs=tuple(_runs(lengths, [reading.bank for reading in readings])),
     )

@@ -25,10 +25,14 @@ Runs = tuple[tuple[int, slice], ...]
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Texts laid end to end. `ids` and `positions` are (N,); texts of one task lie together."""
+    """Texts laid end to end. `ids` and `positions` are (N,); texts of one task lie together.
+
+    `starts` holds where each text begins, and N: (texts + 1,), int32.
+    """
 
     ids: Tensor
     positions: Tensor
+    starts: Tensor
     groups: tuple[Group, ...]
     runs: Runs
 
@@ -125,7 +129,7 @@ class Block(nn.Module):
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, batch: PackedBatch) -> Tensor:
         """(N, C) -> (N, C)."""
         qkv = self.qkv(x, batch.runs).view(len(x), 3, self.heads, -1)
-        mixed = attend(rotate(qkv[:, :2], cos, sin), qkv[:, 2], batch.groups)
+        mixed = attend(rotate(qkv[:, :2], cos, sin), qkv[:, 2], batch.groups, batch.starts)
         x = self.norm1(self.out_proj(mixed, batch.runs).add_(x))
         return self.norm2(self.fc2(_gelu(self.fc1(x, batch.runs)), batch.runs).add_(x))  # type: ignore[no-any-return]
 

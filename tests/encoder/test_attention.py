@@ -8,10 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from jina_v3_encoder import attention
-from jina_v3_encoder.attention import Group, attend, rotary_table, rotate
+from jina_v3_encoder import attention as module
+from jina_v3_encoder.attention import Group, rotary_table, rotate
 
 HEADS, SIZE = 3, 8
+
+
+def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
+    lengths = [group.length for group in groups for _ in range(group.texts)]
+    return module.attend(qk, v, groups, torch.tensor([0, *lengths]).cumsum(0).int())
 
 
 def packed(lengths: list[int]) -> tuple[Tensor, Tensor, tuple[Group, ...]]:
@@ -56,9 +61,9 @@ def test_each_text_sees_itself_only(lengths: list[int], training: bool) -> None:
 @pytest.mark.parametrize("tile", [1, 300, 5000, 2**20])
 @pytest.mark.parametrize("lengths", [[1], [70, 70, 70], [200, 3, 3], [150]], ids=str)
 def test_tiles_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, tile: int, lengths: list[int]) -> None:
-    monkeypatch.setattr(attention, "TILE", tile)
-    monkeypatch.setattr(attention, "MIN_TILE_ROWS", 7)
-    monkeypatch.setattr(attention, "TILED_FLOAT32_LENGTH", 10**6)
+    monkeypatch.setattr(module, "TILE", tile)
+    monkeypatch.setattr(module, "MIN_TILE_ROWS", 7)
+    monkeypatch.setattr(module, "TILED_FLOAT32_LENGTH", 10**6)
     qk, v, groups = packed(lengths)
     with torch.inference_mode():
         assert torch.allclose(attend(qk, v, groups), plain(qk, v, lengths), atol=1e-5)
@@ -87,7 +92,7 @@ def test_long_texts_hold_one_tile_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     qk, v, groups = packed([5000])
     with torch.inference_mode():
         attend(qk.bfloat16(), v.bfloat16(), groups)
-    assert max(held) <= attention.TILE
+    assert max(held) <= module.TILE
     assert sum(held) == HEADS * 5000**2
 
 
@@ -106,14 +111,14 @@ def test_gradients_are_those_of_the_plain_formula() -> None:
 
 def test_the_spelled_out_form_is_for_short_texts_in_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    explicit = attention._explicit_attention
+    explicit = module._explicit_attention
 
     def counted(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         calls.append(query.shape[-2])
         return explicit(query, key, value)
 
-    monkeypatch.setattr(attention, "_explicit_attention", counted)
-    limit = attention.EXPLICIT_TRAINING_LENGTH
+    monkeypatch.setattr(module, "_explicit_attention", counted)
+    limit = module.EXPLICIT_TRAINING_LENGTH
     qk, v, groups = packed([4, limit, limit + 1])
     attend(qk, v, groups)
     assert calls == [4, limit]
@@ -149,3 +154,49 @@ def test_the_first_frequency_is_one_radian_a_position() -> None:
     cos, sin = rotary_table(3, SIZE, 10_000.0, torch.float32, torch.device("cpu"))
     assert float(cos[2, 0]) == pytest.approx(math.cos(2))
     assert float(sin[2, -1]) == pytest.approx(math.sin(2 * 10_000 ** (-6 / 8)))
+
+
+def test_the_kernel_for_packed_texts_gets_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs on GPUs only; here a plain one stands in for it and reads the same arguments."""
+    from torch.nn.attention import varlen
+
+    lengths = [4, 4, 1, 6]
+
+    def stand_in(
+        q: Tensor, k: Tensor, v: Tensor, starts: Tensor, ends: Tensor, *longest: int, num_splits: int
+    ) -> Tensor:
+        assert (longest, num_splits, starts.dtype) == ((6, 6), 1, torch.int32)
+        bounds = starts.tolist()
+        assert bounds == ends.tolist() == [0, 4, 8, 9, 15]
+        return plain(torch.stack((q, k), 1), v, lengths).view(v.shape)
+
+    monkeypatch.setattr(varlen, "varlen_attn", stand_in)
+    qk, v, groups = packed(lengths)
+    found = module._varlen_attention(qk, v, groups, torch.tensor([0, 4, 8, 9, 15], dtype=torch.int32))
+    assert torch.allclose(found, plain(qk, v, lengths), atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("lengths", [[1], [5, 5], [70, 3, 300, 3], [4000]], ids=str)
+def test_packed_texts_on_a_gpu(lengths: list[int]) -> None:
+    qk, v, groups = packed(lengths)
+    qk, v = (torch.cat([part] * 8, dim=-1).to("cuda", torch.bfloat16) for part in (qk, v))
+    starts = torch.tensor([0, *lengths], device="cuda").cumsum(0).int()
+    with torch.inference_mode():
+        found = module.attend(qk, v, groups, starts).cpu().double()
+    wanted = plain_wide(qk.cpu().double(), v.cpu().double(), lengths)
+    assert (found - wanted).norm() <= 0.01 * wanted.norm()
+
+
+def plain_wide(qk: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
+    """`plain` for another head size."""
+    parts = zip(torch.split(qk, lengths), torch.split(v, lengths), strict=True)
+    heads = [tuple(part.transpose(0, 1) for part in (*pair.unbind(1), own)) for pair, own in parts]
+    return torch.cat(
+        [
+            (torch.softmax(query @ key.transpose(1, 2) / math.sqrt(query.shape[-1]), -1) @ value)
+            .transpose(0, 1)
+            .flatten(1)
+            for query, key, value in heads
+        ]
+    )

@@ -114,10 +114,10 @@ def test_scores_depend_on_distance_alone() -> None:
 
 def test_attention_stays_within_each_text() -> None:
     qk, v = torch.randn(9, 2, 2, 4), torch.randn(9, 2, 4)
-    groups = (Group(0, 2, 3), Group(6, 1, 3))
+    groups, starts = (Group(0, 2, 3), Group(6, 1, 3)), torch.tensor([0, 3, 6, 9])
     with torch.no_grad():
-        before = attend(qk, v, groups)
+        before = attend(qk, v, groups, starts)
         v[4] += 100
-        after = attend(qk, v, groups)
+        after = attend(qk, v, groups, starts)
     changed = (before != after).any(1).tolist()
     assert changed == [False] * 3 + [True] * 3 + [False] * 3
