@@ -17,7 +17,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	$(BIN)/jina-v3 bench encode --against sentence-transformers
+	$(BIN)/jina-v3 bench encode --against sentence-transformers --runs 5
 
 $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)

@@ -24,6 +24,8 @@ from .options import NO_TASK, as_task_name, load_encoder, model_options, task_op
 PEER_NAMES = ("sentence-transformers", "transformers")
 FORMATS = ("bfloat16", "float32", "int8")
 CORPORA = ("mixed", "short", "long", "documents")
+WIDTH = 104
+"""Characters that the widest table takes; a narrower terminal wraps it rather than lose digits."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -164,6 +166,7 @@ def _measured(options: dict[str, Any]) -> Iterator[tuple[Setting, Callable[[Benc
 
 
 def _show(report: BenchReport, *, as_json: bool, plot_file: Path | None) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
@@ -174,13 +177,15 @@ def _show(report: BenchReport, *, as_json: bool, plot_file: Path | None) -> None
     if as_json:
         click.echo(json.dumps(report.to_dict()))
         return
-    table = Table(title=report.title, title_justify="left")
+    table = Table(title=report.title, title_justify="left", box=SIMPLE_HEAD)
     header, rows = cells(report)
     for column in header:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, WIDTH)
+    console.print(table)
 
 
 def _task(name: str) -> Task | None:
