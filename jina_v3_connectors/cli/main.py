@@ -20,6 +20,7 @@ COMMANDS = {
     "info": "Show a model: tasks, dimensions, device, dtype, threads.",
     "ingest": "Chunk, encode and store files.",
     "search": "Find the passages that answer a question.",
+    "serve": "Serve the model with the hosted service's interface.",
 }
 
 

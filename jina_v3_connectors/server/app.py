@@ -1,0 +1,51 @@
+"""The application: routes over one encoder, one queue and one set of counters."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from jina_v3_encoder.protocol import TextEncoder
+
+from . import classify, embeddings, errors, segment, status
+from .batcher import Batcher
+from .gate import Gate
+from .metrics import Metrics
+from .service import Service
+from .settings import ServerSettings
+
+ABOUT = "jina-embeddings-v3 on this machine, with the interface of the hosted service."
+
+
+def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> FastAPI:
+    """An ASGI application that serves `encoder`. The queue starts and ends with the application's lifespan."""
+    settings = settings or ServerSettings()
+    metrics = Metrics()
+    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        batcher.start()
+        yield
+        batcher.close()
+
+    app = FastAPI(
+        title="jina-v3",
+        description=ABOUT,
+        version=version("jina-v3-connectors"),
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
+    service = Service(encoder, settings, batcher)
+    for part in (embeddings, classify, segment):
+        app.include_router(part.router(service))
+    app.include_router(status.router(service, metrics))
+    errors.install(app)
+    paths = frozenset(app.openapi()["paths"])
+    app.add_middleware(Gate, settings=settings, metrics=metrics, paths=paths)
+    return app

@@ -1,0 +1,94 @@
+"""One error body that every client can read, whatever it looks at."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from jina_v3_encoder.errors import InputTooLong, InvalidInput
+
+logger = logging.getLogger(__name__)
+SHOWN = 200
+"""Characters of a wrong value that are sent back."""
+
+
+class ApiError(Exception):
+    """An answer that is no success. `code` is the hosted service's own where it has one."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        fields: list[dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message = status, code, message
+        self.retry_after, self.fields = retry_after, fields
+
+    def body(self) -> dict[str, Any]:
+        """The hosted service's flat form and OpenAI's nested one together."""
+        kind = "invalid_request_error" if self.status < 500 else "server_error"
+        nested = {"message": self.message, "type": kind, "param": None, "code": self.code}
+        body = {"detail": self.message, "code": self.code, "request_id": uuid.uuid4().hex, "error": nested}
+        return body if self.fields is None else {**body, "errors": self.fields}
+
+    def response(self) -> Response:
+        headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
+        if self.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return Response(orjson.dumps(self.body()), self.status, headers, media_type="application/json")
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """Ours for the client, anything else as an internal error whose cause is logged and not told."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, InputTooLong):
+        return ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", str(error).replace("truncate=True", '"truncate": true'))
+    if isinstance(error, InvalidInput):
+        return ApiError(422, "VALIDATION_ERROR", str(error))
+    logger.error("a request failed", exc_info=error)
+    return ApiError(500, "INTERNAL_ERROR", "the server failed on this request; its log says why")
+
+
+CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "BAD_REQUEST"}
+
+
+def install(app: FastAPI) -> None:
+    """Make every failure of `app` answer in the one form."""
+
+    async def ours(_: Request, error: Exception) -> Response:
+        return as_api_error(error).response()
+
+    async def invalid(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        fields = [_field(item) for item in error.errors()]
+        message = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
+        return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response()
+
+    async def plain(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        response = ApiError(error.status_code, CODES.get(error.status_code, "ERROR"), str(error.detail)).response()
+        response.headers.update(error.headers or {})
+        return response
+
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(ApiError, ours)
+    app.add_exception_handler(Exception, ours)
+
+
+def _field(item: Any) -> dict[str, Any]:
+    place = ".".join(str(part) for part in item["loc"] if part != "body") or "body"
+    shown = ascii(item.get("input"))
+    return {"field": place[:SHOWN], "message": item["msg"][:500], "type": item["type"], "input": shown[:SHOWN]}

@@ -1,0 +1,61 @@
+"""Names that a request may call the model by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.task import TASK_NAMES
+
+from .errors import ApiError
+
+NAME = "jina-embeddings-v3"
+ALIASES = (NAME, f"jinaai/{NAME}", f"jina-ai/{NAME}")
+RELEASED = 1726617600
+"""2024-09-18, in seconds of the epoch."""
+
+
+def split_model(name: str, encoder: TextEncoder) -> str | None:
+    """The task that a model's name ends in, if any.
+
+    Raises:
+        ApiError: another model, or no task of v3.
+    """
+    base, colon, task = name.partition(":")
+    if base not in (*ALIASES, encoder.model_id) or (colon and task not in TASK_NAMES):
+        raise ApiError(
+            400,
+            "INPUT_MODEL_NOT_FOUND",
+            f"model {name[:100]!r} is not served here: use {NAME}, or {NAME}:TASK with one of {', '.join(TASK_NAMES)}",
+        )
+    return task or None
+
+
+def model_list(encoder: TextEncoder) -> dict[str, Any]:
+    """What both OpenAI's clients and the hosted service's read, and the fingerprint that contracts need."""
+    names = [NAME, *(f"{NAME}:{task}" for task in TASK_NAMES)]
+    return {"object": "list", "data": [_described(name, encoder) for name in names]}
+
+
+def _described(name: str, encoder: TextEncoder) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": RELEASED,
+        "owned_by": "jinaai",
+        "name": name,
+        "description": "jina-embeddings-v3 on this machine",
+        "hugging_face_id": "jinaai/jina-embeddings-v3",
+        "context_length": encoder.max_tokens,
+        "max_output_length": encoder.dimensions,
+        "input_modalities": ["text"],
+        "output_modalities": ["embeddings"],
+        "quantization": getattr(encoder, "quantization", None) or "",
+        "supported_features": [],
+        "supported_sampling_parameters": [],
+        "datacenters": [],
+        "pricing": dict.fromkeys(
+            ("prompt", "completion", "image", "request", "input_cache_read", "input_cache_write"), "0"
+        ),
+        "loaded": {"model": encoder.model_id, "revision": encoder.revision, "fingerprint": encoder.fingerprint},
+    }

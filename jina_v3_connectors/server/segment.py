@@ -1,0 +1,73 @@
+"""`/v1/segment`, the hosted segmenter's interface with this model's own tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from tokenizers import Tokenizer
+
+from .answers import json_answer
+from .errors import ApiError
+from .models import NAME
+from .schemas import SegmentRequest
+from .segmenting import Utf16, segments
+from .service import Service
+
+
+def router(service: Service) -> APIRouter:
+    routes = APIRouter()
+    path = getattr(service.encoder, "tokenizer_file", None)
+    tokenizer = None if path is None else Tokenizer.from_file(str(path))
+
+    async def segment(body: SegmentRequest) -> Response:
+        if body.head is not None and body.tail is not None:
+            raise ApiError(422, "VALIDATION_ERROR", "head and tail cannot both be given")
+        if tokenizer is None:
+            raise ApiError(503, "SERVICE_UNAVAILABLE", "the model behind this server has no tokenizer of its own here")
+        return json_answer(await asyncio.to_thread(segmented, body, tokenizer))
+
+    async def counted(content: str) -> Response:
+        return await segment(SegmentRequest.model_validate({"content": content}))
+
+    for address in ("/v1/segment", "/segment"):
+        routes.add_api_route(address, segment, methods=["POST"], summary="Chunks and tokens of a text")
+        routes.add_api_route(address, counted, methods=["GET"], summary="How many tokens a text has")
+    return routes
+
+
+def segmented(body: SegmentRequest, tokenizer: Tokenizer) -> dict[str, Any]:
+    """The answer; positions in UTF-16 code units, ends exclusive."""
+    encoding = tokenizer.encode(body.content, add_special_tokens=False)
+    content, shown = body.content, range(len(encoding.ids))
+    if body.head is not None:
+        shown = shown[: body.head]
+    elif body.tail is not None:
+        shown = shown[max(0, len(shown) - body.tail) :]
+    if body.head is not None or body.tail is not None:
+        content = content[encoding.offsets[shown[0]][0] : encoding.offsets[shown[-1]][1]] if shown else ""
+        encoding = tokenizer.encode(content, add_special_tokens=False)
+    spans = segments(content, body.max_chunk_length)
+    answer: dict[str, Any] = {"num_tokens": len(encoding.ids), "tokenizer": NAME, "usage": {"tokens": 0}}
+    if body.return_chunks:
+        units = Utf16(content)
+        answer["num_chunks"] = len(spans)
+        answer["chunk_positions"] = [[units.position(start), units.position(end)] for start, end in spans]
+        answer["chunks"] = [content[start:end] for start, end in spans]
+    if body.return_tokens:
+        answer["tokens"] = _tokens(content, encoding, spans if body.return_chunks else [(0, len(content))])
+    return answer
+
+
+def _tokens(content: str, encoding: Any, spans: list[tuple[int, int]]) -> list[list[Any]]:
+    """Texts and ids of the tokens of each chunk; a token belongs to the chunk that holds its last character."""
+    rows: list[list[Any]] = [[] for _ in spans]
+    chunk = 0
+    for number, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+        while chunk < len(spans) - 1 and end > spans[chunk][1]:
+            chunk += 1
+        if rows:
+            rows[chunk].append([content[start:end], [number]])
+    return rows

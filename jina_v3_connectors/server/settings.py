@@ -1,0 +1,48 @@
+"""What a server allows and how it answers."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.task import as_task
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Limits hold for each request unless they say otherwise."""
+
+    default_task: str | None = None
+    """For requests without a task; None is the base model, as the hosted service answers."""
+    recognize_prompts: bool = False
+    """Take v3's own instruction at the head of a text as its task, for clients that send nothing but prefixes."""
+    max_items: int = 2048
+    max_body_bytes: int = 32 * 2**20
+    max_request_tokens: int = 2_000_000
+    max_waiting_tokens: int = 4_000_000
+    """Tokens of all requests in the queue; past it a request is told to come back (429)."""
+    body_seconds: float = 30.0
+    """Time for a request's body to arrive."""
+    keep_alive_after: float | None = 3.0
+    """Seconds after which a slow answer begins with white space, for clients that give up after five; None: never."""
+    key_hashes: frozenset[bytes] = field(default=frozenset(), repr=False)
+    """SHA-256 of the keys that are let in; empty lets everyone in."""
+
+    def __post_init__(self) -> None:
+        as_task(self.default_task)
+        for name in ("max_items", "max_body_bytes", "max_request_tokens", "max_waiting_tokens"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def lets_in(self, key: str) -> bool:
+        """Whether a key is one of ours, in a time that tells nothing about it."""
+        given = hash_key(key)
+        matches = [hmac.compare_digest(given, known) for known in self.key_hashes]  # all of them, always
+        return any(matches)
+
+
+def hash_key(key: str) -> bytes:
+    """What is kept of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
