@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from jina_v3_encoder.retry import RetryPolicy
+
 if TYPE_CHECKING:
     from .chunking import Chunker, SemanticChunker, WholeDocument
     from .connector import VectorConnector
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from .errors import ContractMismatch, ContractMissing, DocumentError, StoreBusy, StoreError, StoreNotFound
     from .filters import Native
     from .ingest import IngestReport
-    from .retry import RetryPolicy
 
 __all__ = [
     "Chunk",
@@ -46,7 +47,6 @@ _MODULES = {
     "errors": ("ContractMismatch", "ContractMissing", "DocumentError", "StoreBusy", "StoreError", "StoreNotFound"),
     "filters": ("Native",),
     "ingest": ("IngestReport",),
-    "retry": ("RetryPolicy",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 
 from .agreement import Settings, agree
 from .batches import check_vectors
@@ -29,7 +30,6 @@ from .errors import ContractMismatch, ContractMissing, StoreNotFound
 from .filters import Filter, as_condition
 from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport
 from .journal import Journal
-from .retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 from .store import Store
 
 FloatArray = NDArray[np.float32]

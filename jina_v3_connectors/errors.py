@@ -5,7 +5,7 @@ JinaV3Error
  └─ StoreError             a collection cannot be opened, read or written
      ├─ StoreNotFound      nothing was ever ingested there
      ├─ ContractMissing    the collection was not made by this project; `adopt` takes it over
-     ├─ StoreBusy          the same request may succeed later; the ingest engine waits and repeats it
+     ├─ StoreBusy (Busy)   the same request may succeed later; the ingest engine waits and repeats it
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import Busy, JinaV3Error
 
 
 class DocumentError(JinaV3Error):
@@ -39,15 +39,10 @@ class ContractMissing(StoreError):
         )
 
 
-class StoreBusy(StoreError):
-    """Overloaded, unreachable for now, or limiting the rate.
+class StoreBusy(StoreError, Busy):
+    """A store is busy."""
 
-    `retry_after` is the store's own wish in seconds; `absent` says that nothing answers at the address at all.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None, *, absent: bool = False) -> None:
-        super().__init__(message)
-        self.retry_after, self.absent = retry_after, absent
+    final = StoreError
 
 
 class ContractMismatch(StoreError):

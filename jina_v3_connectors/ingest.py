@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy, with_retries
 from jina_v3_encoder.usage import count_usage
 
 from .batches import (
@@ -37,7 +38,6 @@ from .contract import EmbeddingContract
 from .documents import Chunk, Document, Tail
 from .errors import DocumentError
 from .journal import Entry, Journal
-from .retry import DEFAULT_RETRY, RetryPolicy, with_retries
 
 QUEUED_BATCHES = 1
 """Encoded batches that wait for the writer: one hides a store's pauses, more would only be lost in a crash."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
 from .connector import VectorConnector, check_collection_name
 from .contract import EmbeddingContract
 from .errors import StoreNotFound
-from .retry import SHORT_RETRY, with_retries
 from .store import Store
 
 FORMS = (

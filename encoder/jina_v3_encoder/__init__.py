@@ -23,6 +23,7 @@ from .errors import (
     InvalidVector,
     JinaV3Error,
     MissingExtra,
+    RemoteError,
     UnknownTask,
 )
 from .task import Task
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .encoder import Encoder
     from .pool import EncoderPool
     from .protocol import TextEncoder
+    from .remote import RemoteEncoder
 
 __all__ = [
     "CheckpointError",
@@ -45,12 +47,14 @@ __all__ = [
     "InvalidVector",
     "JinaV3Error",
     "MissingExtra",
+    "RemoteEncoder",
+    "RemoteError",
     "Task",
     "TextEncoder",
     "UnknownTask",
 ]
 
-_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "TextEncoder": "protocol"}
+_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "RemoteEncoder": "remote", "TextEncoder": "protocol"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,9 @@ JinaV3Error
  │   ├─ CheckpointNotFound         no such folder, no such file, or not in the cache while offline
  │   └─ CheckpointMismatch         config, tensors and code disagree; names and shapes are listed
  ├─ InvalidVector                  NaN, infinite or zero vectors, which no store may receive
+ ├─ Busy                           the same request may succeed later
+ ├─ RemoteError                    a server of vectors cannot be reached, refused, or answered nonsense
+ │   └─ RemoteBusy (Busy)          it is overloaded, limits the rate, or is away for now
  ├─ MissingExtra (ImportError)     an optional package is absent; the message holds the pip line
  └─ StoreError                     see jina_v3_connectors.errors
 """
@@ -73,6 +76,30 @@ class CheckpointMismatch(CheckpointError):
 
 class InvalidVector(JinaV3Error):
     """A vector is NaN, infinite or zero."""
+
+
+class Busy(JinaV3Error):
+    """Overloaded, unreachable for now, or limiting the rate.
+
+    `retry_after` is the server's own wish in seconds; `absent` says that nothing answers at the address at all.
+    """
+
+    final: type[JinaV3Error] = JinaV3Error
+    """What is raised when it stays so."""
+
+    def __init__(self, message: str, retry_after: float | None = None, *, absent: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after, self.absent = retry_after, absent
+
+
+class RemoteError(JinaV3Error):
+    """A server of vectors cannot be reached, refused a request, or answered nonsense."""
+
+
+class RemoteBusy(RemoteError, Busy):
+    """A server of vectors is busy."""
+
+    final = RemoteError
 
 
 def _rebuilt(kind: type[JinaV3Error], arguments: tuple[Any, ...], state: dict[str, Any]) -> JinaV3Error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..bench.report import BenchReport
     from ..bench.setting import Setting
 
-from .options import NO_TASK, as_task_name, load_encoder, model_options, task_option
+from .options import NO_TASK, ModelChoice, as_task_name, model_options, task_option
 
 PEER_NAMES = ("sentence-transformers", "transformers")
 FORMATS = ("bfloat16", "float32", "int8")
@@ -206,10 +206,7 @@ def ingest(
     documents: int,
     runs: int,
     memory_chunks: int,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
     as_json: bool,
 ) -> None:
     """What storing costs on top of encoding.
@@ -226,7 +223,7 @@ def ingest(
 
     from ..bench.ingest import bench_ingest
 
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.load()
     with Console(stderr=True).status("starting") as status:
         result = bench_ingest(
             encoder, documents=documents, runs=runs, memory_chunks=memory_chunks, announce=status.update

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import load_encoder, model_options
+from .options import ModelChoice, model_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ COMPARED = 3
 @click.command("demo")
 @click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Keep the collections in this folder.")
 @model_options
-def command(store: Path | None, model: str | None, revision: str | None, device: str, dtype: str) -> None:
+def command(store: Path | None, choice: ModelChoice) -> None:
     """Ingest a small corpus in nine languages and answer questions, offline, in seconds."""
     from rich.console import Console
 
@@ -35,7 +35,7 @@ def command(store: Path | None, model: str | None, revision: str | None, device:
 
     console = Console()
     start = time.perf_counter()
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.load()
     chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
     with nullcontext(store) if store else tempfile.TemporaryDirectory() as folder:
         url = f"qdrant:{folder}"

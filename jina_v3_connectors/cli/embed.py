@@ -14,7 +14,7 @@ import click
 from jina_v3_encoder.errors import InputTooLong, InvalidInput
 from jina_v3_encoder.vectors import OUTPUT_TYPES
 
-from .options import as_task_name, load_encoder, model_options, task_option
+from .options import ModelChoice, as_task_name, encoder_options, task_option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +31,7 @@ LINES_AT_ONCE = 2048
 @click.option("--output-type", type=click.Choice(OUTPUT_TYPES), default="float32", show_default=True)
 @click.option("--truncate", is_flag=True, help="Cut lines past the model's limit instead of stopping.")
 @click.option("--prompt/--no-prompt", default=True, show_default=True, help="The task's instruction in front.")
-@model_options
+@encoder_options
 def command(
     task: str,
     dimensions: int | None,
@@ -39,10 +39,7 @@ def command(
     output_type: str,
     truncate: bool,
     prompt: bool,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
 ) -> None:
     """Encode each line of standard input.
 
@@ -57,7 +54,7 @@ def command(
         raise InvalidInput(f"--output {output} must end in .npy or .jsonl")
     if output is not None and output.suffix == ".npy" and output_type == "base64":
         raise InvalidInput("base64 is text: write it to .jsonl")
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.text_encoder()
     settings: dict[str, Any] = {"dimensions": dimensions, "output_type": output_type, "prompt": prompt}
 
     def blocks() -> Iterator[tuple[list[str], NDArray[Any]]]:

@@ -11,7 +11,7 @@ import click
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import TASK_NAMES
 
-from .options import NO_TASK, as_task_name, load_encoder, model_options
+from .options import NO_TASK, ModelChoice, as_task_name, model_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -57,10 +57,7 @@ def command(
     passage_task: str,
     as_json: Path | None,
     plot_file: Path | None,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
 ) -> None:
     """Measure retrieval on your own queries, to choose dimensions and chunking before you index.
 
@@ -82,7 +79,7 @@ def command(
         raise InvalidInput(f"--plot {plot_file} must end in {', '.join(SUFFIXES)}")
     load_measures()
     dataset = read_dataset(folder, split)
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.load()
     report = _evaluate(
         dataset,
         encoder,

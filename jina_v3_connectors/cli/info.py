@@ -7,15 +7,15 @@ from typing import Any
 
 import click
 
-from .options import load_encoder, model_options
+from .options import ModelChoice, model_options
 
 
 @click.command("info")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @model_options
-def command(as_json: bool, model: str | None, revision: str | None, device: str, dtype: str) -> None:
+def command(as_json: bool, choice: ModelChoice) -> None:
     """Show a model: tasks, dimensions, limits, device, dtype, threads, fingerprint."""
-    values = describe(load_encoder(model, revision, device, dtype))
+    values = describe(choice.load())
     if as_json:
         click.echo(json.dumps(values))
         return

@@ -11,7 +11,7 @@ import click
 
 from jina_v3_encoder.errors import JinaV3Error
 
-from .options import STORE_FORMS, load_encoder, model_options
+from .options import STORE_FORMS, ModelChoice, encoder_options, tokenizer_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
 @click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
-@model_options
+@encoder_options
 def command(
     paths: tuple[Path, ...],
     store: str,
@@ -51,10 +51,7 @@ def command(
     adopt: bool,
     skip_bad: bool,
     prune: bool,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
 ) -> None:
     """Chunk, encode and store files, with retrieval.passage.
 
@@ -75,9 +72,9 @@ def command(
 
     files = find_files(paths)
     console = Console(stderr=True)
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.text_encoder()
     settings = {"dimensions": dimensions, "late_chunking": late_chunking, "window": window, "overlap": overlap}
-    chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
+    chunker = SemanticChunker(tokenizer_of(encoder), chunk_tokens)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

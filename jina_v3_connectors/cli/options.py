@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import TASK_NAMES
 
 if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
+    from jina_v3_encoder.config import Quantization
+    from jina_v3_encoder.protocol import TextEncoder
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
+URL_VARIABLE = "JINA_V3_ENCODER"
 DEFAULT_MODEL = "nano"
 NO_TASK = "none"
 STORE_FORMS = "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index"
@@ -20,22 +27,81 @@ STORE_FORMS = "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, mil
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which encoder the command line asks for."""
+
+    model: str | None
+    revision: str | None
+    device: str
+    dtype: str
+    quantize: Quantization | None
+    url: str | None = None
+
+    def load(self, model: str | None = None, revision: str | None = None) -> Encoder:
+        """The encoder on this machine; `model` and `revision` count where none was asked for."""
+        from jina_v3_encoder import Encoder
+
+        return Encoder.from_pretrained(
+            self.model or model or DEFAULT_MODEL,
+            revision=self.revision or revision,
+            device=self.device,
+            dtype=self.dtype,
+            quantize=self.quantize,
+        )
+
+    def text_encoder(self, model: str | None = None, revision: str | None = None) -> TextEncoder:
+        """As `load`, or the server that --encoder names."""
+        if self.url is None:
+            return self.load(model, revision)
+        from jina_v3_encoder.remote import RemoteEncoder
+
+        if self.model is not None:
+            raise InvalidInput("pass --encoder or --model, not both: the server has its own model")
+        return RemoteEncoder(self.url)
+
+
+MODEL_OPTIONS = (
+    click.option(
+        "--model",
+        envvar=MODEL_VARIABLE,
+        show_envvar=True,
+        help=f"Folder, hub id such as jinaai/jina-embeddings-v3, or {DEFAULT_MODEL}: the small bundled model.",
+    ),
+    click.option("--revision", help="Branch, tag or commit of a hub model."),
+    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
+    click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
+    click.option("--quantize", type=click.Choice(["int8"]), help="int8: faster on CPUs with VNNI, half the memory."),
+)
+URL_OPTION = click.option(
+    "--encoder",
+    "url",
+    metavar="URL",
+    envvar=URL_VARIABLE,
+    show_envvar=True,
+    help="A server of vectors in place of --model, as http://127.0.0.1:8080; a key comes from $JINA_V3_API_KEY.",
+)
+
+
 def model_options(function: _F) -> _F:
-    """--model, --revision, --device, --dtype."""
-    options = (
-        click.option(
-            "--model",
-            envvar=MODEL_VARIABLE,
-            show_envvar=True,
-            help=f"Folder, hub id such as jinaai/jina-embeddings-v3, or {DEFAULT_MODEL}: the small bundled model.",
-        ),
-        click.option("--revision", help="Branch, tag or commit of a hub model."),
-        click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
-        click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
-    )
+    """--model, --revision, --device, --dtype, --quantize; the command gets them as `choice`."""
+    return _collected(function, MODEL_OPTIONS)
+
+
+def encoder_options(function: _F) -> _F:
+    """As `model_options`, and --encoder."""
+    return _collected(function, (*MODEL_OPTIONS, URL_OPTION))
+
+
+def _collected(function: _F, options: Sequence[Callable[[Any], Any]]) -> _F:
+    @wraps(function)
+    def command(**values: Any) -> Any:
+        own = {item.name: values.pop(item.name) for item in fields(ModelChoice) if item.name in values}
+        return function(choice=ModelChoice(**own), **values)
+
     for option in reversed(options):
-        function = option(function)
-    return function
+        command = option(command)
+    return command  # type: ignore[return-value]
 
 
 def task_option(default: str) -> Callable[[_F], _F]:
@@ -47,7 +113,9 @@ def as_task_name(task: str) -> str | None:
     return None if task == NO_TASK else task
 
 
-def load_encoder(model: str | None, revision: str | None, device: str, dtype: str) -> Encoder:
-    from jina_v3_encoder import Encoder
+def tokenizer_of(encoder: TextEncoder) -> Path:
+    """The tokenizer that chunks are measured with: the encoder's own, or the bundled model's for one that is remote."""
+    from jina_v3_encoder.checkpoint import find_checkpoint
 
-    return Encoder.from_pretrained(model or DEFAULT_MODEL, revision=revision, device=device, dtype=dtype)
+    own: Path | None = getattr(encoder, "tokenizer_file", None)
+    return own or find_checkpoint(DEFAULT_MODEL).tokenizer_file

@@ -9,7 +9,7 @@ import click
 
 from jina_v3_encoder.errors import InvalidInput
 
-from .options import STORE_FORMS, load_encoder, model_options
+from .options import STORE_FORMS, ModelChoice, encoder_options
 
 
 @click.command("search")
@@ -22,7 +22,7 @@ from .options import STORE_FORMS, load_encoder, model_options
 )
 @click.option("--hybrid", is_flag=True, help="Also count shared words (BM25), where ingest was told --hybrid.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
-@model_options
+@encoder_options
 def command(
     query: str,
     store: str,
@@ -31,10 +31,7 @@ def command(
     condition: str | None,
     hybrid: bool,
     as_json: bool,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
 ) -> None:
     """Find the passages that answer QUERY, with retrieval.query.
 
@@ -50,7 +47,7 @@ def command(
     allowed = None if condition is None else _parsed(condition)
     place, contract = filled_store(store, collection)
     with closing(place):
-        encoder = load_encoder(model or contract.model, revision or contract.revision, device, dtype)
+        encoder = choice.text_encoder(contract.model, contract.revision)
         hits = VectorConnector(encoder, collection, place).search(query, limit=limit, filter=allowed, hybrid=hybrid)
     if as_json:
         for hit in hits:

@@ -13,7 +13,7 @@ import click
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.task import TASK_NAMES
 
-from .options import load_encoder, model_options
+from .options import ModelChoice, model_options
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
 OPEN_CONNECTIONS = 512
@@ -36,10 +36,7 @@ def command(
     key_file: Path | None,
     insecure: bool,
     keep_alive: bool,
-    model: str | None,
-    revision: str | None,
-    device: str,
-    dtype: str,
+    choice: ModelChoice,
 ) -> None:
     """Serve a model with the interface of the hosted embedding service.
 
@@ -68,7 +65,7 @@ def command(
     )
     if not keep_alive:
         settings = replace(settings, keep_alive_after=None)
-    encoder = load_encoder(model, revision, device, dtype)
+    encoder = choice.load()
     click.echo(f"{encoder!r} at http://{host}:{port}/v1/embeddings", err=True)
     server = uvicorn.Server(
         uvicorn.Config(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span
 from jina_v3_encoder.protocol import TextEncoder
 
 from .errors import ApiError
@@ -33,7 +33,8 @@ class Job:
     task: str | None
     spans: Sequence[Span] | None = None
     """Chunks of the only text, for late chunking."""
-    truncate: bool = False
+    window: int | None = None
+    overlap: int = DEFAULT_OVERLAP
     result: Future[FloatArray] = field(default_factory=Future)
     rows: list[FloatArray | None] = field(default_factory=list)
     taken: int = 0
@@ -155,7 +156,9 @@ class Batcher:
     def _encode(self, pieces: Sequence[Piece]) -> None:
         job, _ = pieces[0]
         if job.spans is not None:
-            (found,) = self._encoder.encode_documents([job.texts[0]], [job.spans], task=job.task, normalize=False)
+            (found,) = self._encoder.encode_documents(
+                [job.texts[0]], [job.spans], task=job.task, normalize=False, window=job.window, overlap=job.overlap
+            )
             job.finish(0, found)
             return
         found = self._encoder.encode(

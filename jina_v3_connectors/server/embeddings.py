@@ -11,9 +11,9 @@ from fastapi.responses import Response
 
 from jina_v3_encoder.vectors import OutputType, check_dimensions, finish, to_output
 
-from .answers import patient_answer
+from .answers import json_answer, patient_answer
 from .models import NAME, split_model
-from .schemas import EmbeddingsRequest, texts_of
+from .schemas import EmbeddingsRequest, TokensRequest, texts_of
 from .service import Found, Question, Service
 
 OUTPUT_TYPES: dict[str, OutputType] = {
@@ -32,13 +32,26 @@ def router(service: Service) -> APIRouter:
     async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:
         size = check_dimensions(body.dimensions, service.encoder.dimensions)
         texts = texts_of(body.input)
-        question = Question(texts, _task(body, service), bool(body.late_chunking), bool(body.truncate))
+        question = Question(
+            texts,
+            _task(body, service),
+            truncate=bool(body.truncate),
+            late_chunking=bool(body.late_chunking),
+            spans=body.spans,
+            window=body.window,
+            overlap=body.overlap,
+        )
         job = await service.admit(question)
         waiting = asyncio.ensure_future(service.wait(job))
         after = service.settings.keep_alive_after
         if after is None:
             await service.wait_while_there(waiting, request.is_disconnected)
         return await patient_answer(waiting, lambda found: _answer(body, found, size), after)
+
+    @routes.post("/v1/tokens", summary="How many tokens the model reads for each text")
+    async def tokens(body: TokensRequest) -> Response:
+        texts = texts_of(body.input)
+        return json_answer({"tokens": await asyncio.to_thread(service.count, texts, body.task) if texts else []})
 
     return routes
 

@@ -65,10 +65,7 @@ CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "BAD_REQUEST"}
 
 
 def install(app: FastAPI) -> None:
-    """Make every failure of `app` answer in the one form."""
-
-    async def ours(_: Request, error: Exception) -> Response:
-        return as_api_error(error).response()
+    """Make what the framework itself refuses answer in the one form; the gate sees to all else."""
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -84,8 +81,6 @@ def install(app: FastAPI) -> None:
 
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, plain)
-    app.add_exception_handler(ApiError, ours)
-    app.add_exception_handler(Exception, ours)
 
 
 def _field(item: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .errors import ApiError
+from .errors import ApiError, as_api_error
 from .metrics import Metrics
 from .settings import ServerSettings
 from .status import OPEN_PATHS
@@ -26,12 +26,12 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500
+        status, started = 500, False
 
         async def counting(message: Message) -> None:
-            nonlocal status
+            nonlocal status, started
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, started = message["status"], True
             await send(message)
 
         start = time.perf_counter()
@@ -40,8 +40,10 @@ class Gate:
             body = await self._body(scope, receive)
             start = time.perf_counter()
             await self._app(_as_json(scope), _replay(body, receive), counting)
-        except ApiError as error:
-            await error.response()(scope, receive, counting)
+        except Exception as error:
+            if started:
+                raise
+            await as_api_error(error).response()(scope, receive, counting)
         finally:
             path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
             self._metrics.requests.labels(path, status).inc()

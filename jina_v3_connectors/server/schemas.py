@@ -40,6 +40,11 @@ class EmbeddingsRequest(BaseModel):
     late_chunking: bool | None = Field(None, description="The input list is one document, cut into chunks.")
     normalized: bool | None = True
     truncate: bool | None = Field(False, validation_alias=AliasChoices("truncate", "truncation"))
+    spans: list[tuple[int, int]] | None = Field(
+        None, max_length=100_000, description="An extension: with late_chunking, chunks of the only text in characters."
+    )
+    window: int | None = Field(None, description="An extension: tokens that late chunking reads at once.")
+    overlap: int | None = Field(None, description="An extension: tokens that windows share.")
     embedding_type: EmbeddingType | None = Field(
         None, validation_alias=AliasChoices("embedding_type", "encoding_format", "encoding_type")
     )
@@ -59,6 +64,13 @@ class EmbeddingsRequest(BaseModel):
         if given == []:
             raise ValueError("the list is empty")
         return given
+
+
+class TokensRequest(BaseModel):
+    """`POST /v1/tokens`, an extension."""
+
+    input: Input
+    task: Task | None = None
 
 
 class ClassifyRequest(BaseModel):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.late_chunking import join_chunks
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span, check_spans, check_window, join_chunks
 from jina_v3_encoder.protocol import TextEncoder
 
 from .batcher import Batcher, Job
@@ -28,8 +28,12 @@ class Question:
 
     texts: list[str]
     task: str | None
-    late_chunking: bool = False
     truncate: bool = False
+    late_chunking: bool = False
+    """The texts are the chunks of one document, in their order; with `spans` the only text is the document."""
+    spans: list[Span] | None = None
+    window: int | None = None
+    overlap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,14 +98,25 @@ class Service:
     def _job(self, question: Question) -> Job:
         texts, task = question.texts, question.task
         if question.late_chunking:
-            text, spans = join_chunks(texts, " ")
-            return Job([text], [self._count([text], task)[0]], task, spans)
-        tokens, most = self._count(texts, task), self.encoder.max_tokens
+            return self._late_job(question)
+        tokens, most = self.count(texts, task), self.encoder.max_tokens
         if not question.truncate and (longest := max(tokens)) > most:
             raise InputTooLong(tokens.index(longest), longest, most)
         return Job(texts, [min(count, most) for count in tokens], task)
 
-    def _count(self, texts: list[str], task: str | None) -> list[int]:
+    def _late_job(self, question: Question) -> Job:
+        text, spans = join_chunks(question.texts, " ")
+        if question.spans is not None:
+            if len(question.texts) > 1:
+                raise ApiError(422, "VALIDATION_ERROR", f"spans: they belong to one text, got {len(question.texts)}")
+            spans = check_spans(question.spans, len(text), 0)
+        most = self.encoder.max_tokens
+        overlap = min(DEFAULT_OVERLAP, most // 2) if question.overlap is None else question.overlap
+        check_window(question.window, overlap, most)
+        return Job([text], self.count([text], question.task), question.task, spans, question.window, overlap)
+
+    def count(self, texts: list[str], task: str | None) -> list[int]:
+        """Tokens of each text, prompt and specials included."""
         counts = self.encoder.count_tokens(texts, task)
         return counts if isinstance(counts, list) else [counts]
 

@@ -18,7 +18,7 @@ from jina_v3_connectors.documents import Chunk, Document, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
 from jina_v3_connectors.ingest import Ingestion, IngestOptions, IngestReport
 from jina_v3_connectors.journal import Journal
-from jina_v3_connectors.retry import RetryPolicy
+from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.testing import FakeEncoder
 
 CONTRACT = EmbeddingContract("fake", None, "0" * 16, 16, "whole document")

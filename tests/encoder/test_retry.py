@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from jina_v3_connectors.errors import StoreBusy, StoreError, StoreNotFound
-from jina_v3_connectors.retry import RetryPolicy, with_retries
+from jina_v3_encoder.retry import RetryPolicy, with_retries
 
 
 class Clock:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from .errors import StoreBusy, StoreError
+from .errors import Busy
 
 Result = TypeVar("Result")
 
@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 class RetryPolicy:
     """Seconds. The n-th wait is drawn from 0 to `first` · 2ⁿ, at most `longest` (full jitter, as AWS describes it).
 
-    A store's own Retry-After is waited for in full. After `total` the error is final.
+    A server's own Retry-After is waited for in full. After `total` the error is final.
     """
 
     first: float = 0.5
@@ -26,7 +26,7 @@ class RetryPolicy:
     wait_for_absent: bool = True
     """Whether to wait for a server that does not answer at all: it may be starting, or its address may be wrong."""
 
-    def delay(self, attempt: int, error: StoreBusy) -> float:
+    def delay(self, attempt: int, error: Busy) -> float:
         drawn = random.uniform(0, min(self.longest, self.first * 2.0 ** min(attempt, 60)))  # noqa: S311 - no secret
         return max(drawn, error.retry_after or 0.0)
 
@@ -45,22 +45,23 @@ def with_retries(
     sleep: Callable[[float], object] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Result:
-    """`call()`, again after each `StoreBusy`.
+    """`call()`, again after each `Busy`.
 
     Raises:
-        StoreError: still busy when the policy's time is over, with the last reason and `remedy`.
+        JinaV3Error: the busy error's `final` kind, when it is still busy at the end of the policy's time, with the last
+            reason and `remedy`.
     """
     start, attempt = clock(), 0
     while True:
         try:
             return call()
-        except StoreBusy as error:
+        except Busy as error:
             if error.absent and not policy.wait_for_absent:
                 raise
             delay = policy.delay(attempt, error)
             spent = clock() - start
             if spent + delay > policy.total:
-                raise StoreError(
+                raise error.final(
                     f"gave up after {attempt + 1} tries in {spent:.0f} s (limit {policy.total:.0f} s): {error}{remedy}"
                 ) from error
             on_retry()

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from jina_v3_encoder.encoder import Encoder
+
+from .running import running
+
+
+@pytest.fixture(scope="session")
+def exact() -> Encoder:
+    return Encoder.from_pretrained("nano", device="cpu", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def url(exact: Encoder) -> Iterator[str]:
+    """A server of the bundled model."""
+    with running(exact) as url:
+        yield url
+
+
+@pytest.fixture
+def client(url: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=url, timeout=60) as client:
+        yield client

@@ -1,0 +1,36 @@
+"""A real server on a loopback port, in a thread of this process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from jina_v3_connectors.server import ServerSettings, create_app
+
+START_SECONDS = 30.0
+
+
+@contextmanager
+def running(encoder: Any, settings: ServerSettings | None = None) -> Iterator[str]:
+    """The base URL of a server over `encoder`."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(128)
+        config = uvicorn.Config(create_app(encoder, settings), log_level="error", lifespan="on", timeout_keep_alive=30)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        until = time.monotonic() + START_SECONDS
+        while not server.started and time.monotonic() < until:
+            time.sleep(0.01)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=30)

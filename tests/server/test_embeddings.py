@@ -1,0 +1,172 @@
+"""`/v1/embeddings`: every form of request gives the encoder's own vectors."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import httpx
+import jsonschema
+import numpy as np
+import pytest
+
+from jina_v3_connectors.server import ServerSettings
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.task import TASK_NAMES
+
+from .running import running
+
+MODEL = "jina-embeddings-v3"
+ROW = {
+    "type": "object",
+    "required": ["index", "embedding"],
+    "properties": {
+        "object": {"const": "embedding"},
+        "index": {"type": "integer"},
+        "embedding": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
+    },
+}
+USAGE = {
+    "type": "object",
+    "required": ["total_tokens", "prompt_tokens"],
+    "properties": {"total_tokens": {"type": "integer"}, "prompt_tokens": {"type": "integer"}},
+}
+ANSWER = {
+    "type": "object",
+    "required": ["model", "usage", "data"],
+    "properties": {
+        "model": {"type": "string"},
+        "object": {"const": "list"},
+        "usage": USAGE,
+        "data": {"type": "array", "items": ROW},
+    },
+}
+"""What the hosted service's published interface requires of an answer."""
+
+
+def ask(client: httpx.Client, **body: Any) -> dict[str, Any]:
+    response = client.post("/v1/embeddings", json={"model": MODEL, **body})
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    jsonschema.validate(answer, ANSWER)
+    return answer
+
+
+def vectors(answer: dict[str, Any]) -> Any:
+    assert [row["index"] for row in answer["data"]] == list(range(len(answer["data"])))
+    return np.array([row["embedding"] for row in answer["data"]], dtype=np.float32)
+
+
+TEXTS = ["A lighthouse warns ships.", "Das Brot ist frisch.", ""]
+
+
+@pytest.mark.filterwarnings("ignore:.*not among the dimensions")
+@pytest.mark.parametrize("task", [*TASK_NAMES, None])
+@pytest.mark.parametrize("dimensions", [None, 1, 64, 384])
+def test_tasks_and_dimensions(client: httpx.Client, exact: Encoder, task: str | None, dimensions: int | None) -> None:
+    answer = ask(client, input=TEXTS, task=task, dimensions=dimensions)
+    wanted = exact.encode(TEXTS, task=task, dimensions=dimensions)
+    assert np.allclose(vectors(answer), wanted, atol=1e-5)
+    tokens = sum(exact.count_tokens(TEXTS, task))
+    assert answer["usage"] == {"total_tokens": tokens, "prompt_tokens": tokens}
+
+
+@pytest.mark.parametrize(
+    ("given", "texts"),
+    [
+        ("one", ["one"]),
+        ({"text": "one"}, ["one"]),
+        (["one", {"text": "two"}], ["one", "two"]),
+        ("", [""]),
+        ("\u0000 nul \U0001f600", ["\u0000 nul \U0001f600"]),
+    ],
+)
+def test_forms_of_input(client: httpx.Client, exact: Encoder, given: Any, texts: list[str]) -> None:
+    assert np.allclose(vectors(ask(client, input=given)), exact.encode(texts), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["embedding_type", "encoding_format", "encoding_type"])
+@pytest.mark.parametrize("kind", ["float", "base64", "binary", "ubinary"])
+def test_embedding_types_under_all_their_names(client: httpx.Client, exact: Encoder, name: str, kind: str) -> None:
+    rows = [row["embedding"] for row in ask(client, input=TEXTS, dimensions=64, **{name: kind})["data"]]
+    wanted = exact.encode(TEXTS, dimensions=64)
+    bits = np.packbits(wanted > 0, axis=1)
+    if kind == "base64":
+        found = np.stack([np.frombuffer(base64.b64decode(row), dtype="<f4") for row in rows])
+        assert np.allclose(found, wanted, atol=1e-5)
+    elif kind == "float":
+        assert np.allclose(rows, wanted, atol=1e-5)
+    else:
+        assert np.array_equal(np.array(rows) + (128 if kind == "binary" else 0), bits)
+
+
+def test_late_chunking_reads_the_list_as_one_document(client: httpx.Client, exact: Encoder) -> None:
+    chunks = ["Berlin is the capital.", "The city has many lakes.", "It lies on the Spree."]
+    answer = ask(client, input=chunks, task="retrieval.passage", late_chunking=True)
+    assert np.allclose(vectors(answer), exact.encode_chunks(chunks, task="retrieval.passage"), atol=1e-5)
+    alone = vectors(ask(client, input=chunks, task="retrieval.passage"))
+    assert not np.allclose(vectors(answer), alone, atol=1e-2)
+
+
+def test_spans_are_taken_as_an_extension(client: httpx.Client, exact: Encoder) -> None:
+    text, spans = "First part. Second part. Third part.", [(12, 24), (0, 11), (0, 36)]
+    body = {"input": [text], "late_chunking": True, "spans": spans, "window": 9, "overlap": 2}
+    wanted = exact.encode_spans(text, spans, task="separation", window=9, overlap=2)
+    assert np.allclose(vectors(ask(client, task="separation", **body)), wanted, atol=1e-5)
+
+
+def test_lengths_are_limited_or_cut(client: httpx.Client, exact: Encoder) -> None:
+    long = "many words " * 6000
+    for name in ("truncate", "truncation"):
+        answer = ask(client, input=long, **{name: True})
+        assert answer["usage"]["total_tokens"] == exact.max_tokens
+    assert np.allclose(vectors(answer), exact.encode([long], truncate=True), atol=1e-4)
+
+
+def test_vectors_may_stay_unnormalised(client: httpx.Client, exact: Encoder) -> None:
+    raw = vectors(ask(client, input=TEXTS, normalized=False, dimensions=64))
+    assert np.allclose(raw, exact.encode(TEXTS, normalize=False, dimensions=64), atol=1e-4)
+    assert np.allclose(np.linalg.norm(vectors(ask(client, input=TEXTS, normalized=None)), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "task"),
+    [
+        ({"input_type": "query"}, "retrieval.query"),
+        ({"input_type": "search_document"}, "retrieval.passage"),
+        ({"model": f"{MODEL}:separation"}, "separation"),
+        ({"model": f"{MODEL}:separation", "task": "classification"}, "classification"),
+        ({"model": f"jinaai/{MODEL}"}, None),
+        ({"model": f"jina-ai/{MODEL}", "user": "somebody", "unknown": [1]}, None),
+    ],
+)
+def test_other_ways_to_name_model_and_task(client: httpx.Client, exact: Encoder, given: Any, task: str | None) -> None:
+    answer = ask(client, input="a text", **given)
+    assert np.allclose(vectors(answer)[0], exact.encode("a text", task=task), atol=1e-5)
+
+
+def test_a_default_task_and_recognised_prompts(exact: Encoder) -> None:
+    settings = ServerSettings(default_task="text-matching", recognize_prompts=True)
+    prompt = "Represent the query for retrieving evidence documents: "
+    with running(exact, settings) as url, httpx.Client(base_url=url) as client:
+        assert np.allclose(vectors(ask(client, input="x"))[0], exact.encode("x", task="text-matching"), atol=1e-5)
+        asked = client.post("/v1/embeddings", json={"model": MODEL, "input": "x", "task": None})
+        assert asked.status_code == 200
+    with running(exact, ServerSettings(recognize_prompts=True)) as url, httpx.Client(base_url=url) as client:
+        found = vectors(ask(client, input=[f"{prompt}who?", f"{prompt}where?"]))
+        assert np.allclose(found, exact.encode(["who?", "where?"], task="retrieval.query"), atol=1e-5)
+        mixed = vectors(ask(client, input=[f"{prompt}who?", "where?"]))
+        assert np.allclose(mixed, exact.encode([f"{prompt}who?", "where?"]), atol=1e-5)
+
+
+def test_the_body_is_json_whatever_it_is_called(url: str) -> None:
+    body = '{"model": "jina-embeddings-v3", "input": "a text"}'
+    for kind in ("application/x-www-form-urlencoded", "text/plain", ""):
+        response = httpx.post(f"{url}/v1/embeddings", content=body, headers={"Content-Type": kind}, timeout=30)
+        assert response.status_code == 200, response.text
+
+
+def test_tokens_are_counted(client: httpx.Client, exact: Encoder) -> None:
+    answer = client.post("/v1/tokens", json={"input": TEXTS, "task": "retrieval.query"}).json()
+    assert answer == {"tokens": exact.count_tokens(TEXTS, "retrieval.query")}
+    assert client.post("/v1/tokens", json={"input": []}).json() == {"tokens": []}
