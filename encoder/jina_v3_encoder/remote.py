@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,13 @@ class RemoteEncoder:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         hooks = {} if prepare is None else {"request": [prepare]}
         self._client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks)
-        told = self._told()
+        self.close = weakref.finalize(self, self._client.close)
+        """Let the connections go; an encoder that nobody holds does so by itself."""
+        try:
+            told = self._told()
+        except BaseException:
+            self.close()
+            raise
         loaded = told.get("loaded") or {}
         self._ours = bool(loaded)
         self.model_id: str = loaded.get("model") or model
@@ -183,8 +190,11 @@ class RemoteEncoder:
             counts += self._post("/v1/tokens", body)["tokens"]
         return counts[0] if isinstance(texts, str) else counts
 
-    def close(self) -> None:
-        self._client.close()
+    def __enter__(self) -> RemoteEncoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def __repr__(self) -> str:
         return f"RemoteEncoder({self.url!r}, {self.model_id!r}, {self.dimensions} dimensions)"

@@ -1,0 +1,253 @@
+"""`RemoteEncoder` against this project's server, and against servers that fail, lie or know less."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import httpx
+import numpy as np
+import pytest
+
+from jina_v3_connectors.server import ServerSettings
+from jina_v3_connectors.server.settings import hash_key
+from jina_v3_encoder import RemoteEncoder
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.errors import InputTooLong, InvalidInput, InvalidSpan, RemoteBusy, RemoteError
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.remote import KEY_VARIABLES
+from jina_v3_encoder.retry import RetryPolicy
+from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.usage import count_usage
+
+from ..server.running import running
+
+TEXTS = ["A lighthouse warns ships.", "Das Brot ist frisch.", "", "Two plus two"]
+QUICK = RetryPolicy(first=0.01, longest=0.05, total=1.0, wait_for_absent=False)
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def url(encoder: Encoder) -> Iterator[str]:
+    with running(encoder) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def remote(url: str) -> Iterator[RemoteEncoder]:
+    own = RemoteEncoder(url, max_items=3, max_characters=100)
+    yield own
+    own.close()
+
+
+def test_it_is_a_text_encoder_with_the_servers_fingerprint(remote: RemoteEncoder, encoder: Encoder) -> None:
+    assert isinstance(remote, TextEncoder)
+    assert (remote.fingerprint, remote.model_id) == (encoder.fingerprint, encoder.model_id)
+    assert (remote.dimensions, remote.max_tokens) == (encoder.dimensions, encoder.max_tokens)
+    assert remote.url in repr(remote)
+
+
+@pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/embeddings"])
+def test_any_form_of_the_address(url: str, tail: str) -> None:
+    with RemoteEncoder(url + tail) as own:
+        assert own.url == url
+
+
+def tokens_of(encoder: Encoder) -> Any:
+    return lambda text, task: encoder.count_tokens(text, task)
+
+
+@pytest.mark.parametrize("output_type", ["float32", "int8", "ubinary", "base64"])
+def test_the_encoders_own_vectors(remote: RemoteEncoder, encoder: Encoder, output_type: Any) -> None:
+    tasks = ["retrieval.query", None, "separation", "retrieval.query"]
+    settings: dict[str, Any] = {"task": tasks, "dimensions": 32}
+    with count_usage() as usage:
+        found = remote.encode(TEXTS, **settings, output_type=output_type)
+    wanted = encoder.encode(TEXTS, **settings, output_type=output_type)
+    assert found.dtype.kind == wanted.dtype.kind
+    assert found.shape == wanted.shape
+    if output_type == "float32":
+        assert np.allclose(found, wanted, atol=1e-5)
+        assert usage.tokens == sum(map(tokens_of(encoder), TEXTS, tasks))
+    assert remote.encode("one").shape == (encoder.dimensions,)
+    assert remote.encode([]).shape == (0, encoder.dimensions)
+    assert np.allclose(remote.encode(TEXTS, normalize=False), encoder.encode(TEXTS, normalize=False), atol=1e-4)
+
+
+def test_late_chunking_with_any_spans(remote: RemoteEncoder, encoder: Encoder) -> None:
+    texts = ["First part. Second part.", "Another document.", "empty"]
+    spans = [[(12, 24), (0, 11)], [(0, 17)], []]
+    settings: dict[str, Any] = {"task": "retrieval.passage", "window": 12, "overlap": 3}
+    found = remote.encode_documents(texts, spans, **settings)
+    for own, wanted in zip(found, encoder.encode_documents(texts, spans, **settings), strict=True):
+        assert np.allclose(own, wanted, atol=1e-5)
+    chunks = ["One.", "Two."]
+    assert np.allclose(remote.encode_chunks(chunks, overlap=3), encoder.encode_chunks(chunks, overlap=3), atol=1e-5)
+
+
+def test_tokens_are_counted_there(remote: RemoteEncoder, encoder: Encoder) -> None:
+    for task in (*TASK_NAMES, None):
+        assert remote.count_tokens(TEXTS, task) == encoder.count_tokens(TEXTS, task)
+    assert remote.count_tokens("one") == encoder.count_tokens("one")
+
+
+def test_wrong_arguments_are_told_before_anything_is_sent(remote: RemoteEncoder) -> None:
+    with pytest.raises(InvalidInput, match="unknown task"):
+        remote.encode("x", task="query")
+    with pytest.raises(InvalidInput, match="dimensions must be"):
+        remote.encode("x", dimensions=65)
+    with pytest.raises(InvalidInput, match="prompt=False cannot be asked of a server"):
+        remote.encode("x", task="retrieval.query", prompt=False)
+    with pytest.raises(InvalidSpan):
+        remote.encode_documents(["text"], [[(3, 1)]], overlap=3)
+    with pytest.raises(InvalidInput, match="begins with http"):
+        RemoteEncoder("127.0.0.1:8080")
+
+
+def test_the_servers_own_words_come_through(remote: RemoteEncoder) -> None:
+    with pytest.raises(RemoteError, match=r"400 .*text 0 has"):
+        remote.encode("word " * 2000)
+    assert not issubclass(RemoteError, InputTooLong)
+
+
+def test_nothing_answers() -> None:
+    with pytest.raises(RemoteError, match="cannot be reached"):
+        RemoteEncoder("http://127.0.0.1:9", retry=QUICK)
+
+
+def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(encoder, ServerSettings(key_hashes=frozenset({hash_key("the-key")}))) as url:
+        with pytest.raises(RemoteError, match="401 this server asks for a key"):
+            RemoteEncoder(url)
+        with pytest.raises(RemoteError, match="401 this key is not known") as wrong:
+            RemoteEncoder(url, api_key="other-key")
+        assert "other-key" not in str(wrong.value)
+        monkeypatch.setenv("JINA_API_KEY", "the-key")
+        with RemoteEncoder(url) as own:
+            assert own.encode("x").shape == (64,)
+            assert "the-key" not in repr(own)
+            assert "the-key" not in repr(vars(own))
+
+
+def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
+    seen: list[str] = []
+
+    def sign(request: httpx.Request) -> None:
+        request.headers["X-Signature"] = "signed"
+        seen.append(f"{request.method} {request.url.path}")
+
+    with running(encoder) as url, RemoteEncoder(url, prepare=sign) as own:
+        own.encode("x")
+    assert seen == ["GET /v1/models", "POST /v1/embeddings"]
+
+
+Answer = tuple[int, dict[str, str], Any]
+
+
+class Script(BaseHTTPRequestHandler):
+    """Answers as `script` says: (status, headers, body), one after the other, the last one for ever."""
+
+    script: ClassVar[list[Answer]] = []
+    bodies: ClassVar[list[Any]] = []
+
+    def answer(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        self.bodies.append(json.loads(self.rfile.read(length) or b"null"))
+        status, headers, body = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = answer
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def scripted() -> Iterator[str]:
+    Script.script, Script.bodies = [], []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Script)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+NO_MODELS: Answer = (404, {}, {"detail": "Not Found"})
+
+
+def embedded(*rows: list[float]) -> tuple[int, dict[str, str], Any]:
+    import base64
+
+    data = [
+        {"index": index, "embedding": base64.b64encode(np.array(row, dtype="<f4").tobytes()).decode()}
+        for index, row in enumerate(rows)
+    ]
+    return 200, {}, {"data": data[::-1], "usage": {"total_tokens": 3}}
+
+
+def test_busy_servers_are_asked_again(scripted: str) -> None:
+    row = [1.0] * 4
+    Script.script[:] = [
+        NO_MODELS,
+        (429, {"Retry-After": "0"}, {"detail": "slow down"}),
+        (503, {}, b"<html>gateway</html>"),
+        embedded(row, row),
+    ]
+    own = RemoteEncoder(scripted, retry=QUICK)
+    assert np.allclose(own.encode(["a", "b"], dimensions=4), 0.5)
+    assert Script.bodies[-1]["input"] == ["a", "b"]
+    Script.script[:] = [(503, {}, {"detail": "overloaded"})]
+    with pytest.raises(RemoteError, match=r"gave up after .* tries .*overloaded") as final:
+        own.encode("a")
+    assert not isinstance(final.value, RemoteBusy)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((200, {}, {"data": []}), "holds no vectors"),
+        ((200, {}, {"nothing": 1}), "holds no vectors"),
+        ((200, {}, b"not json"), "no JSON object"),
+        ((200, {}, [1]), "no JSON object"),
+        ((200, {}, {"detail": "failed later", "code": "INTERNAL_ERROR"}), "failed later"),
+        ((400, {}, {"detail": {"message": "nested", "code": "X"}}), "400 nested"),
+        (embedded([1.0] * 3), "shape"),
+        (embedded([1.0] * 4, [1.0] * 4), "shape"),
+    ],
+    ids=str,
+)
+def test_nonsense_is_no_vector(scripted: str, answer: Any, told: str) -> None:
+    Script.script[:] = [NO_MODELS, answer]
+    with pytest.raises(RemoteError, match=told):
+        RemoteEncoder(scripted, retry=QUICK).encode("a", dimensions=4)
+
+
+def test_a_server_that_tells_less(scripted: str) -> None:
+    row = {"id": "jina-ai/jina-embeddings-v3", "context_length": 8192, "max_output_length": 1024}
+    Script.script[:] = [(200, {}, {"data": [row]}), embedded([1.0, 0, 0, 0], [0, 1.0, 0, 0])]
+    own = RemoteEncoder(scripted)
+    assert (own.dimensions, own.max_tokens, own.model_id) == (1024, 8192, "jina-embeddings-v3")
+    assert len(own.fingerprint) == 16
+    found = own.encode_documents(["One. Two."], [[(0, 5), (5, 9)]], dimensions=4)
+    assert Script.bodies[-1]["input"] == ["One. ", "Two."]
+    assert Script.bodies[-1]["late_chunking"] is True
+    assert found[0].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    with pytest.raises(InvalidInput, match="takes the chunks of a document one after the other"):
+        own.encode_documents(["One. Two."], [[(0, 4), (5, 9)]], dimensions=4)
+    with pytest.raises(RemoteError, match="no way to count tokens"):
+        own.count_tokens("x")

@@ -1,0 +1,163 @@
+"""The queue: full batches across requests, turns, limits, clients that leave, the end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors.server.batcher import Batcher, Job
+from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.metrics import Metrics
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.testing import FakeEncoder
+
+
+class Recording(FakeEncoder):
+    """Remembers its calls, and can be held back."""
+
+    max_batch_tokens = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[list[str]] = []
+        self.free = threading.Event()
+        self.free.set()
+
+    def encode(self, texts: Any, **settings: Any) -> Any:
+        self.calls.append(list(texts))
+        self.free.wait(20)
+        if "poison" in texts:
+            raise InvalidInput("poison")
+        return super().encode(texts, **settings)
+
+
+@pytest.fixture
+def encoder() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def batcher(encoder: Recording) -> Iterator[Batcher]:
+    own = Batcher(encoder, 1000, Metrics())
+    own.start()
+    yield own
+    encoder.free.set()
+    own.close()
+
+
+def job(*texts: str, tokens: int = 10, task: str | None = None) -> Job:
+    return Job(texts, [tokens] * len(texts), task)
+
+
+def held(encoder: Recording, batcher: Batcher) -> Job:
+    """A job that keeps the thread busy until the encoder is free."""
+    encoder.free.clear()
+    first = job("first")
+    batcher.submit(first)
+    until = time.monotonic() + 10
+    while not encoder.calls and time.monotonic() < until:
+        time.sleep(0.001)
+    return first
+
+
+def test_waiting_requests_of_any_task_share_a_batch(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    jobs = [job(f"a{n}", f"b{n}", task=task) for n, task in enumerate(["retrieval.query", None, "separation"])]
+    for own in jobs:
+        batcher.submit(own)
+    encoder.free.set()
+    found = [own.result.result(10) for own in jobs]
+    assert encoder.calls[1] == ["a0", "a1", "a2", "b0", "b1", "b2"], "one batch, in turns"
+    for own, vectors in zip(jobs, found, strict=True):
+        assert np.allclose(vectors, FakeEncoder().encode(own.texts, task=own.task, normalize=False))
+
+
+def test_a_small_request_passes_a_large_one(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    large, small = job(*(f"l{n}" for n in range(90))), job("small")
+    batcher.submit(large)
+    batcher.submit(small)
+    encoder.free.set()
+    small.result.result(10)
+    large.result.result(10)
+    assert "small" in encoder.calls[1]
+    assert len(encoder.calls) == 1 + 10, "batches of 100 tokens"
+    assert all(len(call) <= 10 for call in encoder.calls)
+
+
+def test_a_text_larger_than_a_batch_goes_alone(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    jobs = [job("huge", tokens=500), job("x")]
+    for own in jobs:
+        batcher.submit(own)
+    encoder.free.set()
+    for own in jobs:
+        own.result.result(10)
+    assert encoder.calls[1:] == [["huge"], ["x"]]
+
+
+def test_nobody_computes_for_a_client_that_left(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    left, stays = job("left", "left too"), job("stays")
+    batcher.submit(left)
+    batcher.submit(stays)
+    left.result.cancel()
+    encoder.free.set()
+    stays.result.result(10)
+    assert encoder.calls[1:] == [["stays"]]
+    batcher.submit(job("again", tokens=990))
+
+
+def test_one_requests_trouble_is_not_anothers(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    bad, good = job("poison"), job("good")
+    batcher.submit(bad)
+    batcher.submit(good)
+    encoder.free.set()
+    assert good.result.result(10).shape == (1, encoder.dimensions)
+    with pytest.raises(InvalidInput, match="poison"):
+        bad.result.result(10)
+
+
+def test_a_full_queue_says_when_to_come_back(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    batcher.submit(job(*("x",) * 90))
+    with pytest.raises(ApiError, match="900 tokens are waiting and the limit is 1,000") as full:
+        batcher.submit(job(*("y",) * 20))
+    assert (full.value.status, full.value.code) == (429, "RATE_TOKEN_LIMIT_EXCEEDED")
+    assert full.value.retry_after
+    assert int(full.value.response().headers["retry-after"]) >= 1
+
+
+def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(batcher: Batcher) -> None:
+    alone = job(*("x",) * 200)
+    batcher.submit(alone)
+    assert len(alone.result.result(20)) == 200
+
+
+def test_what_was_taken_in_is_finished_at_the_end(encoder: Recording) -> None:
+    batcher = Batcher(encoder, 1000, Metrics())
+    batcher.start()
+    first = held(encoder, batcher)
+    last = job("last")
+    batcher.submit(last)
+    threading.Timer(0.1, encoder.free.set).start()
+    batcher.close()
+    assert first.result.done()
+    assert last.result.done()
+    with pytest.raises(ApiError, match="shutting down") as closing:
+        batcher.submit(job("late"))
+    assert closing.value.status == 503
+
+
+def test_late_chunked_documents_are_computed_whole(batcher: Batcher) -> None:
+    spans = [(0, 5), (5, 12)]
+    own = Job(["some text ok"], [5], "retrieval.passage", spans)
+    batcher.submit(own)
+    wanted = FakeEncoder().encode_spans("some text ok", spans, task="retrieval.passage", normalize=False)
+    assert np.allclose(own.result.result(10), wanted)

@@ -1,0 +1,131 @@
+"""Other people's clients, over a socket: each one's vectors are the encoder's own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+from typing import Any
+
+import numpy as np
+import openai
+import pytest
+from haystack import Document
+from haystack.utils import Secret
+
+from jina_v3_encoder.encoder import Encoder
+
+MODEL = "jina-embeddings-v3"
+TEXTS = ["A lighthouse warns ships.", "Das Brot ist frisch.", "Two plus two"]
+
+
+def same(found: Any, wanted: Any) -> bool:
+    return np.allclose(np.array(found, dtype=np.float32), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("form", ["float", "base64", openai.omit])
+def test_openai(url: str, exact: Encoder, form: Any) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any") as client:
+        task = {"task": "retrieval.passage"}
+        answer = client.embeddings.create(
+            model=MODEL, input=TEXTS, dimensions=64, encoding_format=form, extra_body=task
+        )
+        rows = [row.embedding for row in answer.data]
+        if form == "base64":
+            rows = [np.frombuffer(base64.b64decode(row), dtype="<f4") for row in rows]  # type: ignore[arg-type, misc]
+        assert same(rows, exact.encode(TEXTS, task="retrieval.passage", dimensions=64))
+        assert answer.usage.prompt_tokens == answer.usage.total_tokens > 0
+        assert MODEL in [model.id for model in client.models.list()]
+        assert client.models.retrieve(MODEL).id == MODEL
+
+
+def test_openai_late_chunking_and_the_task_in_the_name(url: str, exact: Encoder) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any") as client:
+        late = client.embeddings.create(model=MODEL, input=TEXTS, extra_body={"late_chunking": True})
+        assert same([row.embedding for row in late.data], exact.encode_chunks(TEXTS))
+        named = client.embeddings.create(model=f"{MODEL}:retrieval.query", input="who?")
+        assert same(named.data[0].embedding, exact.encode("who?", task="retrieval.query"))
+
+
+def test_openai_async(url: str, exact: Encoder) -> None:
+    async def ask() -> Any:
+        async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any") as client:
+            return await asyncio.gather(*(client.embeddings.create(model=MODEL, input=text) for text in TEXTS))
+
+    assert same([answer.data[0].embedding for answer in asyncio.run(ask())], exact.encode(TEXTS))
+
+
+def test_openai_reads_our_errors(url: str) -> None:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0) as client:
+        with pytest.raises(openai.BadRequestError, match="is not served here") as wrong:
+            client.embeddings.create(model="text-embedding-3-small", input="x")
+        assert wrong.value.code == "INPUT_MODEL_NOT_FOUND"
+        with pytest.raises(openai.UnprocessableEntityError, match="dimensions"):
+            client.embeddings.create(model=MODEL, input="x", dimensions=4000)
+
+
+def test_jina_haystack(url: str, exact: Encoder) -> None:
+    from haystack_integrations.components.embedders.jina import JinaDocumentEmbedder, JinaTextEmbedder
+
+    settings: dict[str, Any] = {"api_key": Secret.from_token("any"), "base_url": f"{url}/v1/embeddings", "model": MODEL}
+    text = JinaTextEmbedder(**settings, task="retrieval.query", dimensions=64).run("who?")
+    assert same(text["embedding"], exact.encode("who?", task="retrieval.query", dimensions=64))
+    documents = JinaDocumentEmbedder(**settings, task="retrieval.passage", batch_size=2, progress_bar=False)
+    found = documents.run([Document(content=content) for content in TEXTS])
+    assert same([item.embedding for item in found["documents"]], exact.encode(TEXTS, task="retrieval.passage"))
+    with pytest.raises(RuntimeError, match="Input should be"):
+        JinaTextEmbedder(**settings, task="nonsense").run("x")
+
+
+@pytest.mark.parametrize("form", ["float", "binary", "ubinary"])
+def test_llama_index_jinaai(url: str, exact: Encoder, form: str) -> None:
+    from llama_index.embeddings.jinaai import JinaEmbedding
+
+    client = JinaEmbedding(
+        api_key="any", model=MODEL, task="text-matching", encoding_queries=form, encoding_documents=form
+    )
+    client._api.api_url = f"{url}/v1/embeddings"
+    wanted = exact.encode(TEXTS, task="text-matching")
+    found = client.get_text_embedding_batch(TEXTS)
+    assert same(found, wanted if form == "float" else (wanted > 0))
+
+
+@pytest.mark.filterwarnings("ignore:.*being sunset")
+def test_langchain_community(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from langchain_community.embeddings import jina
+
+    monkeypatch.setattr(jina, "JINA_API_URL", f"{url}/v1/embeddings")
+    settings: dict[str, Any] = {"jina_api_key": "any", "model_name": f"{MODEL}:retrieval.passage"}
+    client = jina.JinaEmbeddings(**settings)
+    assert same(client.embed_documents(TEXTS), exact.encode(TEXTS, task="retrieval.passage"))
+    assert same(client.embed_query("who?"), exact.encode("who?", task="retrieval.passage"))
+
+
+def test_curl(url: str, exact: Encoder) -> None:
+    """As the hosted service's documentation calls it."""
+    body = {
+        "model": MODEL,
+        "task": "text-matching",
+        "late_chunking": False,
+        "dimensions": 128,
+        "embedding_type": "float",
+    }
+    command = ["curl", "-s", f"{url}/v1/embeddings", "-H", "Content-Type: application/json"]
+    command += ["-H", "Authorization: Bearer any", "-d", json.dumps({**body, "input": TEXTS})]
+    answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    rows = [row["embedding"] for row in answer["data"]]
+    assert same(rows, exact.encode(TEXTS, task="text-matching", dimensions=128))
+
+
+def test_what_milvus_and_chroma_send(url: str, exact: Encoder) -> None:
+    """The requests of milvus-model and of chromadb, as recorded; both clients have no setting for the address."""
+    import httpx
+
+    probe = httpx.post(f"{url}/v1/embeddings", json={"input": [""], "model": MODEL, "task": None}, timeout=30).json()
+    assert len(probe["data"][0]["embedding"]) == exact.dimensions
+    body = {"input": TEXTS, "model": MODEL, "task": "retrieval.passage", "late_chunking": False, "truncate": True}
+    chroma = {**body, "embedding_type": "float", "normalized": True, "dimensions": 64}
+    answer = httpx.post(f"{url}/v1/embeddings", json=chroma, headers={"Accept-Encoding": "identity"}, timeout=30).json()
+    found = [row["embedding"] for row in sorted(answer["data"], key=lambda row: row["index"])]
+    assert same(found, exact.encode(TEXTS, task="retrieval.passage", dimensions=64))
