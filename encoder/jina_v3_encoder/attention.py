@@ -23,6 +23,7 @@ TILED_FLOAT32_LENGTH = 128
 TILE = 2**20
 """Attention weights that are held at a time: 2 MiB of bfloat16, about what the caches keep."""
 MIN_TILE_ROWS = 64
+LENGTHS_PER_OCTAVE = 16
 
 
 class Group(NamedTuple):
@@ -102,10 +103,14 @@ def _explicit_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Shapes: all (texts, H, length, D). Holds at most `TILE` weights at a time: several heads, or rows of one head."""
-    shape, length, scale = query.shape, query.shape[2], query.shape[3] ** -0.5
-    query, key, value = (part.contiguous().view(-1, length, shape[3]) for part in (query, key, value))
-    mixed = torch.empty_like(query)
+    """Shapes: all (texts, H, length, D). Holds at most `TILE` weights at a time: several heads, or rows of one head.
+
+    bfloat16 lengths are filled up to one of few (`round_up`), with keys that get no weight.
+    """
+    texts, heads_in, known, size = query.shape
+    length = round_up(known, LENGTHS_PER_OCTAVE) if query.dtype is torch.bfloat16 else known
+    query, key, value = (_filled(part, length).view(-1, length, size) for part in (query, key, value))
+    mixed, scale = torch.empty_like(query), size**-0.5
     heads = max(1, TILE // length**2)
     rows = length if heads > 1 else max(MIN_TILE_ROWS, TILE // length)
     unused = query.new_empty(1, 1, 1)
@@ -115,5 +120,27 @@ def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         for start in range(0, length, rows):
             part = slice(start, start + rows)
             scores = torch.baddbmm(unused, query[own, part], keys, beta=0, alpha=scale)
+            if length > known:
+                scores[:, :, known:] = -torch.inf
             mixed[own, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
-    return mixed.view(shape)
+    return mixed.view(texts, heads_in, length, size)[:, :, :known]
+
+
+def _filled(part: Tensor, length: int) -> Tensor:
+    """(texts, H, length, D) in one piece, zeros behind what is there."""
+    texts, heads, known, size = part.shape
+    if length == known:
+        return part.contiguous()
+    filled = part.new_empty(texts, heads, length, size)
+    filled[:, :, :known] = part
+    filled[:, :, known:] = 0
+    return filled
+
+
+def round_up(length: int, per_octave: int) -> int:
+    """The next of `per_octave` lengths between two powers of two, so at most a `per_octave`-th longer.
+
+    oneDNN makes a kernel of its own for each shape, about a megabyte and a millisecond, and keeps a thousand of them.
+    """
+    step = max(1, (1 << (length.bit_length() - 1)) // per_octave)
+    return -(-length // step) * step

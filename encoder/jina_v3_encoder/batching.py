@@ -9,10 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from .attention import Group
+from .attention import Group, round_up
 from .late_chunking import Window
 from .model import PackedBatch
 from .tokenizer import IntArray
+
+BATCHES_PER_OCTAVE = 32
 
 
 class Reading(NamedTuple):
@@ -44,6 +46,23 @@ def plan_batches(lengths: Sequence[int], banks: Sequence[int | None], max_tokens
     for batch in batches:
         batch.sort(key=lambda index: (-1 if banks[index] is None else banks[index], lengths[index]))
     return batches
+
+
+def fill(readings: Sequence[Reading]) -> list[Reading]:
+    """With fillers that belong to no vector, which bring the tokens of each adapter, and of all, to one of few numbers.
+
+    See `attention.round_up`. `readings` of one adapter must be neighbours.
+    """
+    filled: list[Reading] = []
+    for bank, run in groupby(readings, key=lambda reading: reading.bank):
+        own = list(run)
+        filled += [*own, *_filler(sum(len(reading.ids) for reading in own), bank)]
+    return filled + _filler(sum(len(reading.ids) for reading in filled), filled[-1].bank)
+
+
+def _filler(tokens: int, bank: int | None) -> list[Reading]:
+    missing, none = round_up(tokens, BATCHES_PER_OCTAVE) - tokens, np.zeros(0, dtype=np.int64)
+    return [Reading(np.zeros(missing, dtype=np.int64), bank, none, none)] if missing else []
 
 
 def pack(readings: Sequence[Reading], device: torch.device) -> PackedBatch:

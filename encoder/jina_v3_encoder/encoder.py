@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .ahead import ahead
-from .batching import Reading, pack, plan_batches, used_rows, window_readings
+from .batching import Reading, fill, pack, plan_batches, used_rows, window_readings
 from .checkpoint import Checkpoint, find_checkpoint, load_model
 from .config import QUANTIZATIONS, ModelConfig, Quantization
 from .device import default_batch_tokens, resolve_device, resolve_dtype
@@ -365,6 +365,7 @@ class Encoder:
 
     def _add(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> None:
         """Read one batch and add its states to the vectors they belong to."""
+        readings = fill(readings)
         states = self._model(pack(readings, self.device))[:, : sums.shape[1]]
         owners, own = np.unique(np.concatenate([item.owners for item in readings]), return_inverse=True)
         partial = sum_states(states, used_rows(readings), own, len(owners))

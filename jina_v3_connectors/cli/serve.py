@@ -17,6 +17,9 @@ from .options import ModelChoice, model_options
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
 OPEN_CONNECTIONS = 512
+KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
+KERNELS = "256"
+"""oneDNN keeps 1,024 kernels by default, of about a megabyte each; a server meets new shapes for ever."""
 
 
 @click.command("serve")
@@ -65,6 +68,8 @@ def command(
     )
     if not keep_alive:
         settings = replace(settings, keep_alive_after=None)
+    for name in KERNEL_CACHES:
+        os.environ.setdefault(name, KERNELS)
     encoder = choice.load()
     click.echo(f"{encoder!r} at http://{host}:{port}/v1/embeddings", err=True)
     server = uvicorn.Server(

@@ -21,6 +21,8 @@ from .metrics import Metrics
 
 FloatArray = NDArray[np.float32]
 BATCH_TOKENS = 4096
+SMALL_SHARE = 0.1
+"""Of a batch's tokens: a request up to this size is small."""
 RATE_MEMORY = 0.9
 
 
@@ -61,12 +63,18 @@ Piece = tuple[Job, int]
 
 
 class Batcher:
-    """A queue and the one thread that computes. Requests take turns by text, so small ones pass between large ones."""
+    """A queue and the one thread that computes.
+
+    Large requests take turns by text. Small ones have a batch of their own between two of the others', so they wait for
+    the batch that is under way and for no more.
+    """
 
     def __init__(self, encoder: TextEncoder, max_waiting_tokens: int, metrics: Metrics) -> None:
         self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
         self._budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
-        self._jobs: deque[Job] = deque()
+        self._small: deque[Job] = deque()
+        self._large: deque[Job] = deque()
+        self._was_small = False
         self._waiting = 0
         self._rate = 0.0
         self._changed = threading.Condition()
@@ -103,40 +111,41 @@ class Batcher:
                 )
             self._waiting += tokens
             self._metrics.waiting.set(self._waiting)
-            self._jobs.append(job)
+            (self._small if tokens <= self._budget * SMALL_SHARE else self._large).append(job)
             self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._jobs and not self._closing:
+                while not self._small and not self._large and not self._closing:
                     self._changed.wait()
-                if not self._jobs:
+                if not self._small and not self._large:
                     return
-                pieces = self._take()
+                self._was_small = bool(self._small) and not (self._was_small and self._large)
+                pieces = self._take(self._small if self._was_small else self._large)
                 self._metrics.waiting.set(self._waiting)
             if pieces:
                 self._compute(pieces)
 
-    def _take(self) -> list[Piece]:
+    def _take(self, jobs: deque[Job]) -> list[Piece]:
         """Up to a batch of tokens, one text of each job in turn; jobs that nobody waits for any more are dropped."""
         pieces: list[Piece] = []
         room = self._budget
-        while self._jobs:
-            job = self._jobs.popleft()
+        while jobs:
+            job = jobs.popleft()
             if job.result.cancelled():
                 self._waiting -= sum(job.tokens[job.taken :])
                 continue
             tokens = job.tokens[job.taken]
             if pieces and tokens > room:
-                self._jobs.appendleft(job)
+                jobs.appendleft(job)
                 break
             pieces.append((job, job.taken))
             job.taken += 1
             room -= tokens
             self._waiting -= tokens
             if job.taken < len(job.texts):
-                self._jobs.append(job)
+                jobs.append(job)
         return pieces
 
     def _compute(self, pieces: Sequence[Piece]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,8 @@ from .errors import ApiError
 from .settings import ServerSettings
 
 POLL_SECONDS = 0.5
+TOKENIZING_THREADS = 2
+"""The tokenizer itself uses all cores for long lists; two let a short one pass."""
 Gone = Callable[[], Awaitable[bool]]
 
 
@@ -49,6 +52,7 @@ class Service:
 
     def __init__(self, encoder: TextEncoder, settings: ServerSettings, batcher: Batcher) -> None:
         self.encoder, self.settings, self._batcher = encoder, settings, batcher
+        self._tokenizing = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
 
     async def admit(self, question: Question) -> Job:
         """Check a question against the limits and queue it.
@@ -61,7 +65,7 @@ class Service:
             raise ApiError(422, "VALIDATION_ERROR", f"input: {len(question.texts):,} texts, the limit is {limit:,}")
         if self.settings.recognize_prompts:
             question = recognized(question)
-        job = await asyncio.to_thread(self._job, question)
+        job = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._job, question)
         tokens = sum(job.tokens)
         if tokens > self.settings.max_request_tokens:
             most = self.settings.max_request_tokens

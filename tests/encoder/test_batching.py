@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jina_v3_encoder.batching import Reading, pack, plan_batches, used_rows, window_readings
+from jina_v3_encoder.attention import round_up
+from jina_v3_encoder.batching import Reading, fill, pack, plan_batches, used_rows, window_readings
 from jina_v3_encoder.late_chunking import Window
 
 CPU = torch.device("cpu")
@@ -70,3 +72,26 @@ def test_a_span_across_two_windows_is_read_in_both() -> None:
 def test_windows_that_nobody_uses_are_not_read() -> None:
     readings = window_readings(np.arange(10), [np.array([8])], [Window(0, 6, 0), Window(4, 10, 6)], None, first=0)
     assert [item.ids.tolist() for item in readings] == [[4, 5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("per_octave", [1, 16, 32])
+def test_few_lengths_are_left_and_none_grows_by_much(per_octave: int) -> None:
+    found = [round_up(length, per_octave) for length in range(1, 5000)]
+    assert all(length <= filled <= length * (1 + 1 / per_octave) for length, filled in enumerate(found, 1))
+    assert len({filled for filled in found if filled > 1024}) <= 3 * per_octave
+    assert found == sorted(found)
+
+
+def test_fillers_belong_to_no_vector() -> None:
+    own = [reading(50, None), reading(33, None), reading(70, 2)]
+    filled = fill(own)
+    assert [item.bank for item in filled] == [None, None, None, 2, 2]
+    assert [len(item.ids) for item in filled] == [50, 33, 1, 70, 2]
+    assert [len(item.owners) for item in filled] == [50, 33, 0, 70, 0]
+    assert sum(len(item.ids) for item in filled) == 156
+    rows = used_rows(filled)
+    assert rows is not None
+    assert rows.tolist() == [*range(83), *range(84, 154)]
+    batch = pack(filled, CPU)
+    assert batch.runs == ((2, slice(84, 156)),)
+    assert len(fill([reading(64, 1)])) == 1

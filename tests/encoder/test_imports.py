@@ -34,5 +34,5 @@ def test_unknown_names() -> None:
 def test_one_error_tree() -> None:
     errors = [getattr(jina_v3_encoder, name) for name in jina_v3_encoder.__all__]
     ours = [error for error in errors if isinstance(error, type) and issubclass(error, Exception)]
-    assert len(ours) == 11
+    assert len(ours) == 12
     assert all(issubclass(error, jina_v3_encoder.JinaV3Error) for error in ours)

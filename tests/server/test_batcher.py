@@ -85,8 +85,8 @@ def test_a_small_request_passes_a_large_one(encoder: Recording, batcher: Batcher
     encoder.free.set()
     small.result.result(10)
     large.result.result(10)
-    assert "small" in encoder.calls[1]
-    assert len(encoder.calls) == 1 + 10, "batches of 100 tokens"
+    assert encoder.calls[2] == ["small"], "behind the batch that was under way"
+    assert len(encoder.calls) == 1 + 9 + 1, "batches of 100 tokens"
     assert all(len(call) <= 10 for call in encoder.calls)
 
 
