@@ -14,6 +14,7 @@ from . import classify, embeddings, errors, segment, status
 from .batcher import Batcher
 from .gate import Gate
 from .metrics import Metrics
+from .schemas import ERRORS
 from .service import Service
 from .settings import ServerSettings
 
@@ -38,6 +39,7 @@ def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> 
         version=version("jina-v3-connectors"),
         lifespan=lifespan,
         redirect_slashes=False,
+        responses=ERRORS,
         docs_url=None,
         redoc_url=None,
     )
@@ -46,6 +48,9 @@ def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> 
         app.include_router(part.router(service))
     app.include_router(status.router(service, metrics))
     errors.install(app)
-    paths = frozenset(app.openapi()["paths"])
+    described = app.openapi()
+    sizes = described["components"]["schemas"]["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"]
+    sizes[0]["maximum"] = encoder.dimensions
+    paths = frozenset(described["paths"])
     app.add_middleware(Gate, settings=settings, metrics=metrics, paths=paths)
     return app

@@ -51,7 +51,7 @@ def router(service: Service) -> APIRouter:
     @routes.post("/v1/tokens", summary="How many tokens the model reads for each text")
     async def tokens(body: TokensRequest) -> Response:
         texts = texts_of(body.input)
-        return json_answer({"tokens": await asyncio.to_thread(service.count, texts, body.task) if texts else []})
+        return json_answer({"tokens": await asyncio.to_thread(service.count, texts, body.task)})
 
     return routes
 

@@ -73,10 +73,13 @@ def install(app: FastAPI) -> None:
         message = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
         return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response()
 
-    async def plain(_: Request, error: Exception) -> Response:
+    async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         response = ApiError(error.status_code, CODES.get(error.status_code, "ERROR"), str(error.detail)).response()
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            methods = app.openapi()["paths"].get(request.url.path, {})
+            response.headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
         return response
 
     app.add_exception_handler(RequestValidationError, invalid)

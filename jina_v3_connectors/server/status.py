@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 
 from .answers import json_answer
+from .errors import ApiError
 from .metrics import Metrics
 from .models import model_list, split_model
 from .service import Service
@@ -25,7 +26,10 @@ def router(service: Service, metrics: Metrics) -> APIRouter:
 
     @routes.get("/v1/models/{name:path}", summary="One name")
     async def model(name: str) -> Response:
-        split_model(name, service.encoder)
+        try:
+            split_model(name, service.encoder)
+        except ApiError as error:
+            raise ApiError(404, error.code, error.message) from None
         rows = model_list(service.encoder)["data"]
         return json_answer(next((row for row in rows if row["id"] == name), rows[0]))
 
@@ -35,7 +39,7 @@ def router(service: Service, metrics: Metrics) -> APIRouter:
     async def health() -> dict[str, Any]:
         return {"status": "ok"}
 
-    @routes.get("/metrics", summary="Counters for Prometheus")
+    @routes.get("/metrics", summary="Counters for Prometheus", response_class=PlainTextResponse)
     async def counters() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

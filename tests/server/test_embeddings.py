@@ -169,4 +169,4 @@ def test_the_body_is_json_whatever_it_is_called(url: str) -> None:
 def test_tokens_are_counted(client: httpx.Client, exact: Encoder) -> None:
     answer = client.post("/v1/tokens", json={"input": TEXTS, "task": "retrieval.query"}).json()
     assert answer == {"tokens": exact.count_tokens(TEXTS, "retrieval.query")}
-    assert client.post("/v1/tokens", json={"input": []}).json() == {"tokens": []}
+    assert client.post("/v1/tokens", json={"input": []}).status_code == 422

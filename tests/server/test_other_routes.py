@@ -132,7 +132,7 @@ def test_the_model_and_its_names(client: httpx.Client, exact: Encoder) -> None:
     assert rows[0]["loaded"]["fingerprint"] == exact.fingerprint
     assert (rows[0]["context_length"], rows[0]["max_output_length"]) == (exact.max_tokens, exact.dimensions)
     assert client.get(f"/v1/models/jinaai/{MODEL}").json()["object"] == "model"
-    assert client.get("/v1/models/gpt-4").status_code == 400
+    assert client.get("/v1/models/gpt-4").status_code == 404
 
 
 def test_counters(client: httpx.Client) -> None:
