@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tempfile
 import time
-from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import click
 
-from .options import ModelChoice, model_options
+from .options import ModelChoice, encoder_options, tokenizer_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,42 +17,47 @@ if TYPE_CHECKING:
     from ..connector import VectorConnector
     from ..documents import Hit
 
-LATE, PLAIN = "late", "plain"
 COMPARED = 3
+SERVERS = "qdrant+http://host:6333, milvus:./folder.db or milvus+http://host:19530"
 
 
 @click.command("demo")
-@click.option("--store", type=click.Path(path_type=Path, file_okay=False), help="Keep the collections in this folder.")
-@model_options
-def command(store: Path | None, choice: ModelChoice) -> None:
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="STORE",
+    help=f"Keep the collections in a folder, or a server; several are filled alike. {SERVERS}.",
+)
+@encoder_options
+def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
     """Ingest a small corpus in nine languages and answer questions, offline, in seconds."""
     from rich.console import Console
 
     from .. import demo
     from ..chunking import SemanticChunker
-    from ..stores import open_store
+    from ..demo.collections import Collections
+    from ..demo.corpus import MODES, Corpus
 
     console = Console()
     start = time.perf_counter()
-    encoder = choice.load()
-    chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
-    with nullcontext(store) if store else tempfile.TemporaryDirectory() as folder:
-        url = f"qdrant:{folder}"
-        settings: dict[str, Any] = {"dimensions": demo.DIMENSIONS, "chunker": chunker}
-        with (
-            open_store(url, encoder, LATE, late_chunking=True, **settings) as late,
-            open_store(url, encoder, PLAIN, late_chunking=False, **settings) as plain,
-        ):
-            for connector in (late, plain):
-                connector.ingest(demo.documents())
+    encoder = choice.text_encoder()
+    corpus = Corpus(encoder, demo.documents(), SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS))
+    with tempfile.TemporaryDirectory() as folder, closing(Collections(corpus, stores or [folder])) as collections:
+        size = min(demo.DIMENSIONS, encoder.dimensions)
+        for store in collections.stores:
+            plain, late = (collections.connector(store, size, late=mode) for mode in MODES)
             console.print(
-                f"[bold]{sum(1 for _ in demo.documents())} documents[/] in nine languages, {late.count()} chunks, "
-                f"model {encoder.model_id}, {late.contract.dimensions} of {encoder.dimensions} dimensions; "
-                f"stored twice, with and without late chunking, {time.perf_counter() - start:.1f} s\n"
+                f"[bold]{len(corpus.documents)} documents[/] in nine languages, {late.count()} chunks, "
+                f"model {encoder.model_id}, {size} of {encoder.dimensions} dimensions; stored twice in {store}, "
+                f"with and without late chunking, {time.perf_counter() - start:.1f} s"
             )
-            console.print(_answers(late))
-            console.print()
-            console.print(_comparison(late, plain))
+            if stores:
+                console.print(f"  collections: {late.collection} and {plain.collection}")
+        console.print()
+        console.print(_answers(late))
+        console.print()
+        console.print(_comparison(late, plain))
     console.print(
         "The question was chosen because it shows the effect: read inside its document, a passage is found that never "
         "names its subject. On the whole the small bundled model gains nothing: on articles of SQuAD in chunks of "
@@ -61,8 +65,6 @@ def command(store: Path | None, choice: ModelChoice) -> None:
         "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --late-chunking\n"
         '                 jina-v3 search "…" --from qdrant:./store'
     )
-    if store:
-        console.print(f"These collections: {store}, named {LATE} and {PLAIN}")
 
 
 def _answers(connector: VectorConnector) -> Table:

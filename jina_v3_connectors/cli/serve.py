@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
+import socket
 import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.task import TASK_NAMES
 
+from .demo import SERVERS
 from .options import ModelChoice, model_options
 
+if TYPE_CHECKING:
+    from jina_v3_encoder import Encoder
+
+    from ..demo.collections import Collections
+
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
-OPEN_CONNECTIONS = 512
+UVICORN: dict[str, Any] = {
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "limit_concurrency": 512,
+    "backlog": 512,
+    "timeout_keep_alive": 30,
+}
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "256"
 """oneDNN keeps 1,024 kernels by default, of about a megabyte each; a server meets new shapes for ever."""
@@ -24,12 +43,26 @@ KERNELS = "256"
 
 @click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in: set a key.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
 @click.option("--default-task", type=click.Choice(TASK_NAMES), help="For requests without a task; else the base model.")
 @click.option("--recognize-prompts", is_flag=True, help="Take v3's own instruction before a text as its task.")
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="One key on each line.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option("--keep-alive/--no-keep-alive", default=True, show_default=True, help="Spaces before slow answers.")
+@click.option("--demo", is_flag=True, help="Also a page at / that asks questions of a small collection.")
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="STORE",
+    help=f"Where the page keeps collections, else in a temporary folder: a folder, {SERVERS}.",
+)
+@click.option(
+    "--documents",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="Files or folders that the page shows in place of its sixteen documents: .txt, .md, .jsonl.",
+)
 @model_options
 def command(
     host: str,
@@ -39,6 +72,9 @@ def command(
     key_file: Path | None,
     insecure: bool,
     keep_alive: bool,
+    demo: bool,
+    stores: tuple[str, ...],
+    documents: tuple[Path, ...],
     choice: ModelChoice,
 ) -> None:
     """Serve a model with the interface of the hosted embedding service.
@@ -48,8 +84,10 @@ def command(
     only their hashes are kept. SIGTERM answers what was taken in, then ends.
 
     \b
-    Example:
+    Examples:
       jina-v3 serve --model nano --port 8080
+      jina-v3 serve --demo
+      jina-v3 serve --demo --store qdrant+http://localhost:6333 --store milvus:./demo.db --documents notes/
     """
     try:
         import uvicorn
@@ -59,6 +97,8 @@ def command(
     except ImportError as error:
         raise MissingExtra(error.name or "uvicorn", "server") from None
 
+    if (stores or documents) and not demo:
+        raise InvalidInput("--store and --documents belong to the page: pass --demo with them")
     keys = read_keys(key_file, os.environ.get(KEYS_VARIABLE, ""))
     check_host(host, has_key=bool(keys), insecure=insecure)
     settings = ServerSettings(
@@ -70,23 +110,53 @@ def command(
         settings = replace(settings, keep_alive_after=None)
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
     encoder = choice.load()
-    click.echo(f"{encoder!r} at http://{host}:{port}/v1/embeddings", err=True)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            create_app(encoder, settings),
-            host=host,
-            port=port,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            limit_concurrency=OPEN_CONNECTIONS,
-            timeout_keep_alive=30,
-        )
-    )
-    server.run()
+    with tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
+        collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
+        server = uvicorn.Server(uvicorn.Config(create_app(encoder, settings, collections), **UVICORN))
+        with listening(host, port) as own:
+            address = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
+            click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
+            if demo:
+                click.echo(f"The page: {address}/", err=True)
+            with suppress(KeyboardInterrupt):
+                server.run(sockets=[own])
     if not server.started:
         sys.exit(1)
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 is any free one.
+
+    Raises:
+        InvalidInput: the port is taken or not allowed, or the host is no address of this machine.
+    """
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=UVICORN["backlog"])
+    except OSError as error:
+        raise InvalidInput(
+            f"--host {host} --port {port}: {error.strerror}; another port, or 0 for any free one, may do"
+        ) from None
+
+
+def demo_collections(encoder: Encoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:
+    """What the page shows: the files below `paths`, or its own documents.
+
+    Raises:
+        DocumentError: a file cannot be read.
+        InvalidInput: more documents than the page can hold, or a store of another backend.
+    """
+    from .. import demo
+    from ..chunking import SemanticChunker
+    from ..demo.collections import Collections
+    from ..demo.corpus import Corpus
+    from ..sources import find_files, read_documents
+
+    documents = (document for file in find_files(paths) for document in read_documents(file))
+    chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
+    return Collections(Corpus(encoder, documents if paths else demo.documents(), chunker), stores)
 
 
 def read_keys(file: Path | None, listed: str) -> list[str]:

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 
 from jina_v3_encoder.protocol import TextEncoder
 
-from . import classify, embeddings, errors, segment, status
+from ..demo.collections import Collections
+from . import classify, embeddings, errors, page, segment, status
 from .batcher import Batcher
 from .gate import Gate
 from .metrics import Metrics
@@ -21,8 +22,13 @@ from .settings import ServerSettings
 ABOUT = "jina-embeddings-v3 on this machine, with the interface of the hosted service."
 
 
-def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> FastAPI:
-    """An ASGI application that serves `encoder`. The queue starts and ends with the application's lifespan."""
+def create_app(
+    encoder: TextEncoder, settings: ServerSettings | None = None, collections: Collections | None = None
+) -> FastAPI:
+    """An ASGI application that serves `encoder`. The queue starts and ends with the application's lifespan.
+
+    With `collections` there is also the demo page at `/`; they are closed at the end.
+    """
     settings = settings or ServerSettings()
     metrics = Metrics()
     batcher = Batcher(encoder, settings.max_waiting_tokens, metrics)
@@ -32,6 +38,8 @@ def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> 
         batcher.start()
         yield
         batcher.close()
+        if collections is not None:
+            collections.close()
 
     app = FastAPI(
         title="jina-v3",
@@ -47,10 +55,14 @@ def create_app(encoder: TextEncoder, settings: ServerSettings | None = None) -> 
     for part in (embeddings, classify, segment):
         app.include_router(part.router(service))
     app.include_router(status.router(service, metrics))
+    open_paths = status.OPEN_PATHS
+    if collections is not None:
+        app.include_router(page.router(page.View(collections)))
+        open_paths |= page.OPEN_PAGE_PATHS
     errors.install(app)
     described = app.openapi()
     sizes = described["components"]["schemas"]["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"]
     sizes[0]["maximum"] = encoder.dimensions
     paths = frozenset(described["paths"])
-    app.add_middleware(Gate, settings=settings, metrics=metrics, paths=paths)
+    app.add_middleware(Gate, settings=settings, metrics=metrics, paths=paths, open_paths=open_paths)
     return app

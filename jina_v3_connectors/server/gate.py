@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .errors import ApiError, as_api_error
 from .metrics import Metrics
 from .settings import ServerSettings
-from .status import OPEN_PATHS
 
 OTHER_PATH = "other"
 
@@ -19,8 +18,17 @@ OTHER_PATH = "other"
 class Gate:
     """ASGI middleware. Bodies are read whole before the application starts, within their limits."""
 
-    def __init__(self, app: ASGIApp, settings: ServerSettings, metrics: Metrics, paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        metrics: Metrics,
+        paths: frozenset[str],
+        open_paths: frozenset[str],
+    ) -> None:
+        """`paths` are counted by name, all others together; `open_paths` need no key."""
         self._app, self._settings, self._metrics, self._paths = app, settings, metrics, paths
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,7 +58,7 @@ class Gate:
             self._metrics.seconds.labels(path).observe(time.perf_counter() - start)
 
     def _check_key(self, scope: Scope) -> None:
-        if not self._settings.key_hashes or scope["path"] in OPEN_PATHS:
+        if not self._settings.key_hashes or scope["path"] in self._open_paths:
             return
         given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
         if not given:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from qdrant_client import QdrantClient
 
 from jina_v3_connectors import SemanticChunker, demo
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
+from tests.server.running import running
+from tests.servers.qdrant import qdrant_server
 
 WIDE = os.environ | {"COLUMNS": "200"}
 COMMAND = [sys.executable, "-W", "error", "-m", "jina_v3_connectors"]
@@ -50,15 +54,36 @@ def test_the_demo_runs_without_noise(tmp_path: Path) -> None:
     assert "16 documents" in result.stdout
     for question in demo.QUESTIONS:
         assert question.text in result.stdout
-    assert "late chunking" in result.stdout
-    found = subprocess.run(
-        [*COMMAND, "search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", "late", "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    (late, plain) = re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout)
+    assert {path.name for path in tmp_path.iterdir()} == {late, plain}
+    search = ["search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", late, "--json"]
+    found = subprocess.run([*COMMAND, *search], capture_output=True, text=True, check=True)
     assert found.stderr == ""
     assert json.loads(found.stdout.splitlines()[0])["document_id"] == "bees"
+
+
+def test_the_demo_leaves_nothing_behind_unless_told(tmp_path: Path) -> None:
+    environment = WIDE | {"TMPDIR": str(tmp_path)}
+    result = subprocess.run([*COMMAND, "demo"], capture_output=True, text=True, check=True, env=environment)
+    assert "demo_" not in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_several_stores_are_filled_by_a_model_on_a_server(nano: Encoder, tmp_path: Path) -> None:
+    """What the ingest job of docker-compose.yml does."""
+    with running(nano) as url, qdrant_server() as qdrant:
+        stores = ["--store", f"qdrant+{qdrant}", "--store", f"milvus:{tmp_path / 'demo.db'}"]
+        environment = WIDE | {"JINA_V3_STATE": str(tmp_path / "state")}
+        result = subprocess.run(
+            [*COMMAND, "demo", "--encoder", url, *stores], capture_output=True, text=True, env=environment, timeout=300
+        )
+        assert result.returncode == 0, result.stderr
+        names = set(re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout))
+        client = QdrantClient(url=qdrant, check_compatibility=False)
+        assert len(names) == 2
+        assert {client.count(name).count for name in names} == {54}
+        client.close()
+    assert "Milvus, embedded" in result.stdout
 
 
 def test_the_bundled_model_is_small_and_in_the_original_layout(nano: Encoder) -> None:

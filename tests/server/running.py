@@ -11,18 +11,22 @@ from typing import Any
 
 import uvicorn
 
+from jina_v3_connectors.demo.collections import Collections
 from jina_v3_connectors.server import ServerSettings, create_app
 
 START_SECONDS = 30.0
 
 
 @contextmanager
-def running(encoder: Any, settings: ServerSettings | None = None) -> Iterator[str]:
-    """The base URL of a server over `encoder`."""
+def running(
+    encoder: Any, settings: ServerSettings | None = None, collections: Collections | None = None
+) -> Iterator[str]:
+    """The base URL of a server over `encoder`, with the demo page where there are collections."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
-        config = uvicorn.Config(create_app(encoder, settings), log_level="error", lifespan="on", timeout_keep_alive=30)
+        app = create_app(encoder, settings, collections)
+        config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_keep_alive=30)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

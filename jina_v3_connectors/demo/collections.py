@@ -1,0 +1,99 @@
+"""The demo's corpus in several stores: a collection for each size, with late chunking and without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.retry import SHORT_RETRY
+
+from ..connector import VectorConnector
+from ..documents import Hit
+from ..stores import open_store
+from .corpus import Corpus, FloatArray
+
+BACKENDS = {"qdrant": "Qdrant", "milvus": "Milvus"}
+
+
+class Collections:
+    """Collections are made and filled when they are first asked for. Use from one thread at a time."""
+
+    def __init__(self, corpus: Corpus, stores: Iterable[str]) -> None:
+        """Nothing is opened yet. `stores` are folders, or URLs as `jina-v3 ingest --to` takes them.
+
+        Raises:
+            InvalidInput: a store of another backend; Pinecone's indexes have one size each. Or one named twice.
+        """
+        self.corpus = corpus
+        self._urls: dict[str, str] = {}
+        for url in map(store_url, stores):
+            if label(url) in self._urls:
+                raise InvalidInput(f"two stores of the kind {label(url)!r}: the page could not tell them apart")
+            self._urls[label(url)] = url
+        self._open: dict[tuple[str, bool, int], VectorConnector] = {}
+
+    @property
+    def stores(self) -> list[str]:
+        """Names to choose from."""
+        return list(self._urls)
+
+    def nearest(self, store: str, vector: FloatArray, limit: int, *, late: bool) -> list[Hit]:
+        """The chunks nearest to `vector` (d,) in the collection of d dimensions, best first.
+
+        Raises:
+            InvalidInput: no such store.
+            StoreError: it cannot be reached or refuses.
+        """
+        connector = self.connector(store, len(vector), late=late)
+        return connector.store.nearest(vector[None], limit, None, None)[0]
+
+    def connector(self, store: str, dimensions: int, *, late: bool) -> VectorConnector:
+        """One collection, filled; closed with the others.
+
+        Raises:
+            InvalidInput, StoreError: as in `nearest`.
+        """
+        key = (store, late, dimensions)
+        if key not in self._open:
+            if store not in self._urls:
+                raise InvalidInput(f"there is no store {store!r} here, only {', '.join(self._urls)}")
+            self._open[key] = self._filled(self._urls[store], late, dimensions)
+        return self._open[key]
+
+    def close(self) -> None:
+        """Let go of every store; safe to call twice."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+    def _filled(self, url: str, late: bool, dimensions: int) -> VectorConnector:
+        corpus = self.corpus
+        name = f"demo_{corpus.name}_{'late' if late else 'plain'}_{dimensions}"
+        settings: dict[str, Any] = {"dimensions": dimensions, "late_chunking": late, "chunker": corpus.chunker}
+        connector = open_store(url, corpus.encoder, name, **settings)
+        try:
+            connector.ingest(corpus.documents, retry=SHORT_RETRY)
+        except BaseException:
+            connector.close()
+            raise
+        return connector
+
+
+def store_url(store: str) -> str:
+    """A store's URL, the embedded one's for a plain folder."""
+    return store if store.partition(":")[0].partition("+")[0] in (*BACKENDS, "pinecone") else f"qdrant:{store}"
+
+
+def label(url: str) -> str:
+    """A store's name for people: backend and host, without what may be secret."""
+    backend, _, place = url.partition(":")
+    backend, _, scheme = backend.partition("+")
+    if backend not in BACKENDS:
+        raise InvalidInput(f"the demo keeps several sizes in one store, which {url.partition(':')[0]} cannot")
+    if not scheme:
+        return f"{BACKENDS[backend]}, embedded"
+    host = urlsplit(f"{scheme}:{place}")
+    shown = re.sub(r"[^\w.:\[\]-]", "", host.netloc.rpartition("@")[2])
+    return f"{BACKENDS[backend]} at {shown}"

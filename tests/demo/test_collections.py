@@ -1,0 +1,149 @@
+"""Collections are made when asked for, in every store that is named, and hold what the encoder gives."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors import Document
+from jina_v3_connectors.demo.collections import Collections, label, store_url
+from jina_v3_connectors.demo.corpus import Corpus
+from jina_v3_connectors.errors import StoreError
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.testing import FakeEncoder
+from tests.servers.milvus import milvus_server
+from tests.servers.qdrant import qdrant_server
+
+from .test_corpus import TEXTS, Lines
+
+EMBEDDED = "Qdrant, embedded"
+
+
+def corpus(texts: dict[str, str] = TEXTS) -> Corpus:
+    return Corpus(FakeEncoder(dimensions=64), [Document(name, text) for name, text in texts.items()], Lines())
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("dimensions", [8, 64])
+def test_nearest_ranks_by_the_cosines_of_the_page(tmp_path: Path, dimensions: int, late: bool) -> None:
+    own = corpus()
+    asked = own.ask("cold water", "retrieval.query", dimensions)
+    with closing(Collections(own, [str(tmp_path)])) as collections:
+        hits = collections.nearest(EMBEDDED, asked.vector, 6, late=late)
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(asked.cosines[late])[::-1], atol=1e-4)
+    firsts = {document.id: sum(map(len, own.spans[:number])) for number, document in enumerate(own.documents)}
+    for hit in hits:
+        cosine = asked.cosines[late][firsts[hit.chunk.document_id] + hit.chunk.number]
+        assert hit.score == pytest.approx(cosine, abs=1e-4)
+
+
+def test_collections_are_made_on_the_first_question(tmp_path: Path) -> None:
+    own = corpus()
+    with closing(Collections(own, [str(tmp_path)])) as collections:
+        assert list(tmp_path.iterdir()) == []
+        collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=True)
+        assert [path.name for path in tmp_path.iterdir()] == [f"demo_{own.name}_late_8"]
+        collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+        assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_second_start_finds_them_filled(tmp_path: Path) -> None:
+    for _ in range(2):
+        with closing(Collections(corpus(), [str(tmp_path)])) as collections:
+            assert collections.connector(EMBEDDED, 16, late=False).count() == 6
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_other_documents_get_collections_of_their_own(tmp_path: Path) -> None:
+    for texts, chunks in ((TEXTS, 6), ({"d": "only this"}, 1)):
+        with closing(Collections(corpus(texts), [str(tmp_path)])) as collections:
+            assert collections.connector(EMBEDDED, 16, late=True).count() == chunks
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_servers_are_filled_as_folders_are(tmp_path: Path) -> None:
+    own = corpus()
+    asked = own.ask("sweet red apples", "retrieval.query", 32)
+    with qdrant_server() as qdrant, milvus_server(tmp_path / "milvus") as milvus:
+        stores = [str(tmp_path / "folder"), f"qdrant+{qdrant}", f"milvus+{milvus}"]
+        with closing(Collections(own, stores)) as collections:
+            assert [name.split(" at ")[0] for name in collections.stores] == [EMBEDDED, "Qdrant", "Milvus"]
+            found = [
+                [
+                    (hit.chunk.document_id, hit.chunk.number)
+                    for hit in collections.nearest(name, asked.vector, 3, late=mode)
+                ]
+                for name in collections.stores
+                for mode in (False, True)
+            ]
+    assert found[0] == found[2] == found[4]
+    assert found[1] == found[3] == found[5]
+    assert found[0][0] == ("a", 0)
+
+
+def test_an_unknown_store_names_the_others(tmp_path: Path) -> None:
+    own = corpus()
+    with closing(Collections(own, [str(tmp_path)])) as collections, pytest.raises(InvalidInput, match=EMBEDDED):
+        collections.nearest("Weaviate", own.ask("water", None, 8).vector, 1, late=False)
+
+
+def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
+    own = corpus()
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    with closing(Collections(own, [str(blocked)])) as collections:
+        with pytest.raises(StoreError):
+            collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+        blocked.unlink()
+        assert collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+
+
+def test_closing_twice_is_safe(tmp_path: Path) -> None:
+    collections = Collections(corpus(), [str(tmp_path)])
+    collections.connector(EMBEDDED, 8, late=True)
+    collections.close()
+    collections.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("qdrant:./folder", "Qdrant, embedded"),
+        ("milvus:./demo.db", "Milvus, embedded"),
+        ("qdrant+http://localhost:6333", "Qdrant at localhost:6333"),
+        ("qdrant+https://user:secret@host.example:6333/path?api_key=x", "Qdrant at host.example:6333"),
+        ("milvus+http://[::1]:19530", "Milvus at [::1]:19530"),
+        ("milvus+http://<b>host</b>", "Milvus at bhost"),
+    ],
+)
+def test_labels_tell_no_secret(url: str, shown: str) -> None:
+    assert label(url) == shown
+
+
+@pytest.mark.parametrize("store", ["pinecone:index", "pinecone:"])
+def test_pinecone_is_refused_with_the_reason(store: str) -> None:
+    with pytest.raises(InvalidInput, match="several sizes"):
+        Collections(corpus(), [store])
+
+
+def test_two_stores_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidInput, match="could not tell them apart"):
+        Collections(corpus(), ["one", "two"])
+
+
+@pytest.mark.parametrize(
+    ("store", "url"),
+    [
+        ("folder", "qdrant:folder"),
+        ("/a/folder", "qdrant:/a/folder"),
+        ("C:folder", "qdrant:C:folder"),
+        ("qdrant:x", "qdrant:x"),
+        ("qdrant+http://h:1", "qdrant+http://h:1"),
+        ("milvus:x.db", "milvus:x.db"),
+    ],
+)
+def test_a_plain_folder_is_an_embedded_store(store: str, url: str) -> None:
+    assert store_url(store) == url

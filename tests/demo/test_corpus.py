@@ -1,0 +1,146 @@
+"""What the page shows is what the encoder gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors import Document, SemanticChunker, demo
+from jina_v3_connectors.demo import corpus as corpus_module
+from jina_v3_connectors.demo.corpus import Corpus
+from jina_v3_connectors.documents import TextFormat
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.testing import FakeEncoder
+
+
+class Lines:
+    """One chunk per line."""
+
+    description = "lines"
+
+    def spans(self, text: str, text_format: TextFormat = "text") -> Sequence[Span]:
+        spans, start = [], 0
+        for line in text.splitlines(keepends=True):
+            if line.strip():
+                spans.append((start, start + len(line.rstrip("\n"))))
+            start += len(line)
+        return spans
+
+
+TEXTS = {"a": "red apples grow\nthey are sweet", "b": "blue water flows\nit is deep\nit is cold", "c": "one line"}
+
+
+def made(texts: dict[str, str] = TEXTS, dimensions: int = 64) -> Corpus:
+    return Corpus(FakeEncoder(dimensions=dimensions), [Document(name, text) for name, text in texts.items()], Lines())
+
+
+def test_documents_without_text_are_left_out() -> None:
+    corpus = made({**TEXTS, "empty": "  \n "})
+    assert [document.id for document in corpus.documents] == ["a", "b", "c"]
+    assert corpus.chunks == 6
+
+
+@pytest.mark.parametrize("texts", [{}, {"a": ""}, {"a": " \n"}])
+def test_no_text_at_all_is_refused(texts: dict[str, str]) -> None:
+    with pytest.raises(InvalidInput, match="no text"):
+        made(texts)
+
+
+def test_ids_must_differ() -> None:
+    with pytest.raises(InvalidInput, match="same id"):
+        Corpus(FakeEncoder(), [Document("a", "one"), Document("a", "two")], Lines())
+
+
+def test_too_many_chunks_name_the_limit_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "MAX_CHUNKS", 5)
+    with pytest.raises(InvalidInput, match=r"more than 5 chunks.*jina-v3 ingest"):
+        made()
+
+
+def test_an_endless_source_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus_module, "MAX_CHUNKS", 5)
+    read = []
+
+    def endless() -> object:
+        number = 0
+        while True:
+            number += 1
+            read.append(number)
+            yield Document(str(number), "a line")
+
+    with pytest.raises(InvalidInput):
+        Corpus(FakeEncoder(), endless(), Lines())  # type: ignore[arg-type]
+    assert len(read) == 6
+
+
+@pytest.mark.parametrize("dimensions", [8, 64])
+@pytest.mark.parametrize("task", ["retrieval.query", "text-matching", None])
+def test_cosines_are_those_of_the_encoder(task: str | None, dimensions: int) -> None:
+    corpus, encoder = made(), FakeEncoder(dimensions=64)
+    asked = corpus.ask("cold water", task, dimensions)
+    query = encoder.encode("cold water", task=task, dimensions=dimensions)
+    np.testing.assert_allclose(asked.vector, query, atol=1e-6)
+    chunks = [text[start:end] for text in TEXTS.values() for start, end in Lines().spans(text)]
+    plain = encoder.encode(chunks, task="retrieval.passage", dimensions=dimensions)
+    np.testing.assert_allclose(asked.cosines[False], plain @ query, atol=1e-6)
+    texts = list(TEXTS.values())
+    late = np.concatenate(
+        encoder.encode_documents(
+            texts, [Lines().spans(text) for text in texts], task="retrieval.passage", dimensions=dimensions
+        )
+    )
+    np.testing.assert_allclose(asked.cosines[True], late @ query, atol=1e-6)
+
+
+def test_asking_twice_changes_nothing() -> None:
+    corpus = made()
+    first, second = (corpus.ask("deep water", "retrieval.query", 64) for _ in range(2))
+    np.testing.assert_array_equal(first.vector, second.vector)
+    for late in (False, True):
+        np.testing.assert_array_equal(first.cosines[late], second.cosines[late])
+        np.testing.assert_array_equal(first.points[late], second.points[late])
+
+
+def test_the_map_has_a_point_for_each_chunk_and_one_for_the_question() -> None:
+    corpus = made()
+    assert {late: plane.points.shape for late, plane in corpus.maps.items()} == {False: (6, 2), True: (6, 2)}
+    points = corpus.ask("red apples grow", "retrieval.query", 64).points
+    np.testing.assert_allclose(points[False], corpus.maps[False].points[0], atol=1e-5)
+
+
+def test_the_name_follows_texts_cut_and_model() -> None:
+    base = made().name
+    assert base == made().name
+    assert len(base) == 8
+    assert base != made({**TEXTS, "c": "another line"}).name
+    assert base != made({"z": TEXTS["a"], "b": TEXTS["b"], "c": TEXTS["c"]}).name
+    assert base != made(dimensions=32).name
+
+
+@pytest.mark.parametrize("task", ["retrieval", "query", ""])
+def test_unknown_tasks_are_refused(task: str) -> None:
+    with pytest.raises(InvalidInput, match="task"):
+        made().ask("a question", task, 8)
+
+
+def test_the_real_corpus_shows_what_it_is_for(nano: Encoder) -> None:
+    """The passage that never names its subject is nearer with late chunking; on the map documents lie apart."""
+    corpus = Corpus(nano, demo.documents(), SemanticChunker(nano.tokenizer_file, demo.CHUNK_TOKENS))
+    asked = corpus.ask(demo.LATE_QUESTION.text, "retrieval.query", demo.DIMENSIONS)
+    names = [document.id for document, spans in zip(corpus.documents, corpus.spans, strict=True) for _ in spans]
+    second = names.index(demo.LATE_QUESTION.document_id) + 1
+    assert asked.cosines[True][second] > asked.cosines[False][second] + 0.05
+    assert _apart(corpus, late=True) > _apart(corpus, late=False)
+
+
+def _apart(corpus: Corpus, *, late: bool) -> float:
+    """Mean distance between documents in units of the mean distance within them."""
+    points = corpus.maps[late].points
+    owners = np.repeat(np.arange(len(corpus.spans)), [len(spans) for spans in corpus.spans])
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    same = owners[:, None] == owners[None]
+    return float(distances[~same].mean() / distances[same & (distances > 0)].mean())
