@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench image-steps clean
 
 demo: $(VENV)/.base
 	@$(BIN)/jina-v3 demo
@@ -18,6 +18,9 @@ lint: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/jina-v3 bench encode --against sentence-transformers --runs 5
+
+image-steps: $(VENV)/.dev
+	JINA_V3_IMAGE_STEPS=1 $(BIN)/python -m pytest tests/docker/test_steps.py
 
 $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,64 @@
+"""docker-compose.yml, .env.example and the Dockerfile as values."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<rest>[^}]*))?\}")
+
+
+def example_settings() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def interpolated(text: str, settings: dict[str, str]) -> str:
+    """As compose fills a file in, for the forms that this file uses.
+
+    Raises:
+        KeyError: a required variable is not set.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] == "$$":
+            return "$"
+        found = settings.get(match["name"], "")
+        if not found and match["kind"] == ":?":
+            raise KeyError(match["name"])
+        return found or match["rest"] or ""
+
+    return VARIABLE.sub(value, text)
+
+
+def compose_text() -> str:
+    return (ROOT / "docker-compose.yml").read_text()
+
+
+def compose(**settings: str) -> dict[str, Any]:
+    """The file as compose reads it, with the example's settings and these."""
+    found: dict[str, Any] = yaml.safe_load(interpolated(compose_text(), {**example_settings(), **settings}))
+    return found
+
+
+class Instruction(NamedTuple):
+    name: str
+    rest: str
+
+
+def dockerfile() -> list[Instruction]:
+    """Instructions in their order, lines joined, comments left out."""
+    text = "\n".join(line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#"))
+    lines = text.replace("\\\n", " ").splitlines()
+    return [Instruction(*line.split(" ", 1)) for line in lines if line.strip()]
+
+
+def copies() -> list[tuple[list[str], str]]:
+    """Sources and the target of each COPY."""
+    words = [shlex.split(item.rest) for item in dockerfile() if item.name == "COPY"]
+    return [(own[:-1], own[-1]) for own in words]
