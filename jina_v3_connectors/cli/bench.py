@@ -245,3 +245,45 @@ def ingest(
     if memory_chunks:
         grown = result.memory_growth / 2**20
         Console().print(f"{memory_chunks:,} chunks with a fake encoder: peak memory grew by {grown:.0f} MiB")
+
+
+@command.command("serve")
+@click.option("--clients", type=click.IntRange(min=2), default=64, show_default=True, help="At the same time.")
+@click.option("--seconds", type=click.FloatRange(min=1), default=60, show_default=True, help="Under load.")
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def serve(clients: int, seconds: float, choice: ModelChoice, as_json: bool) -> None:
+    """What a server gives under load, beside encoding the same texts offline.
+
+    Starts `jina-v3 serve` and asks it from this process with requests of 1 to 64 texts, of five tasks and none; every
+    answer is compared with the encoder's own. One of the clients asks for a short question only.
+
+    \b
+    Example:
+      jina-v3 bench serve --model nano --seconds 20
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..bench.serve import bench_serve
+
+    encoder = choice.load()
+    with Console(stderr=True).status("starting") as status:
+        found = bench_serve(encoder, choice.arguments(), clients=clients, seconds=seconds, announce=status.update)
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+        return
+    title = f"{clients} clients for {seconds:g} s, model {encoder.model_id}, {found.requests:,} requests"
+    table = Table("", "", title=title, title_justify="left", show_header=False)
+    table.add_row("failed, wrong", f"{len(found.failed)}, {found.wrong}")
+    table.add_row("offline", f"{found.offline:,.0f} tokens/s")
+    table.add_row("served", f"{found.served:,.0f} tokens/s, {found.ratio:.2f} × offline")
+    table.add_row("a short question alone", f"{found.lone * 1000:.1f} ms")
+    table.add_row(
+        "under load", f"median {found.percentile(50) * 1000:.0f} ms, p95 {found.percentile(95) * 1000:.0f} ms"
+    )
+    table.add_row("three alone and a batch", f"{found.bound * 1000:.0f} ms")
+    if found.memory:
+        first, middle, last = (found.memory[place] / 2**20 for place in (0, len(found.memory) // 2, -1))
+        table.add_row("memory", f"{first:.0f} MiB, half-way {middle:.0f}, at the end {last:.0f}")
+    Console().print(table)

@@ -50,6 +50,12 @@ class ModelChoice:
             quantize=self.quantize,
         )
 
+    def arguments(self) -> list[str]:
+        """The options that give another process the same encoder."""
+        own = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
+        values = {**own, "device": self.device, "dtype": self.dtype}
+        return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
+
     def text_encoder(self, model: str | None = None, revision: str | None = None) -> TextEncoder:
         """As `load`, or the server that --encoder names."""
         if self.url is None:

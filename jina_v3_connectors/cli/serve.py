@@ -20,10 +20,10 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.task import TASK_NAMES
 
 from .demo import SERVERS
-from .options import ModelChoice, model_options
+from .options import ModelChoice, model_options, tokenizer_of
 
 if TYPE_CHECKING:
-    from jina_v3_encoder import Encoder
+    from jina_v3_encoder.protocol import TextEncoder
 
     from ..demo.collections import Collections
 
@@ -93,6 +93,7 @@ def command(
         import uvicorn
 
         from ..server import ServerSettings, create_app
+        from ..server.one_thread import in_one_thread
         from ..server.settings import hash_key
     except ImportError as error:
         raise MissingExtra(error.name or "uvicorn", "server") from None
@@ -111,7 +112,7 @@ def command(
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
-    encoder = choice.load()
+    encoder = in_one_thread(choice.load)
     with tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
         collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
         server = uvicorn.Server(uvicorn.Config(create_app(encoder, settings, collections), **UVICORN))
@@ -141,7 +142,7 @@ def listening(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def demo_collections(encoder: Encoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:
+def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:
     """What the page shows: the files below `paths`, or its own documents.
 
     Raises:
@@ -155,7 +156,7 @@ def demo_collections(encoder: Encoder, stores: Sequence[str], paths: Sequence[Pa
     from ..sources import find_files, read_documents
 
     documents = (document for file in find_files(paths) for document in read_documents(file))
-    chunker = SemanticChunker(encoder.tokenizer_file, demo.CHUNK_TOKENS)
+    chunker = SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS)
     return Collections(Corpus(encoder, documents if paths else demo.documents(), chunker), stores)
 
 

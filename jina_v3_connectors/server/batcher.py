@@ -4,77 +4,36 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
-from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span
 from jina_v3_encoder.protocol import TextEncoder
 
 from .errors import ApiError
+from .jobs import Job, LargeJobs, Piece, SmallJobs, Taken
 from .metrics import Metrics
 
-FloatArray = NDArray[np.float32]
 BATCH_TOKENS = 4096
-SMALL_SHARE = 0.1
-"""Of a batch's tokens: a request up to this size is small."""
+SMALL_SHARE, SMALL_ROOM = 0.1, 0.05
+"""Of a batch's tokens: a request up to this size is small, and batches of small ones are that short."""
+SHORT_SHARE, SHORT_SECONDS = 0.5, 1.0
+"""The size of other batches in the second after a small request, since the next one will wait for one of them."""
 RATE_MEMORY = 0.9
-
-
-@dataclass
-class Job:
-    """One request's texts, or one document with its chunks. Its vectors come back full-sized and not normalised."""
-
-    texts: Sequence[str]
-    tokens: Sequence[int]
-    task: str | None
-    spans: Sequence[Span] | None = None
-    """Chunks of the only text, for late chunking."""
-    window: int | None = None
-    overlap: int = DEFAULT_OVERLAP
-    result: Future[FloatArray] = field(default_factory=Future)
-    rows: list[FloatArray | None] = field(default_factory=list)
-    taken: int = 0
-    """Texts that went into a batch."""
-    missing: int = 0
-
-    def __post_init__(self) -> None:
-        self.missing = len(self.texts)
-        self.rows = [None] * len(self.texts)
-
-    def finish(self, place: int, row: FloatArray) -> None:
-        self.rows[place] = row
-        self.missing -= 1
-        if not self.missing:
-            with suppress(InvalidStateError):  # nobody waits any more
-                self.result.set_result(np.concatenate([own for own in self.rows if own is not None]))
-
-    def fail(self, error: BaseException) -> None:
-        with suppress(InvalidStateError):
-            self.result.set_exception(error)
-
-
-Piece = tuple[Job, int]
 
 
 class Batcher:
     """A queue and the one thread that computes.
 
-    Large requests take turns by text. Small ones have a batch of their own between two of the others', so they wait for
-    the batch that is under way and for no more.
+    Small requests have small batches of their own, which go first until they have used as much as the large ones did.
+    So a small one waits for the batch that is under way, and a large one for at most twice its time.
     """
 
     def __init__(self, encoder: TextEncoder, max_waiting_tokens: int, metrics: Metrics) -> None:
         self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
         self._budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
-        self._small: deque[Job] = deque()
-        self._large: deque[Job] = deque()
-        self._was_small = False
+        self._small, self._large = SmallJobs(), LargeJobs()
+        self._credit = self._budget
+        """Tokens that small requests may still use before large ones have their turn."""
+        self._small_came = -SHORT_SECONDS
         self._waiting = 0
         self._rate = 0.0
         self._changed = threading.Condition()
@@ -97,7 +56,7 @@ class Batcher:
         Raises:
             ApiError: 429 with the seconds to wait when the queue is full, 503 while closing.
         """
-        tokens = sum(job.tokens)
+        tokens = job.size
         with self._changed:
             if self._closing:
                 raise ApiError(503, "SERVICE_UNAVAILABLE", "the server is shutting down", retry_after=5)
@@ -111,7 +70,11 @@ class Batcher:
                 )
             self._waiting += tokens
             self._metrics.waiting.set(self._waiting)
-            (self._small if tokens <= self._budget * SMALL_SHARE else self._large).append(job)
+            if tokens <= self._budget * SMALL_SHARE:
+                self._small_came = time.monotonic()
+                self._small.add(job)
+            else:
+                self._large.add(job)
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -121,34 +84,25 @@ class Batcher:
                     self._changed.wait()
                 if not self._small and not self._large:
                     return
-                self._was_small = bool(self._small) and not (self._was_small and self._large)
-                pieces = self._take(self._small if self._was_small else self._large)
+                kind, taken = self._take()
                 self._metrics.waiting.set(self._waiting)
-            if pieces:
-                self._compute(pieces)
+            if taken.pieces:
+                self._compute(taken.pieces, kind)
 
-    def _take(self, jobs: deque[Job]) -> list[Piece]:
-        """Up to a batch of tokens, one text of each job in turn; jobs that nobody waits for any more are dropped."""
-        pieces: list[Piece] = []
-        room = self._budget
-        while jobs:
-            job = jobs.popleft()
-            if job.result.cancelled():
-                self._waiting -= sum(job.tokens[job.taken :])
-                continue
-            tokens = job.tokens[job.taken]
-            if pieces and tokens > room:
-                jobs.appendleft(job)
-                break
-            pieces.append((job, job.taken))
-            job.taken += 1
-            room -= tokens
-            self._waiting -= tokens
-            if job.taken < len(job.texts):
-                jobs.append(job)
-        return pieces
+    def _take(self) -> tuple[str, Taken]:
+        """The next batch, and whether it is a small or a large one."""
+        if not self._large:
+            self._credit = self._budget
+        small = self._small and self._credit > 0
+        short = time.monotonic() - self._small_came < SHORT_SECONDS
+        share = SMALL_ROOM if small else SHORT_SHARE if short else 1.0
+        taken = (self._small if small else self._large).take(round(self._budget * share))
+        change = -taken.tokens if small else taken.tokens
+        self._credit = min(self._budget, self._credit + change)
+        self._waiting -= taken.gone
+        return "small" if small else "large", taken
 
-    def _compute(self, pieces: Sequence[Piece]) -> None:
+    def _compute(self, pieces: Sequence[Piece], kind: str) -> None:
         start = time.perf_counter()
         tokens = sum(job.tokens[place] for job, place in pieces)
         late = [piece for piece in pieces if piece[0].spans is not None]
@@ -159,7 +113,7 @@ class Batcher:
             except BaseException as error:
                 self._apart(group, error)
         seconds = time.perf_counter() - start
-        self._metrics.batch(tokens, self._budget, len(pieces), seconds)
+        self._metrics.batch(kind, tokens, self._budget, len(pieces), seconds)
         self._rate = RATE_MEMORY * (self._rate or tokens / seconds) + (1 - RATE_MEMORY) * tokens / seconds
 
     def _encode(self, pieces: Sequence[Piece]) -> None:

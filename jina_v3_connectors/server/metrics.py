@@ -27,13 +27,16 @@ class Metrics:
             buckets=SHARES,
             registry=own,
         )
-        self.batch_seconds = Histogram("jina_v3_batch_seconds", "Time of a batch.", buckets=SECONDS, registry=own)
+        self.batch_seconds = Histogram(
+            "jina_v3_batch_seconds", "Time of a batch.", ("kind",), buckets=SECONDS, registry=own
+        )
 
-    def batch(self, tokens: int, budget: int, texts: int, seconds: float) -> None:
+    def batch(self, kind: str, tokens: int, budget: int, texts: int, seconds: float) -> None:
+        """One batch of small requests, or of large ones."""
         self.tokens.inc(tokens)
         self.texts.inc(texts)
         self.fill.observe(tokens / budget)
-        self.batch_seconds.observe(seconds)
+        self.batch_seconds.labels(kind).observe(seconds)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

@@ -15,13 +15,16 @@ from jina_v3_encoder.errors import InputTooLong
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span, check_spans, check_window, join_chunks
 from jina_v3_encoder.protocol import TextEncoder
 
-from .batcher import Batcher, Job
+from .batcher import Batcher
 from .errors import ApiError
+from .jobs import Job
 from .settings import ServerSettings
 
 POLL_SECONDS = 0.5
 TOKENIZING_THREADS = 2
 """The tokenizer itself uses all cores for long lists; two let a short one pass."""
+AT_ONCE_CHARACTERS = 1000
+"""Tokenized in a fraction of a millisecond, so not handed to a thread where longer ones may be in line."""
 Gone = Callable[[], Awaitable[bool]]
 
 
@@ -65,8 +68,11 @@ class Service:
             raise ApiError(422, "VALIDATION_ERROR", f"input: {len(question.texts):,} texts, the limit is {limit:,}")
         if self.settings.recognize_prompts:
             question = recognized(question)
-        job = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._job, question)
-        tokens = sum(job.tokens)
+        if sum(map(len, question.texts)) <= AT_ONCE_CHARACTERS:
+            job = self._job(question)
+        else:
+            job = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._job, question)
+        tokens = job.size
         if tokens > self.settings.max_request_tokens:
             most = self.settings.max_request_tokens
             message = f"input: {tokens:,} tokens in one request, the limit is {most:,}: send several requests"
@@ -77,7 +83,7 @@ class Service:
     async def wait(self, job: Job) -> Found:
         """The vectors of a job; a job that is cancelled meanwhile leaves the queue."""
         try:
-            return Found(await asyncio.wrap_future(job.result), sum(job.tokens))
+            return Found(await asyncio.wrap_future(job.result), job.size)
         except asyncio.CancelledError:
             job.result.cancel()
             raise

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jina_v3_connectors.server.batcher import Batcher, Job
+from jina_v3_connectors.server import batcher as module
+from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.jobs import Job
 from jina_v3_connectors.server.metrics import Metrics
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
@@ -57,7 +59,7 @@ def job(*texts: str, tokens: int = 10, task: str | None = None) -> Job:
 def held(encoder: Recording, batcher: Batcher) -> Job:
     """A job that keeps the thread busy until the encoder is free."""
     encoder.free.clear()
-    first = job("first")
+    first = job("first", tokens=20)
     batcher.submit(first)
     until = time.monotonic() + 10
     while not encoder.calls and time.monotonic() < until:
@@ -72,7 +74,7 @@ def test_waiting_requests_of_any_task_share_a_batch(encoder: Recording, batcher:
         batcher.submit(own)
     encoder.free.set()
     found = [own.result.result(10) for own in jobs]
-    assert encoder.calls[1] == ["a0", "a1", "a2", "b0", "b1", "b2"], "one batch, in turns"
+    assert sorted(encoder.calls[1]) == ["a0", "a1", "a2", "b0", "b1", "b2"], "one batch"
     for own, vectors in zip(jobs, found, strict=True):
         assert np.allclose(vectors, FakeEncoder().encode(own.texts, task=own.task, normalize=False))
 
@@ -85,9 +87,38 @@ def test_a_small_request_passes_a_large_one(encoder: Recording, batcher: Batcher
     encoder.free.set()
     small.result.result(10)
     large.result.result(10)
-    assert encoder.calls[2] == ["small"], "behind the batch that was under way"
-    assert len(encoder.calls) == 1 + 9 + 1, "batches of 100 tokens"
-    assert all(len(call) <= 10 for call in encoder.calls)
+    assert encoder.calls[1] == ["small"], "behind the batch that was under way"
+    assert sum(map(len, encoder.calls[2:])) == 90
+
+
+def test_batches_are_short_while_small_requests_come(
+    encoder: Recording, batcher: Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, most in ((1000.0, 5), (0.0, 10)):
+        monkeypatch.setattr(module, "SHORT_SECONDS", seconds)
+        encoder.calls.clear()
+        held(encoder, batcher)
+        large = job(*(f"l{n}" for n in range(40)))
+        batcher.submit(job("small"))
+        batcher.submit(large)
+        encoder.free.set()
+        large.result.result(10)
+        assert {len(call) for call in encoder.calls if call[0].startswith("l")} == {most}
+
+
+def test_small_requests_leave_large_ones_their_half(encoder: Recording, batcher: Batcher) -> None:
+    held(encoder, batcher)
+    large, small = job(*(f"l{n}" for n in range(40))), [job(f"s{n}") for n in range(40)]
+    batcher.submit(large)
+    for own in small:
+        batcher.submit(own)
+    encoder.free.set()
+    for own in [large, *small]:
+        own.result.result(10)
+    order = [call[0][0] for call in encoder.calls[1:]]
+    last = len(order) - order[::-1].index("l")
+    share = order[:last].count("s") / sum(len(call) for call in encoder.calls[1 : last + 1])
+    assert 0.3 < share < 0.6, order
 
 
 def test_a_text_larger_than_a_batch_goes_alone(encoder: Recording, batcher: Batcher) -> None:
@@ -98,7 +129,7 @@ def test_a_text_larger_than_a_batch_goes_alone(encoder: Recording, batcher: Batc
     encoder.free.set()
     for own in jobs:
         own.result.result(10)
-    assert encoder.calls[1:] == [["huge"], ["x"]]
+    assert sorted(encoder.calls[1:]) == [["huge"], ["x"]]
 
 
 def test_nobody_computes_for_a_client_that_left(encoder: Recording, batcher: Batcher) -> None:
