@@ -7,6 +7,7 @@ import pytest
 
 from jina_v3_encoder.encoder import Encoder
 
+from .hosted import check
 from .running import running
 
 
@@ -24,5 +25,6 @@ def url(exact: Encoder) -> Iterator[str]:
 
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=60) as client:
+    """Every answer that it gets is validated against the hosted service's interface."""
+    with httpx.Client(base_url=url, timeout=60, event_hooks={"response": [check]}) as client:
         yield client

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import importlib
 import json
 import subprocess
 from typing import Any
@@ -118,14 +119,53 @@ def test_curl(url: str, exact: Encoder) -> None:
     assert same(rows, exact.encode(TEXTS, task="text-matching", dimensions=128))
 
 
-def test_what_milvus_and_chroma_send(url: str, exact: Encoder) -> None:
-    """The requests of milvus-model and of chromadb, as recorded; both clients have no setting for the address."""
-    import httpx
+def test_milvus_model(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    jinaai: Any = importlib.import_module("milvus_model.dense.jinaai")
+    monkeypatch.setattr(jinaai, "API_URL", f"{url}/v1/embeddings")
+    client = jinaai.JinaEmbeddingFunction(MODEL, api_key="any", task="text-matching")
+    assert client.dim == exact.dimensions, "it asks for the vector of an empty text"
+    assert same(client.encode_documents(TEXTS), exact.encode(TEXTS, task="retrieval.passage"))
+    assert same(client.encode_queries(["who?"]), exact.encode(["who?"], task="retrieval.query"))
+    assert same(client(TEXTS), exact.encode(TEXTS, task="text-matching"))
+    late = jinaai.JinaEmbeddingFunction(MODEL, api_key="any", dimensions=64, late_chunking=True)
+    assert same(late.encode_documents(TEXTS), exact.encode_chunks(TEXTS, task="retrieval.passage", dimensions=64))
+    for own in (client, late):
+        own._session.close()
 
-    probe = httpx.post(f"{url}/v1/embeddings", json={"input": [""], "model": MODEL, "task": None}, timeout=30).json()
-    assert len(probe["data"][0]["embedding"]) == exact.dimensions
-    body = {"input": TEXTS, "model": MODEL, "task": "retrieval.passage", "late_chunking": False, "truncate": True}
-    chroma = {**body, "embedding_type": "float", "normalized": True, "dimensions": 64}
-    answer = httpx.post(f"{url}/v1/embeddings", json=chroma, headers={"Accept-Encoding": "identity"}, timeout=30).json()
-    found = [row["embedding"] for row in sorted(answer["data"], key=lambda row: row["index"])]
-    assert same(found, exact.encode(TEXTS, task="retrieval.passage", dimensions=64))
+
+@pytest.mark.filterwarnings("ignore")
+def test_chroma(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A collection of Chroma's own, filled and searched through our server, each side with its task."""
+    import chromadb
+    from chromadb.config import Settings
+    from chromadb.utils.embedding_functions import JinaEmbeddingFunction
+
+    monkeypatch.setenv("CHROMA_JINA_API_KEY", "any")
+    monkeypatch.delenv("JINA_API_KEY", raising=False)
+    settings: dict[str, Any] = {"task": "retrieval.passage", "dimensions": 64, "truncate": True, "normalized": True}
+    function = JinaEmbeddingFunction(model_name=MODEL, **settings, query_config={"task": "retrieval.query"})
+    function._api_url = f"{url}/v1/embeddings"
+    wanted = exact.encode(TEXTS, task="retrieval.passage", dimensions=64)
+    query = exact.encode("ships and lights", task="retrieval.query", dimensions=64)
+    assert same(function(TEXTS), wanted)
+    assert same(function.embed_query(["ships and lights"]), [query])
+    client = chromadb.EphemeralClient(Settings(anonymized_telemetry=False))
+    collection = client.create_collection("texts", embedding_function=function)
+    collection.add(ids=["0", "1", "2"], documents=TEXTS)
+    found = collection.query(query_texts=["ships and lights"], n_results=3)
+    assert found["ids"][0] == [str(number) for number in np.argsort(-(wanted @ query))]
+    function._session.close()
+
+
+def test_chroma_with_late_chunking(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chromadb.utils.embedding_functions import JinaEmbeddingFunction
+
+    monkeypatch.setenv("CHROMA_JINA_API_KEY", "any")
+    monkeypatch.delenv("JINA_API_KEY", raising=False)
+    function = JinaEmbeddingFunction(model_name=MODEL, task="retrieval.passage", late_chunking=True)
+    function._api_url = f"{url}/v1/embeddings"
+    assert same(function(TEXTS), exact.encode_chunks(TEXTS, task="retrieval.passage"))
+    function.model_name = "jina-clip-v2"
+    with pytest.raises(RuntimeError, match="is not served here"):
+        function(TEXTS)
+    function._session.close()

@@ -6,7 +6,6 @@ import base64
 from typing import Any
 
 import httpx
-import jsonschema
 import numpy as np
 import pytest
 
@@ -17,38 +16,12 @@ from jina_v3_encoder.task import TASK_NAMES
 from .running import running
 
 MODEL = "jina-embeddings-v3"
-ROW = {
-    "type": "object",
-    "required": ["index", "embedding"],
-    "properties": {
-        "object": {"const": "embedding"},
-        "index": {"type": "integer"},
-        "embedding": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "number"}}]},
-    },
-}
-USAGE = {
-    "type": "object",
-    "required": ["total_tokens", "prompt_tokens"],
-    "properties": {"total_tokens": {"type": "integer"}, "prompt_tokens": {"type": "integer"}},
-}
-ANSWER = {
-    "type": "object",
-    "required": ["model", "usage", "data"],
-    "properties": {
-        "model": {"type": "string"},
-        "object": {"const": "list"},
-        "usage": USAGE,
-        "data": {"type": "array", "items": ROW},
-    },
-}
-"""What the hosted service's published interface requires of an answer."""
 
 
 def ask(client: httpx.Client, **body: Any) -> dict[str, Any]:
     response = client.post("/v1/embeddings", json={"model": MODEL, **body})
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
-    jsonschema.validate(answer, ANSWER)
     return answer
 
 

@@ -1,0 +1,29 @@
+"""The server against its own description: schemathesis sends what it allows and what it forbids."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = 30
+COMMAND = [str(Path(sys.executable).with_name("schemathesis")), "run"]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_server_does_what_it_says(url: str, seed: int, tmp_path: Path) -> None:
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.server.interface_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
+    options = ["--max-examples", str(EXAMPLES), "--seed", str(seed), "--no-color", "--warnings", "off"]
+    found = subprocess.run(
+        [*COMMAND, f"{url}/openapi.json", *options],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | hooks,
+        timeout=300,
+    )
+    assert found.returncode == 0, found.stdout[-5000:] + found.stderr[-2000:]
+    assert "API Operations" in found.stdout or "operations" in found.stdout.lower()
