@@ -1,4 +1,4 @@
-"""One copy of the weights for each model, revision, device and dtype in a process, whoever asks for it."""
+"""One copy of the weights for each model and its settings in a process, whoever asks; or a server in its place."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from jina_v3_encoder.errors import InvalidInput
+
 if TYPE_CHECKING:
-    from jina_v3_encoder import Encoder
+    from jina_v3_encoder.config import Quantization
+    from jina_v3_encoder.protocol import TextEncoder
+
+SERVERS = ("http://", "https://")
 
 
 class _Key(NamedTuple):
@@ -15,9 +20,10 @@ class _Key(NamedTuple):
     revision: str | None
     device: str
     dtype: str
+    quantize: Quantization | None
 
 
-_encoders: dict[_Key, Encoder] = {}
+_encoders: dict[_Key, TextEncoder] = {}
 _loading: defaultdict[_Key, threading.Lock] = defaultdict(threading.Lock)
 _lock = threading.Lock()
 
@@ -28,22 +34,47 @@ def shared_encoder(
     revision: str | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    quantize: Quantization | None = None,
     max_batch_tokens: int | None = None,
-) -> Encoder:
-    """An encoder whose weights are shared with all others of the same model, revision, device and dtype.
+) -> TextEncoder:
+    """An encoder whose weights are shared with all others of the same model and settings.
 
-    Arguments and errors as `Encoder.from_pretrained`. Threads that ask at the same time load once.
+    Arguments and errors as `Encoder.from_pretrained`. A model that is a URL is a server, with its key in the environment
+    (see `RemoteEncoder`); `max_batch_tokens` is then its own matter. Threads that ask at the same time load once.
+
+    Raises:
+        InvalidInput: a server, and settings of a model on this machine.
+        RemoteError: the server cannot be reached.
     """
-    from jina_v3_encoder import Encoder
-
-    key = _Key(model, revision, device, dtype)
+    key = _Key(model, revision, device, dtype, quantize)
     with _lock:
         loading = _loading[key]
     with loading:
         if key not in _encoders:
-            _encoders[key] = Encoder.from_pretrained(model, revision=revision, device=device, dtype=dtype)
+            _encoders[key] = _remote(key) if model.startswith(SERVERS) else _local(key)
         found = _encoders[key]
-    return found if max_batch_tokens is None else found.with_batch_tokens(max_batch_tokens)
+    from jina_v3_encoder import Encoder
+
+    if max_batch_tokens is None or not isinstance(found, Encoder):
+        return found
+    return found.with_batch_tokens(max_batch_tokens)
+
+
+def _local(key: _Key) -> TextEncoder:
+    from jina_v3_encoder import Encoder
+
+    name, revision, device, dtype, quantize = key
+    return Encoder.from_pretrained(name, revision=revision, device=device, dtype=dtype, quantize=quantize)
+
+
+def _remote(key: _Key) -> TextEncoder:
+    from jina_v3_encoder.remote import RemoteEncoder
+
+    own = {name: value for name, value in key._asdict().items() if name != "model" and value not in (None, "auto")}
+    if own:
+        given = ", ".join(f"{name}={value!r}" for name, value in own.items())
+        raise InvalidInput(f"{key.model} is a server, which has settings of its own: leave out {given}")
+    return RemoteEncoder(key.model)
 
 
 def forget_encoders() -> None:

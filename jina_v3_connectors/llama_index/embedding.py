@@ -17,6 +17,7 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.protocol import TextEncoder
 
@@ -40,7 +41,7 @@ class JinaV3Embedding(BaseEmbedding):
     ```
     """
 
-    model_name: str = Field(default=DEFAULT_MODEL, description='Hub id, folder, or "nano", the small bundled model.')
+    model_name: str = Field(default=DEFAULT_MODEL, description='Hub id, folder, "nano", or the URL of a server.')
     query_task: str | None = Field(default="retrieval.query", description="Adapter and prompt of questions.")
     text_task: str | None = Field(default="retrieval.passage", description="Adapter and prompt of texts.")
     dimensions: int | None = Field(default=None, description="Size of a vector, sliced and renormalised; None for all.")
@@ -50,6 +51,7 @@ class JinaV3Embedding(BaseEmbedding):
     truncate: bool = Field(default=False, description="Cut texts past 8192 tokens instead of raising.")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 …")
     dtype: str = Field(default="auto", description="auto, float32, bfloat16 or float16.")
+    quantize: Quantization | None = Field(default=None, description="int8: half the memory, faster on CPUs with VNNI.")
     revision: str | None = Field(default=None, description="Branch, tag or commit of a hub model.")
     embed_batch_size: int = Field(default=DEFAULT_BATCH, gt=0, le=2048, description="Texts in one call.")
     _encoder: TextEncoder | None = PrivateAttr(default=None)
@@ -60,7 +62,7 @@ class JinaV3Embedding(BaseEmbedding):
         """Nothing is loaded yet; see the fields.
 
         Args:
-            model_name: Hub id, folder, or "nano".
+            model_name: Hub id, folder, "nano", or the URL of a server, whose key is in $JINA_V3_API_KEY.
             encoder: Used in place of a local model, as a remote or a fake one. It is not saved.
             settings: The other fields.
         """
@@ -78,7 +80,11 @@ class JinaV3Embedding(BaseEmbedding):
         """The encoder, loaded when it is first needed; one copy of the weights in a process."""
         if self._encoder is None:
             self._encoder = shared_encoder(
-                self.model_name, revision=self.revision, device=self.device, dtype=self.dtype
+                self.model_name,
+                revision=self.revision,
+                device=self.device,
+                dtype=self.dtype,
+                quantize=self.quantize,
             )
         return self._encoder
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from haystack import Document as HaystackDocument
+from haystack import Pipeline
 
 from haystack_integrations.components.embedders.jina_v3 import JinaV3DocumentEmbedder, JinaV3TextEmbedder
 from jina_v3_connectors import Document
@@ -18,6 +19,7 @@ from jina_v3_connectors.cli import main
 from jina_v3_connectors.errors import ContractMismatch
 from jina_v3_connectors.llama_index import JinaV3Embedding
 from jina_v3_connectors.qdrant import QdrantConnector
+from jina_v3_connectors.shared import forget_encoders
 from jina_v3_encoder import RemoteEncoder
 from jina_v3_encoder.encoder import Encoder
 
@@ -68,6 +70,32 @@ def test_llama_index(remote: RemoteEncoder, exact: Encoder) -> None:
     assert np.allclose(own.get_text_embedding_batch(TEXTS), wanted, atol=1e-5)
     query = exact.encode("who?", task="retrieval.query", dimensions=64)
     assert np.allclose(own.get_query_embedding("who?"), query, atol=1e-5)
+
+
+def test_a_saved_haystack_pipeline_names_the_server(url: str, exact: Encoder) -> None:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", JinaV3TextEmbedder(url, dimensions=64))
+    text = pipeline.dumps()
+    assert url in text
+    again = Pipeline.loads(text).run({"embedder": {"text": "who?"}})
+    wanted = exact.encode("who?", task="retrieval.query", dimensions=64)
+    assert np.allclose(again["embedder"]["embedding"], wanted, atol=1e-5)
+    forget_encoders()
+
+
+def test_saved_llama_index_settings_name_the_server(url: str, exact: Encoder) -> None:
+    own = JinaV3Embedding.from_dict(JinaV3Embedding(url, dimensions=64).to_dict())
+    wanted = exact.encode("who?", task="retrieval.query", dimensions=64)
+    assert np.allclose(own.get_query_embedding("who?"), wanted, atol=1e-5)
+    forget_encoders()
+
+
+def test_quantize_is_a_setting_like_any_other() -> None:
+    text = JinaV3TextEmbedder("nano", quantize="int8")
+    assert text.to_dict()["init_parameters"]["quantize"] == "int8"
+    documents = JinaV3DocumentEmbedder("nano", quantize="int8")
+    assert documents.to_dict()["init_parameters"]["quantize"] == "int8"
+    assert JinaV3Embedding.from_dict(JinaV3Embedding("nano", quantize="int8").to_dict()).quantize == "int8"
 
 
 def test_the_command_line(url: str, exact: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from haystack import Document, component
 from haystack.utils import ComponentDevice
 
+from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.usage import count_usage
@@ -45,13 +46,15 @@ class JinaV3DocumentEmbedder:
         truncate: bool = False,
         device: ComponentDevice | None = None,
         dtype: str = "auto",
+        quantize: Quantization | None = None,
         revision: str | None = None,
         encoder: TextEncoder | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
         Args:
-            model: Hub id, folder, or "nano", the small bundled model.
+            model: Hub id, folder, "nano", the small bundled model, or the URL of a server, whose key is in
+                $JINA_V3_API_KEY.
             task: Adapter and prompt; None is the base model.
             dimensions: 1 to 1024, sliced and renormalised; None for all.
             late_chunking: Read all chunks of one source document together, then pool each (arXiv 2409.04701).
@@ -65,6 +68,7 @@ class JinaV3DocumentEmbedder:
             truncate: Cut texts past 8192 tokens instead of raising; late chunking reads any length.
             device: None takes a GPU where there is one, and stays None in YAML.
             dtype: "auto", "float32", "bfloat16" or "float16".
+            quantize: "int8" halves the memory and is faster on CPUs with VNNI.
             revision: Branch, tag or commit on the hub.
             encoder: Used in place of a local model, as a remote or a fake one.
         """
@@ -74,14 +78,16 @@ class JinaV3DocumentEmbedder:
         self.batch_size, self.progress_bar = batch_size, progress_bar
         self.meta_fields_to_embed = meta_fields_to_embed or []
         self.embedding_separator, self.truncate = embedding_separator, truncate
-        self.device, self.dtype, self.revision = device, dtype, revision
+        self.device, self.dtype, self.revision, self.quantize = device, dtype, revision, quantize
         self.encoder = encoder
         self._loaded = encoder
 
     def warm_up(self) -> None:
         """Load the model; encoders of one model share their weights."""
         if self._loaded is None:
-            self._loaded = open_encoder(self.model, self.revision, self.device, self.dtype, self.batch_size)
+            self._loaded = open_encoder(
+                self.model, self.revision, self.device, self.dtype, self.quantize, self.batch_size
+            )
 
     @component.output_types(documents=list[Document], meta=dict[str, Any])
     def run(self, documents: list[Document], source_documents: list[Document] | None = None) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from haystack import Pipeline, super_component
 from haystack.components.preprocessors import DocumentSplitter
 
+from jina_v3_encoder.config import Quantization
+
 from .document_embedder import JinaV3DocumentEmbedder
 from .model import DEFAULT_MODEL
 
@@ -26,13 +28,14 @@ class JinaV3LateChunkingIndexer:
         meta_fields_to_embed: list[str] | None = None,
         progress_bar: bool = True,
         dtype: str = "auto",
+        quantize: Quantization | None = None,
         revision: str | None = None,
     ) -> None:
         """Arguments of `DocumentSplitter` and `JinaV3DocumentEmbedder`."""
         self.model, self.dimensions = model, dimensions
         self.split_by, self.split_length, self.split_overlap = split_by, split_length, split_overlap
         self.meta_fields_to_embed, self.progress_bar = meta_fields_to_embed, progress_bar
-        self.dtype, self.revision = dtype, revision
+        self.dtype, self.revision, self.quantize = dtype, revision, quantize
         self.pipeline = Pipeline()
         splitter = DocumentSplitter(split_by=split_by, split_length=split_length, split_overlap=split_overlap)
         self.pipeline.add_component("splitter", splitter)
@@ -43,6 +46,7 @@ class JinaV3LateChunkingIndexer:
             meta_fields_to_embed=meta_fields_to_embed,
             progress_bar=progress_bar,
             dtype=dtype,
+            quantize=quantize,
             revision=revision,
         )
         self.pipeline.add_component("embedder", embedder)

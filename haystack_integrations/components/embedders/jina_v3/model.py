@@ -9,6 +9,7 @@ from haystack import default_to_dict
 from haystack.utils import ComponentDevice
 
 from jina_v3_connectors.shared import shared_encoder
+from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import as_task
@@ -18,11 +19,18 @@ CONTRACT_KEY = "embedding_contract"
 
 
 def open_encoder(
-    model: str, revision: str | None, device: ComponentDevice | None, dtype: str, batch_size: int | None
+    model: str,
+    revision: str | None,
+    device: ComponentDevice | None,
+    dtype: str,
+    quantize: Quantization | None,
+    batch_size: int | None,
 ) -> TextEncoder:
     """The process's encoder of this model; `batch_size` is in tokens."""
     place = "auto" if device is None else device.to_torch_str()
-    return shared_encoder(model, revision=revision, device=place, dtype=dtype, max_batch_tokens=batch_size)
+    return shared_encoder(
+        model, revision=revision, device=place, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
+    )
 
 
 def usage_meta(encoder: TextEncoder, tokens: int) -> dict[str, Any]:

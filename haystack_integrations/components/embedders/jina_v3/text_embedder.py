@@ -8,6 +8,7 @@ from typing import Any
 from haystack import component
 from haystack.utils import ComponentDevice
 
+from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
@@ -35,32 +36,35 @@ class JinaV3TextEmbedder:
         truncate: bool = False,
         device: ComponentDevice | None = None,
         dtype: str = "auto",
+        quantize: Quantization | None = None,
         revision: str | None = None,
         encoder: TextEncoder | None = None,
     ) -> None:
         """Nothing is loaded yet.
 
         Args:
-            model: Hub id, folder, or "nano", the small bundled model.
+            model: Hub id, folder, "nano", the small bundled model, or the URL of a server, whose key is in
+                $JINA_V3_API_KEY.
             task: Adapter and prompt; None is the base model.
             dimensions: 1 to 1024, sliced and renormalised; None for all. The documents' own.
             prefix, suffix: Put around the text.
             truncate: Cut a text past 8192 tokens instead of raising.
             device: None takes a GPU where there is one, and stays None in YAML.
             dtype: "auto", "float32", "bfloat16" or "float16".
+            quantize: "int8" halves the memory and is faster on CPUs with VNNI.
             revision: Branch, tag or commit on the hub.
             encoder: Used in place of a local model, as a remote or a fake one.
         """
         self.model, self.task, self.dimensions = model, task, dimensions
         self.prefix, self.suffix, self.truncate = prefix, suffix, truncate
-        self.device, self.dtype, self.revision = device, dtype, revision
+        self.device, self.dtype, self.revision, self.quantize = device, dtype, revision, quantize
         self.encoder = encoder
         self._loaded = encoder
 
     def warm_up(self) -> None:
         """Load the model; encoders of one model share their weights."""
         if self._loaded is None:
-            self._loaded = open_encoder(self.model, self.revision, self.device, self.dtype, None)
+            self._loaded = open_encoder(self.model, self.revision, self.device, self.dtype, self.quantize, None)
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])
     def run(self, text: str) -> dict[str, Any]:
