@@ -39,8 +39,8 @@ def shared_encoder(
 ) -> TextEncoder:
     """An encoder whose weights are shared with all others of the same model and settings.
 
-    Arguments and errors as `Encoder.from_pretrained`. A model that is a URL is a server, with its key in the environment
-    (see `RemoteEncoder`); `max_batch_tokens` is then its own matter. Threads that ask at the same time load once.
+    Arguments and errors as `Encoder.from_pretrained`. A model that is a URL is a server, as for `RemoteEncoder`, and
+    `max_batch_tokens` is then its own matter. Threads that ask at the same time load once.
 
     Raises:
         InvalidInput: a server, and settings of a model on this machine.

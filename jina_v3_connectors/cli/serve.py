@@ -48,6 +48,7 @@ KERNELS = "256"
 @click.option("--recognize-prompts", is_flag=True, help="Take v3's own instruction before a text as its task.")
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="One key on each line.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
+@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A name to answer to, as of a proxy.")
 @click.option("--keep-alive/--no-keep-alive", default=True, show_default=True, help="Spaces before slow answers.")
 @click.option("--demo", is_flag=True, help="Also a page at / that asks questions of a small collection.")
 @click.option(
@@ -71,6 +72,7 @@ def command(
     recognize_prompts: bool,
     key_file: Path | None,
     insecure: bool,
+    names: tuple[str, ...],
     keep_alive: bool,
     demo: bool,
     stores: tuple[str, ...],
@@ -81,7 +83,8 @@ def command(
 
     Clients of that service, and OpenAI's, work by changing their URL: POST /v1/embeddings, /v1/classify, /v1/segment,
     GET /v1/models, /health, /metrics. Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
-    only their hashes are kept. SIGTERM answers what was taken in, then ends.
+    only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
+    SIGTERM answers what was taken in, then ends.
 
     \b
     Examples:
@@ -94,7 +97,7 @@ def command(
 
         from ..server import ServerSettings, create_app
         from ..server.one_thread import in_one_thread
-        from ..server.settings import hash_key
+        from ..server.settings import LOCAL_HOSTS, hash_key
     except ImportError as error:
         raise MissingExtra(error.name or "uvicorn", "server") from None
 
@@ -106,6 +109,7 @@ def command(
         default_task=default_task,
         recognize_prompts=recognize_prompts,
         key_hashes=frozenset(map(hash_key, keys)),
+        hosts=LOCAL_HOSTS | {name.lower() for name in names} if is_local(host) and not keys else frozenset(),
     )
     if not keep_alive:
         settings = replace(settings, keep_alive_after=None)
@@ -181,12 +185,16 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
     Raises:
         InvalidInput: others could reach it, there is no key, and `insecure` is off.
     """
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = host == "localhost"
-    if not (local or has_key or insecure):
+    if not (is_local(host) or has_key or insecure):
         raise InvalidInput(
             f"--host {host} lets other machines in and no key is set: set ${KEYS_VARIABLE} or --key-file, "
             "or pass --insecure if the network is trusted"
         )
+
+
+def is_local(host: str) -> bool:
+    """Whether only this machine can reach a host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

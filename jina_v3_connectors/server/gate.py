@@ -1,4 +1,4 @@
-"""What every request passes before a route sees it: the key, the body's size and time, the counters."""
+"""What every request passes before a route sees it: host, key, the body's size and time, the counters."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class Gate:
 
         start = time.perf_counter()
         try:
+            self._check_host(scope)
             self._check_key(scope)
             body = await self._body(scope, receive)
             start = time.perf_counter()
@@ -56,6 +57,13 @@ class Gate:
             path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
             self._metrics.requests.labels(path, status).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - start)
+
+    def _check_host(self, scope: Scope) -> None:
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        if not self._settings.answers_to(host):
+            own = ", ".join(sorted(self._settings.hosts))
+            message = f"this server answers to {own} and not to {host[:100]!r}: serve with --allow-host to add a name"
+            raise ApiError(421, "HOST_NOT_ALLOWED", message)
 
     def _check_key(self, scope: Scope) -> None:
         if not self._settings.key_hashes or scope["path"] in self._open_paths:

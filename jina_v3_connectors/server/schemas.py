@@ -86,6 +86,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
         405: "Another method",
         408: "The body did not arrive in time",
         413: "The body is too large",
+        421: "Asked for by a name that the server does not go by",
         422: "A field is missing or has a value that is not allowed",
         429: "Too much is waiting; Retry-After says when to come back",
         500: "The server failed",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass, field
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import as_task
+
+PORT = re.compile(r":\d*$")
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
+"""Names that lead to this machine and that no stranger can give to another."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,20 @@ class ServerSettings:
     """Seconds after which a slow answer begins with white space, for clients that give up after five; None: never."""
     key_hashes: frozenset[bytes] = field(default=frozenset(), repr=False)
     """SHA-256 of the keys that are let in; empty lets everyone in."""
+    hosts: frozenset[str] = frozenset()
+    """Names by which the server may be asked for, lower-case and without port; empty allows any. A page from elsewhere
+    that points its own name at this machine (DNS rebinding) is kept out by them."""
 
     def __post_init__(self) -> None:
         as_task(self.default_task)
         for name in ("max_items", "max_body_bytes", "max_request_tokens", "max_waiting_tokens"):
             if getattr(self, name) < 1:
                 raise InvalidInput(f"{name} must be above 0, got {getattr(self, name)}")
+
+    def answers_to(self, host: str) -> bool:
+        """Whether a Host header, with or without a port, is one of ours."""
+        name = host.lower().rpartition(":")[0] if PORT.search(host) else host.lower()
+        return not self.hosts or name.strip("[]") in self.hosts
 
     def lets_in(self, key: str) -> bool:
         """Whether a key is one of ours, in a time that tells nothing about it."""
