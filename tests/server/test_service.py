@@ -1,0 +1,146 @@
+"""From questions to jobs: limits, prompts that are recognised, chunks of one document."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from jina_v3_connectors.server import service as module
+from jina_v3_connectors.server.batcher import Batcher
+from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.metrics import Metrics
+from jina_v3_connectors.server.service import Question, Service, recognized
+from jina_v3_connectors.server.settings import ServerSettings
+from jina_v3_encoder.config import PROMPTS
+from jina_v3_encoder.errors import InputTooLong, InvalidInput, InvalidSpan
+from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
+from jina_v3_encoder.testing import FakeEncoder
+
+QUERY, PASSAGE = PROMPTS["retrieval.query"], PROMPTS["retrieval.passage"]
+ENCODER = FakeEncoder()
+
+
+def admitted(question: Question, **settings: Any) -> Job:
+    """The job that a question becomes; nothing computes it."""
+    own = ServerSettings(**settings)
+    service = Service(ENCODER, own, Batcher(ENCODER, own.max_waiting_tokens, Metrics()))
+    return asyncio.run(service.admit(question))
+
+
+@pytest.mark.parametrize(("prompt", "task"), [(QUERY, "retrieval.query"), (PASSAGE, "retrieval.passage")])
+def test_an_instruction_before_every_text_is_its_task(prompt: str, task: str) -> None:
+    found = recognized(Question([f"{prompt}one", f"{prompt}two"], None))
+    assert (found.texts, found.task) == (["one", "two"], task)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(["one"], None),
+        Question([f"{QUERY}one", "two"], None),
+        Question([f"{QUERY}one", f"{PASSAGE}two"], None),
+        Question([f" {QUERY}one"], None),
+        Question([f"{QUERY}one"], "separation"),
+        Question([f"{QUERY}one"], None, late_chunking=True),
+    ],
+    ids=["none", "some", "different", "not at the head", "a task was given", "late chunking"],
+)
+def test_what_is_no_instruction_stays(question: Question) -> None:
+    assert recognized(question) == question
+
+
+def test_prompts_are_recognised_only_when_told() -> None:
+    question = Question([f"{QUERY}one"], None)
+    assert admitted(question).task is None
+    assert admitted(question, recognize_prompts=True).task == "retrieval.query"
+
+
+def test_a_job_knows_what_each_text_costs() -> None:
+    texts = ["one", "one two three", ""]
+    job = admitted(Question(texts, "retrieval.query"))
+    assert list(job.tokens) == ENCODER.count_tokens(texts, "retrieval.query")
+    assert job.spans is None
+
+
+@pytest.mark.parametrize("length", [10, module.AT_ONCE_CHARACTERS + 10])
+def test_short_and_long_ones_become_the_same(length: int) -> None:
+    """Short ones are tokenized at once, long ones in a thread."""
+    text = ("a " * length)[:length]
+    assert list(admitted(Question([text], None)).tokens) == [ENCODER.count_tokens(text)]
+
+
+def test_too_many_texts_are_refused_before_they_are_read() -> None:
+    with pytest.raises(ApiError, match="4 texts, the limit is 3") as wrong:
+        admitted(Question(["x"] * 4, None), max_items=3)
+    assert wrong.value.status == 422
+
+
+def test_too_many_tokens_are_refused() -> None:
+    with pytest.raises(ApiError, match="tokens in one request, the limit is 5") as wrong:
+        admitted(Question(["one two three four five six"], None), max_request_tokens=5)
+    assert (wrong.value.status, wrong.value.code) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+
+
+def test_a_text_too_long_is_refused_or_counted_as_cut() -> None:
+    long = "word " * (ENCODER.max_tokens + 10)
+    with pytest.raises(InputTooLong, match="text 1"):
+        admitted(Question(["short", long], None))
+    assert list(admitted(Question([long], None, truncate=True)).tokens) == [ENCODER.max_tokens]
+
+
+def test_chunks_of_one_document_are_one_text() -> None:
+    job = admitted(Question(["one two", "three"], "retrieval.passage", late_chunking=True))
+    assert list(job.texts) == ["one two three"]
+    assert job.spans == [(0, 7), (7, 13)]
+    assert job.overlap == DEFAULT_OVERLAP
+
+
+def test_spans_belong_to_one_text() -> None:
+    job = admitted(Question(["one two"], None, late_chunking=True, spans=[(0, 3), (4, 7)], window=16, overlap=4))
+    assert (job.spans, job.window, job.overlap) == ([(0, 3), (4, 7)], 16, 4)
+    with pytest.raises(ApiError, match="they belong to one text, got 2"):
+        admitted(Question(["one", "two"], None, late_chunking=True, spans=[(0, 3)]))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"spans": [(3, 0)]}, InvalidSpan),
+        ({"spans": [(0, 99)]}, InvalidSpan),
+        ({"window": 1}, InvalidInput),
+        ({"window": 10**6}, InvalidInput),
+        ({"overlap": -1}, InvalidInput),
+    ],
+)
+def test_wrong_spans_and_windows(change: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        admitted(Question(["one two"], None, late_chunking=True, **change))
+
+
+def test_a_full_queue_refuses_with_the_time_to_wait() -> None:
+    settings = ServerSettings(max_waiting_tokens=10)
+    service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
+    asyncio.run(service.admit(Question(["one two three"], None)))
+    with pytest.raises(ApiError, match="are waiting and the limit is 10") as full:
+        asyncio.run(service.admit(Question(["one two three four five six seven"], None)))
+    assert full.value.status == 429
+    assert full.value.retry_after is not None
+
+
+def test_a_cancelled_wait_leaves_the_queue() -> None:
+    settings = ServerSettings()
+    service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
+
+    async def run() -> Job:
+        job = await service.admit(Question(["one"], None))
+        waiting = asyncio.ensure_future(service.wait(job))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        return job
+
+    assert asyncio.run(run()).result.cancelled()
