@@ -27,6 +27,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 HOSTILE = "<img src=x onerror=alert(1)> 😀 first line\n<script>document.title='broken'</script> second line 🎉\nthird"
 
+expect.set_options(timeout=60_000)  # a busy machine is no failure
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
 
 
