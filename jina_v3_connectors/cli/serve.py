@@ -9,8 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,42 +107,47 @@ def command(
     settings = ServerSettings(
         default_task=default_task,
         recognize_prompts=recognize_prompts,
+        keep_alive_after=ServerSettings.keep_alive_after if keep_alive else None,
         key_hashes=frozenset(map(hash_key, keys)),
         hosts=LOCAL_HOSTS | {name.lower() for name in names} if is_local(host) and not keys else frozenset(),
     )
-    if not keep_alive:
-        settings = replace(settings, keep_alive_after=None)
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
-    encoder = in_one_thread(choice.load)
-    with tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
+    with bound(host, port) as own, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
+        encoder = in_one_thread(choice.load)
         collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
         server = uvicorn.Server(uvicorn.Config(create_app(encoder, settings, collections), **UVICORN))
-        with listening(host, port) as own:
-            address = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
-            click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
-            if demo:
-                click.echo(f"The page: {address}/", err=True)
-            with suppress(KeyboardInterrupt):
-                server.run(sockets=[own])
+        own.listen(UVICORN["backlog"])
+        address = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
+        click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
+        if demo:
+            click.echo(f"The page: {address}/", err=True)
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[own])
     if not server.started:
         sys.exit(1)
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens; port 0 is any free one.
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that has its address and does not listen yet; port 0 is any free one.
 
     Raises:
         InvalidInput: the port is taken or not allowed, or the host is no address of this machine.
     """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=UVICORN["backlog"])
-    except OSError as error:
-        raise InvalidInput(
-            f"--host {host} --port {port}: {error.strerror}; another port, or 0 for any free one, may do"
-        ) from None
+    with ExitStack() as stack:
+        try:
+            family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            own = stack.enter_context(socket.socket(family))
+            if os.name == "posix":
+                own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a port stays taken for a minute
+            own.bind((host, port))
+        except OSError as error:
+            raise InvalidInput(
+                f"--host {host} --port {port}: {error.strerror}; another port, or 0 for any free one, may do"
+            ) from None
+        stack.pop_all()
+    return own
 
 
 def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:

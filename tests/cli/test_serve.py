@@ -75,11 +75,12 @@ def test_the_printed_address_is_the_one_that_answers(host: str, tmp_path: Path) 
         assert httpx.get(f"{url}/ready", timeout=30).json() == {"status": "ok"}
 
 
-def test_a_taken_port_is_named_with_the_remedy() -> None:
+def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        result = CliRunner().invoke(main, ["serve", "--port", port])
+        result = CliRunner().invoke(main, ["serve", "--port", port, "--model", "./no-such-model"])
     assert result.exit_code == 1
+    assert "no-such-model" not in result.output
     assert f"--port {port}" in result.output
     assert "0 for any free one" in result.output
 
@@ -100,6 +101,26 @@ def test_what_is_refused(arguments: list[str], named: str) -> None:
     assert result.exit_code == 1
     assert named in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_port_that_was_just_left_is_free(tmp_path: Path) -> None:
+    with serving(folder=tmp_path) as (process, url, _told):
+        assert httpx.get(f"{url}/ready", timeout=30).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+    port = url.rpartition(":")[2]
+    with serving("--port", port, folder=tmp_path) as (_, again, _told):
+        assert again == url
+        assert httpx.get(f"{url}/ready", timeout=30).status_code == 200
+
+
+def test_ctrl_c_ends_it_without_a_word(tmp_path: Path) -> None:
+    with serving(folder=tmp_path) as (process, url, _told):
+        assert httpx.get(f"{url}/ready", timeout=30).status_code == 200
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
 
 
 def test_documents_that_cannot_be_read_are_named(tmp_path: Path) -> None:
