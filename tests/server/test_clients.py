@@ -119,6 +119,38 @@ def test_curl(url: str, exact: Encoder) -> None:
     assert same(rows, exact.encode(TEXTS, task="text-matching", dimensions=128))
 
 
+def test_curl_with_late_chunking_over_five_languages(url: str, exact: Encoder) -> None:
+    """A body laid out by hand, with tabs and line breaks, as articles show it."""
+    chunks = [
+        "Soap for dry skin.",
+        "Seife für trockene Haut.",
+        "Jabón para piel seca.",
+        "适合干性皮肤的肥皂",
+        "乾燥肌用の石鹸",
+    ]
+    listed = ", \n".join(f"\t\t{json.dumps(chunk, ensure_ascii=False)}" for chunk in chunks)
+    body = f"""{{
+\t"model": "{MODEL}",
+\t"task": "text-matching",
+\t"dimensions": {exact.dimensions},
+\t"late_chunking": true,
+\t"input": [
+{listed}
+    ]}}"""
+    command = ["curl", "-s", f"{url}/v1/embeddings", "-H", "Content-Type: application/json"]
+    command += ["-H", "Authorization: Bearer jina_YOUR_KEY", "-d", body]
+    answer = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    rows = [row["embedding"] for row in answer["data"]]
+    assert same(rows, exact.encode_chunks(chunks, task="text-matching"))
+
+
+def test_curl_asking_for_more_than_the_model_has(url: str, exact: Encoder) -> None:
+    body = json.dumps({"model": MODEL, "dimensions": 1024, "input": "x"})
+    told = subprocess.run(["curl", "-s", f"{url}/v1/embeddings", "-d", body], capture_output=True, check=True).stdout
+    assert "1024" in json.loads(told)["detail"]
+    assert str(exact.dimensions) in json.loads(told)["detail"]
+
+
 def test_milvus_model(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
     jinaai: Any = importlib.import_module("milvus_model.dense.jinaai")
     monkeypatch.setattr(jinaai, "API_URL", f"{url}/v1/embeddings")
