@@ -63,7 +63,7 @@ Piece = tuple[Job, int]
 
 
 class Taken(NamedTuple):
-    """Texts for one batch, and the tokens that left the queue: theirs, and those of jobs that nobody waits for."""
+    """Texts for one batch, and the tokens that left the queue: theirs, and those of jobs that were cancelled or failed."""
 
     pieces: list[Piece]
     tokens: int
@@ -90,7 +90,7 @@ class SmallJobs:
         tokens = gone = 0
         while self._heap and (not pieces or tokens + self._heap[0][2].size <= room):
             _, _, job = heapq.heappop(self._heap)
-            if job.result.cancelled():
+            if job.result.done():
                 gone += job.size
                 continue
             tokens += job.size
@@ -126,16 +126,13 @@ class LargeJobs:
         own.sort()
 
     def take(self, room: int) -> Taken:
-        """At least one text unless all jobs are cancelled, and as many more as there is room for."""
-        gone = 0
+        """At least one text, and as many more as there is room for; none where nobody waits for any job."""
+        gone = sum(self._drop(number) for number, job in list(self._jobs.items()) if job.result.done())
         while self._turns:
             number = self._turns.popleft()
-            if self._jobs[number].result.cancelled():
-                gone += self._drop(number)
-                continue
-            lead = self._lead(number)
+            lead = self._lead(number) if number in self._jobs else None
             if lead is None:
-                del self._jobs[number], self._left[number]
+                self._forget(number)
                 continue
             self._turns.append(number)
             pieces = self._fill(lead, room)
@@ -167,13 +164,17 @@ class LargeJobs:
         return [(self._jobs[text.job], text.place) for text in taken]
 
     def _drop(self, number: int) -> int:
-        """Forget a job; the tokens that it still had."""
+        """Take a job out; the tokens that it still had."""
         task = self._jobs[number].task
         texts = self._texts.pop(task, [])
         if kept := [text for text in texts if text.job != number]:
             self._texts[task] = kept
-        del self._jobs[number], self._left[number]
+        self._forget(number)
         return sum(text.tokens for text in texts if text.job == number)
+
+    def _forget(self, number: int) -> None:
+        self._jobs.pop(number, None)
+        self._left.pop(number, None)
 
 
 class _Text(NamedTuple):

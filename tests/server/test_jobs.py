@@ -70,6 +70,29 @@ def test_a_cancelled_request_gives_its_tokens_back() -> None:
     assert not queue
 
 
+def test_texts_of_a_cancelled_request_fill_no_batch() -> None:
+    queue = LargeJobs()
+    stays, left = job(10, name="s"), job(10, 11, name="l")
+    queue.add(stays)
+    queue.add(left)
+    left.result.cancel()
+    taken = queue.take(100)
+    assert (names(taken.pieces), taken.gone) == (["s0"], 31)
+    assert not queue
+    assert queue.take(100).pieces == []
+
+
+def test_what_is_left_of_a_failed_request_is_dropped() -> None:
+    for queue in (LargeJobs(), SmallJobs()):
+        failed, stays = job(5, 6), job(7)
+        queue.add(failed)
+        queue.add(stays)
+        failed.fail(ValueError("a text of it could not be read"))
+        taken = queue.take(1)
+        assert (sizes(taken.pieces), taken.gone) == ([7], 18)
+        assert not queue
+
+
 def test_only_cancelled_requests() -> None:
     queue, small = LargeJobs(), SmallJobs()
     for own in (queue, small):
