@@ -63,7 +63,7 @@ Piece = tuple[Job, int]
 
 
 class Taken(NamedTuple):
-    """Texts for one batch, and the tokens that left the queue: theirs, and those of jobs that were cancelled or failed."""
+    """Texts for one batch, and the tokens that left the queue: theirs, and those of cancelled and failed jobs."""
 
     pieces: list[Piece]
     tokens: int
