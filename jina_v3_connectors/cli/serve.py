@@ -119,14 +119,19 @@ def command(
         collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
         server = uvicorn.Server(uvicorn.Config(create_app(encoder, settings, collections), **UVICORN))
         own.listen(UVICORN["backlog"])
-        address = f"http://{f'[{host}]' if ':' in host else host}:{own.getsockname()[1]}"
-        click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
-        if demo:
-            click.echo(f"The page: {address}/", err=True)
+        announce(encoder, host, own.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[own])
     if not server.started:
         sys.exit(1)
+
+
+def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
+    """Say what is served and where."""
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
+    if demo:
+        click.echo(f"The page: {address}/", err=True)
 
 
 def bound(host: str, port: int) -> socket.socket:

@@ -77,7 +77,7 @@ class Corpus:
     def name(self) -> str:
         """Eight digits that change with the texts, their cut, or the model."""
         parts = [self.encoder.fingerprint, self.chunker.description]
-        parts += [f"{document.id}\x1f{document.text}" for document in self.documents]
+        parts += [f"{own.id}\x1f{own.text}\x1f{spans}" for own, spans in zip(self.documents, self.spans, strict=True)]
         return hashlib.sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
     def ask(self, text: str, task: str | None, dimensions: int) -> Question:

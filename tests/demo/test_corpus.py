@@ -119,6 +119,9 @@ def test_the_name_follows_texts_cut_and_model() -> None:
     assert base != made({**TEXTS, "c": "another line"}).name
     assert base != made({"z": TEXTS["a"], "b": TEXTS["b"], "c": TEXTS["c"]}).name
     assert base != made(dimensions=32).name
+    other = made()
+    other.spans[0] = [(0, 3)]
+    assert base != other.name, "the same chunker with another tokenizer cuts elsewhere"
 
 
 @pytest.mark.parametrize("task", ["retrieval", "query", ""])

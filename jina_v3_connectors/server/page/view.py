@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from jina_v3_encoder.config import MATRYOSHKA
 from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.vectors import check_dimensions
 
@@ -15,7 +16,6 @@ from ...documents import Document, Hit
 from ..segmenting import Utf16
 from .schemas import SearchRequest
 
-SIZES = (32, 64, 128, 256, 512, 768, 1024)
 NAMES = {False: "plain", True: "late"}
 
 
@@ -32,7 +32,7 @@ class View:
         """Everything that does not depend on a question."""
         encoder, corpus = self._corpus.encoder, self._corpus
         known = {document.id for document in corpus.documents}
-        sizes = [size for size in SIZES if size < encoder.dimensions]
+        sizes = [size for size in MATRYOSHKA if size < encoder.dimensions]
         return {
             "model": encoder.model_id,
             "fingerprint": encoder.fingerprint,
