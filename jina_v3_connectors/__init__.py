@@ -15,11 +15,20 @@ if TYPE_CHECKING:
     from .connector import VectorConnector
     from .contract import EmbeddingContract
     from .documents import Chunk, Document, Hit
-    from .errors import ContractMismatch, ContractMissing, DocumentError, StoreBusy, StoreError, StoreNotFound
+    from .errors import (
+        AnotherWriter,
+        ContractMismatch,
+        ContractMissing,
+        DocumentError,
+        StoreBusy,
+        StoreError,
+        StoreNotFound,
+    )
     from .filters import Native
     from .ingest import IngestReport
 
 __all__ = [
+    "AnotherWriter",
     "Chunk",
     "Chunker",
     "ContractMismatch",
@@ -44,7 +53,15 @@ _MODULES = {
     "connector": ("VectorConnector",),
     "contract": ("EmbeddingContract",),
     "documents": ("Chunk", "Document", "Hit"),
-    "errors": ("ContractMismatch", "ContractMissing", "DocumentError", "StoreBusy", "StoreError", "StoreNotFound"),
+    "errors": (
+        "AnotherWriter",
+        "ContractMismatch",
+        "ContractMissing",
+        "DocumentError",
+        "StoreBusy",
+        "StoreError",
+        "StoreNotFound",
+    ),
     "filters": ("Native",),
     "ingest": ("IngestReport",),
 }

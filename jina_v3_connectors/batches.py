@@ -24,8 +24,8 @@ BATCH_CHUNKS = 64
 """Enough to fill the encoder's own batches."""
 FIRST_CHUNKS = 4
 DONE_PER_BATCH = 8
-"""A batch is at most this part of what the run has done before, so that being killed costs little of the work at any
-moment; small batches are slower, so they grow fast. They are full after 512 chunks."""
+"""A batch is at most this part of what the collection holds already, so that being killed costs little of the work at
+any moment; small batches are slower, so they grow fast. They are full after 512 chunks."""
 VECTOR_NUMBER_BYTES = 13
 """A float32 in its shortest exact decimal form, with its comma, is at most about this long."""
 POINT_BYTES = 300
@@ -78,21 +78,19 @@ def cut(document: Document, chunker: Chunker) -> list[Chunk]:
     ]
 
 
-def batched(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
-    """Group cut documents; none is divided between batches, and no id comes twice in one. Batches grow."""
+def batched(cuts: Iterable[Cut], done: int = 0) -> Iterator[list[Cut]]:
+    """Group cut documents; none is divided between batches. Batches grow with the `done` chunks of the collection."""
     batch: list[Cut] = []
-    names: set[str] = set()
-    characters = count = done = 0
+    characters = count = 0
     for item in cuts:
         size = len(item.document.text)
         most = min(BATCH_CHUNKS, max(FIRST_CHUNKS, done // DONE_PER_BATCH))
         full = characters + size > BATCH_CHARACTERS or count + len(item.chunks) > most
-        if batch and (full or item.document.id in names):
+        if batch and full:
             yield batch
             done += count
-            batch, names, characters, count = [], set(), 0, 0
+            batch, characters, count = [], 0, 0
         batch.append(item)
-        names.add(item.document.id)
         characters += size
         count += len(item.chunks)
     if batch:

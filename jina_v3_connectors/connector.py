@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,11 +26,12 @@ from .agreement import Settings, agree
 from .batches import check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
-from .documents import Document, Hit, Tail
+from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreNotFound
 from .filters import Filter, as_condition
-from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport
+from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
 from .journal import Journal
+from .reconcile import check_writer, claim, reconcile
 from .store import Store
 
 FloatArray = NDArray[np.float32]
@@ -114,6 +116,7 @@ class VectorConnector:
         *,
         skip_bad: bool = False,
         prune: bool = False,
+        take_over: bool = False,
         retry: RetryPolicy = DEFAULT_RETRY,
         on_progress: Callable[[IngestReport], None] = lambda _: None,
     ) -> IngestReport:
@@ -124,27 +127,38 @@ class VectorConnector:
         one ended. Documents are read as they are needed, never all at once; encoding and writing overlap.
 
         Args:
-            documents: Any iterable. Ids must be stable between runs.
-            skip_bad: Leave out documents that cannot be encoded and name them in the report, instead of stopping.
+            documents: Any iterable. Ids must be stable between runs, and unique in one.
+            skip_bad: Leave out documents that cannot be stored and name them in the report, instead of stopping. An
+                older version that is stored stays.
             prune: Afterwards delete the documents of earlier runs that were not among these.
+            take_over: Make this machine's journal the collection's, in place of another or lost one. All documents are
+                written again; what others wrote is replaced, and pruned with `prune`.
             retry: How long to wait for a busy store.
             on_progress: Called with the growing report, from another thread.
 
         Raises:
+            AnotherWriter: the collection was last written with another journal, and `take_over` is off.
             ContractMismatch: the collection was cut by another chunker.
             DocumentError: a document cannot be read or encoded. What was encoded before it is stored.
             StoreError: the store or the journal refuses.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
-        made = self._make(retry)
+        start = time.perf_counter()
+        self._make(retry)
         if self._chunker.description != self.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
-        fresh = made or (self.store.counts_at_once and with_retries(self.store.count, retry) == 0)
-        options = IngestOptions(skip_bad, prune, retry, on_progress)
+        options = IngestOptions(skip_bad, retry, on_progress)
         with self._journal() as journal:
-            run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, fresh=fresh)
+            token = claim(self.collection, journal, self.store, retry, take_over=take_over)
+            complete, remarks = reconcile(journal, self.store, retry)
+            run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, complete=complete)
             report = run.run(documents)
+            report.remarks += remarks
+            check_writer(self.collection, journal, self.store, retry, token)
+            if prune:
+                run.prune()
         with_retries(self.store.settle, retry)
+        report.seconds = time.perf_counter() - start
         return report
 
     def search(
@@ -210,16 +224,17 @@ class VectorConnector:
         with self._journal() as journal:
             names = iter(document_ids)
             while some := list(islice(names, DELETED_AT_ONCE)):
-                with_retries(partial(self.store.delete, [Tail(name, 0) for name in some]), SHORT_RETRY)
-                journal.forget(some)
+                delete_documents(
+                    journal, some, lambda tails: with_retries(partial(self.store.delete, tails), SHORT_RETRY)
+                )
 
     def ids(self) -> Iterator[tuple[str, int]]:
         """(document id, chunk number) of every chunk, in no particular order; none where there is no collection."""
-        return iter(()) if self._stored is None else self.store.ids()
+        return self.store.ids() if self._exists() else iter(())
 
     def count(self) -> int:
         """Chunks in the collection, 0 where there is none."""
-        return 0 if self._stored is None else with_retries(self.store.count, SHORT_RETRY)
+        return with_retries(self.store.count, SHORT_RETRY) if self._exists() else 0
 
     def swap_alias(self, alias: str) -> None:
         """Let `alias` name this collection from now on: fill a new collection, then swap, and nobody waits.
@@ -280,6 +295,12 @@ class VectorConnector:
             with_retries(partial(self.store.create, contract), retry)
             self._check(self.store.read_contract, retry)
             return self.contract.collection_id == contract.collection_id
+
+    def _exists(self) -> bool:
+        """Whether there is a collection by now, which another connector may have made."""
+        if self._stored is None:
+            self._check(self.store.recent_contract, SHORT_RETRY)
+        return self._stored is not None
 
     def _require(self) -> EmbeddingContract:
         """Check before reading; there must be a collection."""

@@ -6,12 +6,14 @@ JinaV3Error
      ├─ StoreNotFound      nothing was ever ingested there
      ├─ ContractMissing    the collection was not made by this project; `adopt` takes it over
      ├─ StoreBusy (Busy)   the same request may succeed later; the ingest engine waits and repeats it
+     ├─ AnotherWriter      another journal knows what the collection holds, this one does not
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from jina_v3_encoder.errors import Busy, JinaV3Error
 
@@ -43,6 +45,19 @@ class StoreBusy(StoreError, Busy):
     """A store is busy."""
 
     final = StoreError
+
+
+class AnotherWriter(StoreError):
+    """The collection was last written with another journal, so this one does not know what it holds."""
+
+    def __init__(self, collection: str, journal: Path, *, older_copy: bool) -> None:
+        other = "a later state of this journal" if older_copy else "another journal, on another machine or before"
+        super().__init__(
+            f"collection {collection!r} was last written with {other}: {journal} does not know what is stored, and "
+            "would skip or keep the wrong documents. Use that journal (its folder is $JINA_V3_STATE); or, if nobody "
+            "else writes there any more, ingest once with take_over=True (--take-over), which writes everything again. "
+            "Nothing was changed."
+        )
 
 
 class ContractMismatch(StoreError):

@@ -37,12 +37,12 @@ from .chunking import Chunker
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Tail
 from .errors import DocumentError
-from .journal import Entry, Journal
+from .journal import UNKNOWN_CHUNKS, Entry, Journal
 
 QUEUED_BATCHES = 1
 """Encoded batches that wait for the writer: one hides a store's pauses, more would only be lost in a crash."""
 BAD_REMEMBERED = 100
-SEEN_AT_ONCE = 500
+UNCHANGED_PER_PROGRESS = 500
 DELETED_AT_ONCE = 100
 
 FloatArray = NDArray[np.float32]
@@ -72,11 +72,13 @@ class IngestReport:
     empty: int = 0
     """Documents without text; their old chunks are gone."""
     pruned: int = 0
-    """Documents deleted because they did not come by."""
+    """Documents deleted because they did not come by; what came by and was refused keeps its old version."""
     skipped: int = 0
-    """Documents that could not be encoded, with `skip_bad`."""
+    """Documents that could not be stored, with `skip_bad`."""
     bad: list[str] = field(default_factory=list)
     """Why, for the first hundred of them."""
+    remarks: list[str] = field(default_factory=list)
+    """Where the collection was not as the journal said, and what to do."""
     retried: int = 0
     """Requests repeated."""
     tokens: int = 0
@@ -84,6 +86,7 @@ class IngestReport:
     bytes: int = 0
     """About what was sent, as JSON."""
     seconds: float = 0.0
+    """All of it, from making the collection to settling it."""
     seconds_encoding: float = 0.0
     seconds_writing: float = 0.0
     seconds_waiting: float = 0.0
@@ -95,7 +98,6 @@ class IngestOptions:
     """How one ingest goes."""
 
     skip_bad: bool = False
-    prune: bool = False
     retry: RetryPolicy = DEFAULT_RETRY
     on_progress: Callable[[IngestReport], None] = lambda _: None
 
@@ -112,11 +114,11 @@ class Ingestion:
         journal: Journal,
         options: IngestOptions,
         *,
-        fresh: bool,
+        complete: bool,
     ) -> None:
-        """`fresh` says that the collection is empty, so that unknown documents can have no old chunks."""
+        """`complete` says that documents that the journal does not know have no chunks in the collection."""
         self.encoder, self.contract, self.chunker = encoder, contract, chunker
-        self.sink, self.journal, self.options, self.fresh = sink, journal, options, fresh
+        self.sink, self.journal, self.options, self.complete = sink, journal, options, complete
         self.report = IngestReport()
         self._queue: Queue[list[tuple[Cut, FloatArray]] | None] = Queue(QUEUED_BATCHES)
         self._failure: BaseException | None = None
@@ -132,7 +134,6 @@ class Ingestion:
             StoreError: the store refused, or stayed busy for too long.
             InvalidVector: the encoder returned what must not be stored.
         """
-        start = time.perf_counter()
         writer = threading.Thread(target=self._write_all, name="jina-v3-writer", daemon=True)
         writer.start()
         try:
@@ -140,17 +141,13 @@ class Ingestion:
         finally:
             self._queue.put(None)
             writer.join()
-            self.report.seconds = time.perf_counter() - start
         if self._failure is not None:
             raise self._failure
         self.journal.forget_kept()
-        if self.options.prune:
-            self._prune()
-        self.report.seconds = time.perf_counter() - start
         return self.report
 
     def _encode_all(self, documents: Iterable[Document]) -> None:
-        for batch in batched(self._changed(documents)):
+        for batch in batched(self._changed(documents), done=self.journal.expected().whole):
             with self._timed("seconds_encoding"), count_usage() as usage:
                 ready, refused = self._encode(batch)
             self.report.tokens += usage.tokens
@@ -163,9 +160,9 @@ class Ingestion:
 
     def _changed(self, documents: Iterable[Document]) -> Iterator[Cut]:
         """Documents that the journal does not know in this form, cut into chunks."""
-        unchanged: list[str] = []
         for document in documents:
             try:
+                self._note(document)
                 digest = self._digest(document)
                 known = self.journal.get(document.id)
                 if known is None or known.digest != digest:
@@ -177,20 +174,21 @@ class Ingestion:
                 self._refuse(error)
                 continue
             self.report.unchanged += 1
-            unchanged.append(document.id)
-            if len(unchanged) == SEEN_AT_ONCE:
-                self._seen(unchanged)
-        self._seen(unchanged)
-
-    def _seen(self, document_ids: list[str]) -> None:
-        if self.options.prune:
-            self.journal.seen(document_ids)
-        document_ids.clear()
+            if self.report.unchanged % UNCHANGED_PER_PROGRESS == 0:
+                self.options.on_progress(self.report)
         self.options.on_progress(self.report)
 
-    def _digest(self, document: Document) -> bytes:
+    def _note(self, document: Document) -> None:
+        """Remember that it came by, before anything else of it is looked at: what is refused is not pruned."""
         if not isinstance(document, Document) or not isinstance(document.text, str):
             raise DocumentError(f"expected a Document with a str as text, got {document!r:.200}")
+        if not self.journal.note(document.id):
+            raise DocumentError(
+                f"document {document.id!r} came twice in one run: ids must be unique, or one would replace the other; "
+                "the first one counts"
+            )
+
+    def _digest(self, document: Document) -> bytes:
         parts = (document.text, document.format, _as_json(document))
         digest = hashlib.blake2b(self._form, digest_size=16)
         for part in parts:
@@ -210,8 +208,15 @@ class Ingestion:
             else:
                 check_vectors(result, self.contract.dimensions)
                 fresh.append((item, result))
-        self.journal.keep([(item.document.id, item.digest, vectors.tobytes()) for item, vectors in fresh])
+        self.journal.open_encoded(
+            [(cut.document.id, self._reach(cut), cut.digest, vectors.tobytes()) for cut, vectors in fresh]
+        )
         return ready + fresh, refused
+
+    def _reach(self, document: Cut) -> int:
+        """How many chunks of a document there may be while it is written."""
+        unknown = not self.complete and self.journal.get(document.document.id) is None
+        return UNKNOWN_CHUNKS if unknown else len(document.chunks)
 
     def _kept(self, item: Cut) -> FloatArray | None:
         """Vectors that an earlier run encoded and did not get stored."""
@@ -241,7 +246,10 @@ class Ingestion:
                 self._failure = error
 
     def _write(self, batch: Sequence[tuple[Cut, FloatArray]]) -> None:
-        """New chunks first, then stale ones go: a document stopped in between is there twice in part, never missing."""
+        """New chunks first, then stale ones go: a document stopped in between is there twice in part, never missing.
+
+        The journal has opened these documents before (`_encode`), and closes them here when the store has all.
+        """
         chunks = [chunk for item, _ in batch for chunk in item.chunks]
         if chunks:
             vectors = np.concatenate([own for _, own in batch if len(own)])
@@ -264,16 +272,20 @@ class Ingestion:
             for done in [pool.submit(self._repeat, partial(self.sink.upsert, *part)) for part in parts]:
                 done.result()
 
-    def _may_have_tail(self, item: Cut) -> bool:
-        """Whether older chunks may follow the new ones: a run that was killed may have left some without a journal."""
-        known = self.journal.get(item.document.id)
-        return not self.fresh if known is None else known.chunks > len(item.chunks)
+    def _may_have_tail(self, document: Cut) -> bool:
+        """Whether older chunks may follow the new ones."""
+        known = self.journal.get(document.document.id)
+        return known is None or known.chunks > len(document.chunks)
 
-    def _prune(self) -> None:
-        unseen = self.journal.unseen()
-        while names := list(islice(unseen, DELETED_AT_ONCE)):
-            self._delete([Tail(name, 0) for name in names])
-            self.journal.forget(names)
+    def prune(self) -> None:
+        """Delete the documents that did not come by, stored or refused, in `run`.
+
+        Raises:
+            StoreError: the store refused, or stayed busy for too long.
+        """
+        absent = self.journal.absent()
+        while names := list(islice(absent, DELETED_AT_ONCE)):
+            delete_documents(self.journal, names, self._delete)
             self.report.pruned += len(names)
 
     def _delete(self, tails: Sequence[Tail]) -> None:
@@ -295,6 +307,13 @@ class Ingestion:
             yield
         finally:
             setattr(self.report, name, getattr(self.report, name) + time.perf_counter() - start)
+
+
+def delete_documents(journal: Journal, names: Sequence[str], delete: Callable[[Sequence[Tail]], None]) -> None:
+    """Delete whole documents so that the journal is right whatever stops it: opened, deleted, forgotten."""
+    journal.open_known(names)
+    delete([Tail(name, 0) for name in names])
+    journal.forget(names)
 
 
 def _as_json(document: Document) -> str:

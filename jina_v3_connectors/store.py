@@ -33,8 +33,8 @@ class Store(ABC):
     """What one request may hold."""
     partition: str = ""
     """Names the part of a collection this store works in, where the backend divides collections."""
-    counts_at_once: bool = True
-    """Whether `count` knows of every write that was acknowledged."""
+    counts_after: float = 0.0
+    """Seconds after which `count` and `ids` know of every write that was acknowledged."""
 
     @property
     @abstractmethod
@@ -53,9 +53,16 @@ class Store(ABC):
         """As `read_contract`, for searches: may come from memory where reading takes as long as a search."""
         return self.read_contract()
 
+    def writer(self) -> str | None:
+        """The token of the last ingest, kept with the collection; None where nobody wrote yet, or only we can."""
+        return None
+
+    def set_writer(self, token: str) -> None:  # noqa: B027 - an embedded collection's journal lies in its folder
+        """Keep `token` with the collection."""
+
     @abstractmethod
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection, with its contract."""
+        """Make the collection, with its contract, or what an earlier call was stopped before making."""
 
     @abstractmethod
     def adopt(self, contract: EmbeddingContract) -> None:

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 @click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
 @click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
+@click.option(
+    "--take-over",
+    is_flag=True,
+    help="Make this machine's journal the collection's, in place of another or lost one: writes everything again.",
+)
 @encoder_options
 def command(
     paths: tuple[Path, ...],
@@ -51,6 +56,7 @@ def command(
     adopt: bool,
     skip_bad: bool,
     prune: bool,
+    take_over: bool,
     choice: ModelChoice,
 ) -> None:
     """Chunk, encode and store files, with retrieval.passage.
@@ -96,6 +102,7 @@ def command(
                 _documents(files, progress, bar, stop),
                 skip_bad=skip_bad,
                 prune=prune,
+                take_over=take_over,
                 on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
             )
         total = connector.count()
@@ -107,6 +114,7 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
     """What happened, for people."""
     if report.documents == report.pruned == report.skipped == 0 and report.unchanged:
         yield f"nothing to do: all {report.unchanged:,} documents are in {store} as they are ({total:,} chunks)"
+        yield from (f"note: {remark}" for remark in report.remarks)
         return
     rate = report.chunks / report.seconds if report.seconds else 0.0
     yield (
@@ -120,6 +128,7 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
         told.append(f"{report.retried:,} requests repeated")
     yield "; ".join([*told, f"the collection holds {total:,} chunks"])
     yield from (f"skipped: {reason}" for reason in report.bad)
+    yield from (f"note: {remark}" for remark in report.remarks)
 
 
 class Stop:

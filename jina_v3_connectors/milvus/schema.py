@@ -27,6 +27,7 @@ WORDS = "words"
 PARTITION = "partition"
 MAX_PARTITION = 1000
 CONTRACT_PROPERTY = "jina_v3"
+WRITER_PROPERTY = "jina_v3_writer"
 PARTITION_PROPERTY = "jina_v3_partition_key"
 MAX_VARCHAR = 65_535
 """Bytes of a VARCHAR field; a JSON field has one more."""

@@ -29,6 +29,7 @@ from .schema import (
     PARTITION_PROPERTY,
     VECTOR,
     WORDS,
+    WRITER_PROPERTY,
     MilvusLayout,
     collection_schema,
     field_names,
@@ -91,6 +92,14 @@ class MilvusStore(Store):
         key = (description.get("properties") or {}).get(PARTITION_PROPERTY)
         self.layout = replace(self.layout, hybrid=WORDS in field_names(description), partition_key=key)
         return contract
+
+    def writer(self) -> str | None:
+        token = (self._describe().get("properties") or {}).get(WRITER_PROPERTY)
+        return None if token is None else str(token)
+
+    def set_writer(self, token: str) -> None:
+        with self._errors():
+            self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
     def create(self, contract: EmbeddingContract) -> None:
         with self._errors():

@@ -11,14 +11,13 @@ from jina_v3_encoder.protocol import TextEncoder
 
 from ..connector import VectorConnector
 from ..store import Store
-from .schema import IndexKind
+from .schema import DEFAULT_NAMESPACE, IndexKind
 
 if TYPE_CHECKING:
     from pinecone import Pinecone
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,43}[a-z0-9])?")
 KEY_VARIABLE = "PINECONE_API_KEY"
-DEFAULT_NAMESPACE = "__default__"
 
 
 class PineconeConnector(VectorConnector):

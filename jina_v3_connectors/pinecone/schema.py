@@ -13,16 +13,20 @@ from ..errors import StoreError
 
 IndexKind = Literal["documents", "vectors"]
 VECTOR = "embedding"
+DEFAULT_NAMESPACE = "__default__"
 TAG = "jina_v3-"
+WRITER_TAG = "jina_v3_writer"
+"""Beside the contract's tags, not one of them."""
 TAG_CHARACTERS = 120
-MAX_TAGS = 20
+MAX_TAGS = 19
+"""An index has 20; one is the writer's."""
 
 
 def to_tags(contract: EmbeddingContract) -> dict[str, str]:
     """A tag for each field, as ASCII JSON; a value over 120 characters goes on in tags numbered from 2.
 
     Raises:
-        InvalidInput: it needs more than the 20 tags an index may have.
+        InvalidInput: it needs more tags than an index has for it.
     """
     tags: dict[str, str] = {}
     for name, value in contract.to_dict().items():
@@ -32,7 +36,7 @@ def to_tags(contract: EmbeddingContract) -> dict[str, str]:
     if len(tags) > MAX_TAGS:
         longest = max(contract.to_dict().items(), key=lambda item: len(json.dumps(item[1])))[0]
         raise InvalidInput(
-            f"the contract needs {len(tags)} tags of {TAG_CHARACTERS} characters, an index has {MAX_TAGS} at most: "
+            f"the contract needs {len(tags)} tags of {TAG_CHARACTERS} characters, it may have {MAX_TAGS} at most: "
             f"shorten {longest!r}, for a model by loading it from a shorter path"
         )
     return tags

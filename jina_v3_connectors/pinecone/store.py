@@ -21,7 +21,7 @@ from ..store import FloatArray, Store, shared_journal
 from .convert import any_tail, to_hit
 from .filters import expression
 from .planes import PLANES, Plane
-from .schema import VECTOR, IndexKind, from_tags, index_arguments, to_tags
+from .schema import DEFAULT_NAMESPACE, VECTOR, WRITER_TAG, IndexKind, from_tags, index_arguments, to_tags
 
 try:
     import httpx
@@ -47,7 +47,7 @@ class PineconeStore(Store):
 
     write_limits = WriteLimits(rows=1000, bytes=2 * 10**6 - 20_000, at_once=4, text_bytes=30_000, metadata_bytes=4_000)
     """A request takes 2 MB and 1,000 rows; a record 40 KB beside its vector, of which metadata is kept three times."""
-    counts_at_once = False
+    counts_after = VISIBLE_SECONDS
 
     def __init__(
         self,
@@ -87,6 +87,15 @@ class PineconeStore(Store):
         if known is not None and time.monotonic() - known[0] < CONTRACT_SECONDS:
             return known[1]
         return self.read_contract()
+
+    def writer(self) -> str | None:
+        """A tag of the index, which has no room for one of each namespace: only the default one is marked."""
+        return (self._describe().tags or {}).get(WRITER_TAG) if self.partition == DEFAULT_NAMESPACE else None
+
+    def set_writer(self, token: str) -> None:
+        if self.partition == DEFAULT_NAMESPACE:
+            with self._errors():
+                self.client.indexes.configure(self.name, tags={WRITER_TAG: token})
 
     def create(self, contract: EmbeddingContract) -> None:
         arguments = index_arguments(contract, self.kind, *self.place)

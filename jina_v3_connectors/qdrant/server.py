@@ -37,6 +37,7 @@ from .remote import FILTERS, collection_config, query_request, shortest, sparse
 PAGE = 1000
 CONTRACT_KEY = "jina_v3"
 LAYOUT_KEY = "jina_v3_layout"
+WRITER_KEY = "jina_v3_writer"
 BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 RETRY_AFTER = "retry-after"
 
@@ -69,6 +70,14 @@ class ServerStore(Store):
             raise ContractMissing(self.collection)
         self.layout = QdrantLayout.from_dict(metadata.get(LAYOUT_KEY) or {}, self.collection)
         return EmbeddingContract.from_dict(values, self.collection)
+
+    def writer(self) -> str | None:
+        token = (self._info().config.metadata or {}).get(WRITER_KEY)
+        return None if token is None else str(token)
+
+    def set_writer(self, token: str) -> None:
+        with self._errors():
+            self.client.update_collection(self.collection, metadata={WRITER_KEY: token})
 
     def create(self, contract: EmbeddingContract) -> None:
         self.layout.check(contract.dimensions)

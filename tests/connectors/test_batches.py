@@ -70,10 +70,10 @@ def test_one_large_document_is_a_batch_of_its_own() -> None:
     assert [len(batch) for batch in batched(cuts(documents, WholeDocument()))] == [1, 1, 1]
 
 
-def test_an_id_comes_once_in_a_batch() -> None:
-    documents = [Document("a", "1"), Document("b", "2"), Document("a", "3"), Document("a", "4")]
-    batches = [[item.document.text for item in batch] for batch in batched(cuts(documents, WholeDocument()))]
-    assert batches == [["1", "2"], ["3"], ["4"]]
+def test_a_collection_that_is_filled_already_begins_with_full_batches() -> None:
+    documents = [Document(f"d{n}", "text") for n in range(100)]
+    sizes = [len(next(iter(batched(cuts(documents, WholeDocument()), done)))) for done in (0, 80, 512)]
+    assert sizes == [FIRST_CHUNKS, 80 // DONE_PER_BATCH, BATCH_CHUNKS]
 
 
 def test_documents_are_read_a_batch_ahead_at_most() -> None:

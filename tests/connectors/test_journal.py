@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -39,36 +40,117 @@ def test_targets_are_kept_apart(file: Path) -> None:
     two.record([("a", Entry(b"2", 1))])
     two.forget(["a"])
     assert one.get("a") == Entry(b"1", 3)
-    assert list(two.unseen()) == []
+    assert (one.expected(), two.expected()) == ((3, 0, 0), (0, 0, 0))
+    assert list(two.absent()) == []
     one.close()
     two.close()
+
+
+def test_an_open_document_has_no_digest_and_may_have_as_many_chunks_as_ever(file: Path) -> None:
+    journal = Journal(file, "c")
+    journal.record([("a", Entry(b"1", 6)), ("b", Entry(b"1", 1))])
+    journal.open_encoded([("a", 2, b"2", b"vectors"), ("new", 3, b"2", b"")])
+    assert (journal.get("a"), journal.get("new")) == (Entry(None, 6), Entry(None, 3))
+    assert (journal.kept("a", b"2"), journal.kept("a", b"1")) == (b"vectors", None)
+    assert journal.expected() == (1, 9, 0)
+    journal.open_known(["b", "unheard of"])
+    assert (journal.get("b"), journal.get("unheard of")) == (Entry(None, 1), None)
+    journal.record([("a", Entry(b"2", 2))])
+    journal.forget(["new", "b"])
+    assert (journal.get("a"), journal.kept("a", b"2"), journal.kept("new", b"2")) == (Entry(b"2", 2), None, None)
+    assert journal.expected() == (2, 0, 0)
+    journal.close()
+
+
+def test_what_the_store_says_opens_rows(file: Path) -> None:
+    journal = Journal(file, "c")
+    journal.record(
+        [(name, Entry(b"1", chunks)) for name, chunks in {"same": 2, "less": 2, "more": 1, "none": 0}.items()]
+    )
+    journal.record([("gap", Entry(b"1", 2)), ("gone", Entry(b"1", 1)), ("not empty", Entry(b"1", 0))])
+    held = [("same", 0), ("same", 1), ("less", 0), ("more", 0), ("more", 4), ("gap", 0), ("gap", 2)]
+    held += [("not empty", 0), ("foreign", 0), ("foreign", 1)]
+    assert journal.compare(held) == (5, 1)
+    names = ["same", "less", "more", "none", "gap", "gone", "not empty"]
+    assert [journal.get(name) for name in names] == [
+        *(Entry(b"1", 2), Entry(None, 2), Entry(None, 5), Entry(b"1", 0)),
+        *(Entry(None, 3), Entry(None, 1), Entry(None, 1)),
+    ]
+    assert journal.get("foreign") is None
+    assert journal.expected().unknown == 2
+    assert journal.compare(held, take_over=True).unknown == 1
+    assert (journal.get("foreign"), journal.expected().unknown) == (Entry(None, 2), 0)
+    journal.close()
 
 
 def test_documents_that_did_not_come_by(file: Path) -> None:
     first = Journal(file, "c")
     first.record([(name, Entry(b"", 1)) for name in "abcd"])
-    assert list(first.unseen()) == [], "all came by in this run"
+    first.open_encoded([("e", 1, b"", b"")])
+    assert [first.note(name) for name in "acaz"] == [True, True, False, True]
+    assert list(first.absent()) == ["b", "d", "e"], "open ones too"
     first.close()
     second = Journal(file, "c")
-    second.record([("a", Entry(b"new", 1))])
-    second.seen(["c"])
-    assert list(second.unseen()) == ["b", "d"]
+    assert list(second.absent()) == list("abcde"), "who came by is remembered in one run only"
     second.close()
 
 
 def test_forgetting_while_listing(file: Path) -> None:
     count = 2 * LISTED_AT_ONCE + 7
-    first = Journal(file, "c")
-    first.record([(f"{n:06}", Entry(b"", 1)) for n in range(count)])
-    first.close()
-    second = Journal(file, "c")
+    journal = Journal(file, "c")
+    journal.record([(f"{n:06}", Entry(b"", 1)) for n in range(count)])
     gone = 0
-    for name in second.unseen():
-        second.forget([name])
+    for name in journal.absent():
+        journal.forget([name])
         gone += 1
     assert gone == count
-    assert list(second.unseen()) == []
-    second.close()
+    assert list(journal.absent()) == []
+    journal.close()
+
+
+FORM_1 = """
+CREATE TABLE documents (
+    target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, chunks INTEGER NOT NULL, run INTEGER NOT NULL,
+    PRIMARY KEY (target, id)
+) WITHOUT ROWID;
+CREATE TABLE encoded (
+    target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, vectors BLOB NOT NULL, PRIMARY KEY (target, id)
+);
+INSERT INTO documents VALUES ('c', 'a', x'31', 3, 1), ('c', 'b', x'32', 2, 2), ('other', 'a', x'33', 1, 1);
+INSERT INTO encoded VALUES ('c', 'new', x'31', x'00');
+"""
+
+
+def test_a_journal_of_an_earlier_version_goes_on(file: Path) -> None:
+    file.parent.mkdir()
+    old = sqlite3.connect(file)
+    old.executescript(FORM_1)
+    old.close()
+    for _ in range(2):
+        journal = Journal(file, "c")
+        assert (journal.get("a"), journal.get("b")) == (Entry(b"1", 3), Entry(b"2", 2))
+        assert (journal.expected(), journal.keeps_any()) == ((5, 0, 0), False)
+        journal.close()
+
+
+def test_a_journal_of_a_later_version_is_left_alone(file: Path) -> None:
+    Journal(file, "c").close()
+    later = sqlite3.connect(file)
+    later.execute("PRAGMA user_version = 99")
+    later.close()
+    with pytest.raises(StoreError, match="is of form 99, this version of jina-v3-connectors reads 2 at most"):
+        Journal(file, "c")
+
+
+def test_each_file_has_an_identity_and_counts_ingests(file: Path) -> None:
+    first, other = Journal(file, "c"), Journal(file.with_name("other.sqlite"), "c")
+    assert first.id != other.id
+    assert (first.generation, first.next_generation(), other.generation) == (0, 1, 0)
+    first.close()
+    again = Journal(file, "c")
+    assert (again.id, again.generation) == (first.id, 1)
+    again.close()
+    other.close()
 
 
 @pytest.mark.parametrize("name", ["", "with'quote", "東京", "a\x1fb", "x" * 10_000])
@@ -121,7 +203,7 @@ def test_nothing_recorded_is_lost_when_killed(file: Path) -> None:
 def test_a_damaged_file_says_what_to_do(file: Path) -> None:
     file.parent.mkdir()
     file.write_bytes(b"this is no database" * 100)
-    with pytest.raises(StoreError, match=r"journal .*journal\.sqlite: .* delete it: the next ingest writes everything"):
+    with pytest.raises(StoreError, match=r"journal .*journal\.sqlite: .* delete it and ingest with take_over=True"):
         Journal(file, "c")
 
 

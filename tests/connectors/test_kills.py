@@ -10,12 +10,14 @@ import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jina_v3_connectors.batches import DONE_PER_BATCH, FIRST_CHUNKS
 from jina_v3_connectors.milvus.lite import open_lite
 
 from .backends import REACHED_BY_OTHERS, Backend, Milvus, Sentences, backend_named, same_vectors
@@ -23,8 +25,7 @@ from .test_backends import expected, many
 
 KILLS = int(os.environ.get("JINA_V3_KILLS", "2"))
 DOCUMENTS = int(os.environ.get("JINA_V3_KILL_DOCUMENTS", "300"))
-AGAIN = 0.05
-"""Share of chunks that may be encoded a second time, over all kills."""
+STARTED = "a run begins"
 
 CHILD = """
 import sys
@@ -40,10 +41,15 @@ def fill(url: str, count: int, log: str) -> None:
     from jina_v3_connectors.stores import open_store
     from jina_v3_encoder.testing import FakeEncoder
 
+    def note(lines: list[str]) -> None:
+        with Path(log).open("a") as file:
+            file.write("".join(f"{line}\n" for line in lines))
+
+    note([STARTED])
+
     class Noting(FakeEncoder):
         def encode_documents(self, texts: Any, spans: Any, **settings: Any) -> Any:
-            with Path(log).open("a") as file:
-                file.write("".join(f"{text}\n" for text in texts))
+            note([f"{len(texts)} texts", *texts])
             time.sleep(0.002 * len(texts))
             return super().encode_documents(texts, spans, **settings)
 
@@ -80,16 +86,34 @@ def test_killed_at_random_moments(backend: Backend, request: pytest.FixtureReque
         killed += child.wait() == -9
         child.stdout.close()
     assert killed >= 1
-    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    last = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert last.returncode == 0, last.stderr
     reopen(backend)
     corpus = many(DOCUMENTS)
     assert same_vectors(backend.vectors(), expected(corpus)), "exactly the right ids with the right vectors"
-    encoded = log.read_text().splitlines()
+    runs = [batches_of(run) for run in log.read_text().split(f"{STARTED}\n")[1:]]
+    encoded = Counter(text for run in runs for batch in run for text in batch)
     assert set(encoded) == {document.text for document in corpus}
-    again = len(encoded) - len(corpus)
-    sys.stdout.write(f"{request.node.name}: {killed} kills, {again} of {len(corpus)} documents encoded again\n")
-    assert again <= KILLS * 64, "no more than what was being encoded"
+    being_encoded = Counter(text for run in runs[:-1] if run for text in run[-1])
+    again = encoded - Counter(set(encoded))
+    sys.stdout.write(f"{request.node.name}: {killed} kills, {again.total()} of {len(corpus)} documents encoded again\n")
+    assert again <= being_encoded, "only what was being encoded when the kill came"
+    done = 0
+    for run in runs:
+        for batch in run:
+            assert 2 * len(batch) <= max(FIRST_CHUNKS, done // DONE_PER_BATCH), "which is little of what was done"
+            done += 2 * len(batch)
+
+
+def batches_of(run: str) -> list[list[str]]:
+    """The texts of each batch that a run began to encode."""
+    batches: list[list[str]] = []
+    for line in run.splitlines():
+        if line.endswith(" texts"):
+            batches.append([])
+        else:
+            batches[-1].append(line)
+    return batches
 
 
 def release(backend: Backend) -> None:

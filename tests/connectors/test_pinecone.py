@@ -63,7 +63,7 @@ def test_tags_that_say_nothing_or_nonsense() -> None:
         from_tags({**to_tags(CONTRACT), "jina_v3-window": "{"}, "docs")
     with pytest.raises(StoreError, match="cannot read"):
         from_tags({"jina_v3-window": "1"}, "docs")
-    with pytest.raises(InvalidInput, match="needs 31 tags of 120 characters, an index has 20 at most: shorten 'model'"):
+    with pytest.raises(InvalidInput, match="needs 31 tags of 120 characters, it may have 19 at most: shorten 'model'"):
         to_tags(replace(CONTRACT, model="x" * 2000))
 
 

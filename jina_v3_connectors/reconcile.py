@@ -1,0 +1,94 @@
+"""Before an ingest believes its journal: whether it is the collection's, and the collection holds what it says.
+
+The rule for collections on servers: one journal at a time. A collection names the journal that wrote last, and which of
+its ingests that was. Another journal, or an older copy of the same one, does not know what is stored, so it may
+neither skip nor prune; it is refused until it takes over: lists what is stored, and writes all of it again.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple
+
+from jina_v3_encoder.retry import RetryPolicy, with_retries
+
+from .errors import AnotherWriter
+from .journal import Difference, Journal
+from .store import Store
+
+COUNT_PAUSE = 0.25
+TAKE_OVER = "ingest once with take_over=True (--take-over)"
+
+
+class Reconciled(NamedTuple):
+    """What an ingest may rely on."""
+
+    complete: bool
+    """Whether every chunk in the collection belongs to a document of the journal."""
+    remarks: list[str]
+    """What differed, for people."""
+
+
+def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> str:
+    """Make `journal` the collection's; the token that says so. With `take_over`, no row is believed any more.
+
+    Raises:
+        AnotherWriter: another journal wrote last, or a later state of this one.
+    """
+    before = with_retries(store.writer, retry)
+    known = journal.generation
+    if before is not None and not take_over:
+        name, _, number = before.partition("/")
+        if name != journal.id or not number.isdigit() or int(number) > known:
+            raise AnotherWriter(collection, journal.file, older_copy=name == journal.id)
+    if take_over:
+        journal.open_all()
+        journal.compare(store.ids(), take_over=True)
+    token = f"{journal.id}/{journal.next_generation()}"
+    with_retries(lambda: store.set_writer(token), retry)
+    return token
+
+
+def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPolicy, token: str) -> None:
+    """Whether the collection is still this ingest's.
+
+    Raises:
+        AnotherWriter: another journal took it over meanwhile.
+    """
+    if with_retries(store.writer, retry) not in (None, token):
+        raise AnotherWriter(collection, journal.file, older_copy=False)
+
+
+def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
+    """Compare counts, and documents where the counts differ: what the store lacks is written again."""
+    remarks = []
+    if not _counts_agree(journal, store, retry):
+        difference = journal.compare(store.ids())
+        remarks = list(_remarks(difference, journal.expected().unknown))
+    return Reconciled(journal.expected().unknown == 0 and store.counts_after == 0, remarks)
+
+
+def _counts_agree(journal: Journal, store: Store, retry: RetryPolicy) -> bool:
+    """Whether the count is possible; a store that counts late gets the time it needs."""
+    whole, opened, unknown = journal.expected()
+    until = time.monotonic() + store.counts_after
+    while not whole <= with_retries(store.count, retry) - unknown <= whole + opened:
+        if time.monotonic() >= until:
+            return False
+        time.sleep(COUNT_PAUSE)
+    return True
+
+
+def _remarks(difference: Difference, unknown_chunks: int) -> list[str]:
+    remarks = []
+    if difference.opened:
+        remarks.append(
+            f"{difference.opened:,} documents were not in the collection as this machine's journal says: "
+            "they are written again when they come by"
+        )
+    if difference.unknown:
+        remarks.append(
+            f"the collection holds {difference.unknown:,} documents ({unknown_chunks:,} chunks) that this machine's "
+            f"journal does not know, and prune leaves them: to have them replaced and pruned as well, {TAKE_OVER}"
+        )
+    return remarks
