@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, check_window
+from jina_v3_encoder.late_chunking import resolve_window
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.vectors import check_dimensions
 
@@ -63,8 +63,8 @@ def _late_chunking(
         if window is not None or overlap is not None:
             raise InvalidInput("window and overlap belong to late chunking: pass late_chunking=True with them")
         return False, None, None
-    window = window if window is not None or stored is None else stored.window
-    window = check_window(window, DEFAULT_OVERLAP if overlap is None else overlap, encoder.max_tokens)
-    if overlap is None:
-        overlap = stored.overlap if stored and stored.overlap is not None else min(DEFAULT_OVERLAP, window // 2)
-    return True, window, overlap
+    if window is None and stored is not None:
+        window = stored.window
+    if overlap is None and stored is not None and window == stored.window:
+        overlap = stored.overlap
+    return True, *resolve_window(window, overlap, encoder.max_tokens)

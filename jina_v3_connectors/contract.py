@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from jina_v3_encoder.late_chunking import resolve_window
 from jina_v3_encoder.task import Task
 
 from .errors import ContractMismatch, StoreError
@@ -56,7 +57,11 @@ class EmbeddingContract:
                 f"collection {collection!r} has a contract this version cannot read (differs in: {odd}); "
                 "it was damaged or written by another version of jina-v3-connectors"
             )
-        return cls(**values)
+        contract = cls(**values)
+        if contract.overlap is not None and contract.window is not None and contract.overlap >= contract.window:
+            # Versions before 0.2 let this be. No document past the window could be stored, so no vector depends on it.
+            return replace(contract, overlap=resolve_window(contract.window, None, contract.window).overlap)
+        return contract
 
     def deciding(self) -> dict[str, Any]:
         """The fields that decide vectors."""

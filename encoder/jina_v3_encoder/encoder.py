@@ -22,7 +22,7 @@ from .device import default_batch_tokens, resolve_device, resolve_dtype
 from .errors import InvalidInput
 from .fingerprint import fingerprint
 from .inputs import as_spans, as_texts
-from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks, token_rows, windows
+from .late_chunking import Span, join_chunks, resolve_window, token_rows, windows
 from .layouts import Layout
 from .model import JinaV3Model
 from .pooling import sum_states
@@ -196,7 +196,7 @@ class Encoder:
         prompt: bool = True,
         separator: str = " ",
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """Late chunking of consecutive chunks of one document: (len(chunks), dimensions).
@@ -227,7 +227,7 @@ class Encoder:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """Late chunking of one text by character spans: (len(spans), dimensions). As `encode_documents`."""
@@ -253,7 +253,7 @@ class Encoder:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:
@@ -264,7 +264,8 @@ class Encoder:
             spans: For each document its chunks as [start, end) in characters; overlaps and gaps are allowed.
             task, dimensions, normalize, prompt, progress, output_type: As in `encode`.
             window: Tokens read at once, at most and by default `self.max_tokens`. Longer documents take several.
-            overlap: Tokens that a window shares with the one before; their states come from the earlier one.
+            overlap: Tokens that a window shares with the one before; their states come from the earlier one. Below the
+                window; default 512, or half the window where that is less.
 
         Returns:
             One (len(spans[i]), dimensions) array per document.
@@ -277,14 +278,14 @@ class Encoder:
         each_spans = as_spans(spans, items)
         one_task = as_task(task)
         size = self._output_size(dimensions, output_type)
-        width = check_window(window, overlap, self.max_tokens)
+        window_size = resolve_window(window, overlap, self.max_tokens)
         instruction = self.config.prompt(one_task) if prompt else ""
         first = np.cumsum([0] + [len(own) for own in each_spans])
         readings: list[Reading] = []
         for number, tokens in enumerate(self._tokenizer.encode_with_offsets(items, instruction)):
             if each_spans[number]:
                 rows = token_rows(tokens, each_spans[number], number)
-                plan = windows(len(tokens.ids), width, overlap)
+                plan = windows(len(tokens.ids), *window_size)
                 readings += window_readings(tokens.ids, rows, plan, self._bank(one_task), int(first[number]))
         vectors = finish(self._read([readings], int(first[-1]), size, progress), normalize=normalize)
         return np.split(to_output(vectors, output_type), first[1:-1]) if items else []

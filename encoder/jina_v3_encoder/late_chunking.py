@@ -27,18 +27,30 @@ class Window(NamedTuple):
     keep: int
 
 
-def check_window(window: int | None, overlap: int, max_tokens: int) -> int:
-    """The window size to use: `window`, or the model's limit for None.
+class WindowSize(NamedTuple):
+    """How much of a long document is read at once, and how much of it the window before has read already, in tokens."""
+
+    tokens: int
+    overlap: int
+
+
+def resolve_window(window: int | None, overlap: int | None, max_tokens: int) -> WindowSize:
+    """What a caller asked for, with defaults: the model's limit, and 512 tokens or half the window, what is less.
 
     Raises:
         InvalidInput: window outside 2..max_tokens, or overlap not below it.
     """
-    size = max_tokens if window is None else window
-    if not isinstance(size, int) or isinstance(size, bool) or not 2 <= size <= max_tokens:
+    tokens = max_tokens if window is None else window
+    if not isinstance(tokens, int) or isinstance(tokens, bool) or not 2 <= tokens <= max_tokens:
         raise InvalidInput(f"window must be a whole number of tokens from 2 to {max_tokens}, got {window!r}")
-    if not isinstance(overlap, int) or isinstance(overlap, bool) or overlap < 0:
-        raise InvalidInput(f"overlap must be a whole number of tokens from 0 to {size - 1}, got {overlap!r}")
-    return size
+    if overlap is None:
+        return WindowSize(tokens, min(DEFAULT_OVERLAP, tokens // 2))
+    if not isinstance(overlap, int) or isinstance(overlap, bool) or not 0 <= overlap < tokens:
+        raise InvalidInput(
+            f"overlap must be a whole number of tokens from 0 to {tokens - 1}, below the window of {tokens}, "
+            f"got {overlap!r}"
+        )
+    return WindowSize(tokens, overlap)
 
 
 def windows(tokens: int, size: int, overlap: int) -> list[Window]:

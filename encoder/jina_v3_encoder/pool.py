@@ -13,7 +13,7 @@ from tqdm.auto import tqdm
 
 from .errors import InputTooLong, JinaV3Error
 from .inputs import as_spans, as_texts
-from .late_chunking import DEFAULT_OVERLAP, Span, join_chunks
+from .late_chunking import Span, join_chunks
 from .task import TaskLike, as_tasks
 from .usage import add_tokens
 from .vectors import OutputType
@@ -118,7 +118,7 @@ class EncoderPool:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from .late_chunking import DEFAULT_OVERLAP, Span
+from .late_chunking import Span
 from .task import TaskLike
 from .vectors import OutputType
 
@@ -54,7 +54,7 @@ class TextEncoder(Protocol):
         prompt: bool = True,
         separator: str = " ",
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]: ...
 
@@ -68,7 +68,7 @@ class TextEncoder(Protocol):
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]: ...
 
@@ -82,7 +82,7 @@ class TextEncoder(Protocol):
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]: ...

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .config import PROMPTS
 from .errors import InvalidInput, MissingExtra, RemoteBusy, RemoteError
 from .inputs import as_spans, as_texts
-from .late_chunking import DEFAULT_OVERLAP, Span, check_spans, check_window, join_chunks
+from .late_chunking import Span, check_spans, join_chunks, resolve_window
 from .retry import RetryPolicy, with_retries
 from .task import Task, TaskLike, as_task, as_tasks
 from .usage import add_tokens
@@ -144,7 +144,7 @@ class RemoteEncoder:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:
@@ -158,7 +158,7 @@ class RemoteEncoder:
         items = as_texts(texts, "document")
         each = as_spans(spans, items)
         check_output_type(output_type)
-        check_window(window, overlap, self.max_tokens)
+        resolve_window(window, overlap, self.max_tokens)
         size = check_dimensions(dimensions, self.dimensions)
         own = as_task(task)
         self._check_prompts([own], prompt)
@@ -220,7 +220,9 @@ class RemoteEncoder:
                 size += length
             yield own, places
 
-    def _late(self, text: str, spans: Sequence[Span], window: int | None, overlap: int) -> tuple[Any, dict[str, Any]]:
+    def _late(
+        self, text: str, spans: Sequence[Span], window: int | None, overlap: int | None
+    ) -> tuple[Any, dict[str, Any]]:
         if self._ours:
             return [text], {"late_chunking": True, "spans": spans, "window": window, "overlap": overlap}
         covered = [0, *(end for _, end in spans)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .config import ModelConfig
 from .errors import InputTooLong
 from .inputs import as_spans, as_texts
-from .late_chunking import DEFAULT_OVERLAP, Span, check_window, join_chunks
+from .late_chunking import Span, join_chunks, resolve_window
 from .task import TaskLike, as_task, as_tasks
 from .tokenizer_factory import write_tokenizer
 from .usage import add_tokens
@@ -75,7 +75,7 @@ class FakeEncoder:
         prompt: bool = True,
         separator: str = " ",
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """As `Encoder.encode_chunks`."""
@@ -94,11 +94,11 @@ class FakeEncoder:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """As `Encoder.encode_spans`; windows are checked and not needed."""
-        check_window(window, overlap, self.max_tokens)
+        resolve_window(window, overlap, self.max_tokens)
         add_tokens(len(WORD.findall(text)) + 2)
         own = as_spans([spans], as_texts([text], "document"))[0]
         context = self._words(text) * CONTEXT_SHARE
@@ -115,7 +115,7 @@ class FakeEncoder:
         normalize: bool = True,
         prompt: bool = True,
         window: int | None = None,
-        overlap: int = DEFAULT_OVERLAP,
+        overlap: int | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:

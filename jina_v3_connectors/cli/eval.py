@@ -37,7 +37,7 @@ TASKS = (*TASK_NAMES, NO_TASK)
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
-@click.option("--overlap", type=int, default=512, show_default=True, help="Tokens shared by neighbouring windows.")
+@click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
 @click.option("--query-task", type=click.Choice(TASKS), default="retrieval.query", show_default=True)
 @click.option("--passage-task", type=click.Choice(TASKS), default="retrieval.passage", show_default=True)
 @click.option(
@@ -52,7 +52,7 @@ def command(
     late_chunking: str,
     chunk_tokens: int,
     window: int | None,
-    overlap: int,
+    overlap: int | None,
     query_task: str,
     passage_task: str,
     as_json: Path | None,
@@ -101,7 +101,7 @@ def _evaluate(
     sizes: list[int],
     late_chunking: str,
     chunk_tokens: int,
-    windows: tuple[int | None, int],
+    windows: tuple[int | None, int | None],
     tasks: tuple[str | None, str | None],
 ) -> EvalReport:
     from rich.console import Console

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
-@click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512.")
+@click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
 @click.option("--hybrid", is_flag=True, help="Make a new collection for hybrid search as well (Qdrant, Milvus).")
 @click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")

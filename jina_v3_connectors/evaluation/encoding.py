@@ -10,7 +10,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span, join_chunks
+from jina_v3_encoder.late_chunking import Span, join_chunks
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TaskLike
 from jina_v3_encoder.vectors import FloatArray
@@ -45,7 +45,7 @@ class PassageEncoder:
     task: TaskLike
     chunker: Chunker
     window: int | None = None
-    overlap: int = DEFAULT_OVERLAP
+    overlap: int | None = None
     progress: bool = False
 
     def variants(self, dataset: Dataset, *, alone: bool = True, late: bool = True) -> list[Variant]:

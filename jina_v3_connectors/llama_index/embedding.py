@@ -18,7 +18,6 @@ from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent,
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.protocol import TextEncoder
 
 from ..shared import shared_encoder
@@ -123,7 +122,6 @@ class JinaV3Embedding(BaseEmbedding):
                 [group.spans for group in groups],
                 task=self.text_task,
                 dimensions=self.dimensions,
-                overlap=min(DEFAULT_OVERLAP, self.encoder.max_tokens // 2),
             )
             for group, vectors in zip(groups, found, strict=True):
                 for place, vector in zip(group.places, vectors.tolist(), strict=True):

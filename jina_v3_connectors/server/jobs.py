@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span
+from jina_v3_encoder.late_chunking import Span
 
 FloatArray = NDArray[np.float32]
 SECONDS_PER_TOKEN = 0.001
@@ -33,7 +33,7 @@ class Job:
     spans: Sequence[Span] | None = None
     """Chunks of the only text, for late chunking."""
     window: int | None = None
-    overlap: int = DEFAULT_OVERLAP
+    overlap: int | None = None
     result: Future[FloatArray] = field(default_factory=Future)
     rows: list[FloatArray | None] = field(default_factory=list)
     missing: int = 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP, Span, check_spans, check_window, join_chunks
+from jina_v3_encoder.late_chunking import Span, check_spans, join_chunks, resolve_window
 from jina_v3_encoder.protocol import TextEncoder
 
 from .batcher import Batcher
@@ -121,9 +121,8 @@ class Service:
                 raise ApiError(422, "VALIDATION_ERROR", f"spans: they belong to one text, got {len(question.texts)}")
             spans = check_spans(question.spans, len(text), 0)
         most = self.encoder.max_tokens
-        overlap = min(DEFAULT_OVERLAP, most // 2) if question.overlap is None else question.overlap
-        check_window(question.window, overlap, most)
-        return Job([text], self.count([text], question.task), question.task, spans, question.window, overlap)
+        window = resolve_window(question.window, question.overlap, most)
+        return Job([text], self.count([text], question.task), question.task, spans, *window)
 
     def count(self, texts: list[str], task: str | None) -> list[int]:
         """Tokens of each text, prompt and specials included."""

@@ -41,6 +41,18 @@ def test_late_chunking_has_a_window_and_an_overlap() -> None:
     assert (found.window, found.overlap) == (ENCODER.max_tokens, DEFAULT_OVERLAP)
     small = agreed(late_chunking=True, window=100)
     assert (small.window, small.overlap) == (100, 50), "never more than half a window"
+    with pytest.raises(InvalidInput, match=r"overlap must be .* below the window of 100, got 200"):
+        agreed(late_chunking=True, window=100, overlap=200)
+    with pytest.raises(InvalidInput, match="below the window of 100, got 100"):
+        agreed(late_chunking=True, window=100, overlap=100)
+
+
+def test_a_stored_overlap_that_no_window_can_have_is_usable_again() -> None:
+    """Earlier versions accepted and stored it; every longer document failed, and valid settings were refused."""
+    values = replace(STORED, window=100, overlap=200).to_dict()
+    stored = EmbeddingContract.from_dict(values, "docs")
+    assert (stored.window, stored.overlap) == (100, 50)
+    assert agreed(stored) == agreed(stored, window=100) == agreed(stored, window=100, overlap=50) == stored
 
 
 def test_what_is_not_said_comes_from_the_collection() -> None:

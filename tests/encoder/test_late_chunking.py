@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jina_v3_encoder.errors import InvalidInput, InvalidSpan
-from jina_v3_encoder.late_chunking import check_spans, check_window, join_chunks, token_rows, windows
+from jina_v3_encoder.late_chunking import check_spans, join_chunks, resolve_window, token_rows, windows
 from jina_v3_encoder.tokenizer import Tokens
 
 
@@ -36,18 +36,19 @@ def test_the_reference_plan() -> None:
 @pytest.mark.parametrize("window", [0, 1, 513, -5, 2.5, True, "9"])
 def test_windows_outside_the_model(window: Any) -> None:
     with pytest.raises(InvalidInput, match="window must be a whole number of tokens from 2 to 512"):
-        check_window(window, 0, 512)
+        resolve_window(window, 0, 512)
 
 
-@pytest.mark.parametrize("overlap", [-1, 0.5, None, True])
-def test_overlaps_that_are_no_count(overlap: Any) -> None:
-    with pytest.raises(InvalidInput, match="overlap must be a whole number"):
-        check_window(None, overlap, 512)
+@pytest.mark.parametrize("overlap", [-1, 0.5, True, 100, 200])
+def test_overlaps_that_are_no_count_below_the_window(overlap: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"overlap must be a whole number of tokens from 0 to 99, below the window"):
+        resolve_window(100, overlap, 8192)
 
 
-def test_window_defaults_to_the_limit() -> None:
-    assert check_window(None, 512, 8192) == 8192
-    assert check_window(100, 20, 8192) == 100
+def test_defaults_of_window_and_overlap() -> None:
+    assert resolve_window(None, None, 8192) == (8192, 512)
+    assert resolve_window(100, None, 8192) == (100, 50), "never more than half a window"
+    assert resolve_window(100, 99, 8192) == (100, 99)
 
 
 @pytest.mark.parametrize(

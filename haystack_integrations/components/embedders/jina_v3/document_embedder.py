@@ -10,7 +10,6 @@ from haystack import Document, component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.vectors import FloatArray
@@ -160,7 +159,6 @@ class JinaV3DocumentEmbedder:
             ],
             task=self.task,
             dimensions=self.dimensions,
-            overlap=min(DEFAULT_OVERLAP, encoder.max_tokens // 2),
             progress=self.progress_bar,
         )
         by_place = {
