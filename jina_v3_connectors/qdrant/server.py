@@ -51,6 +51,7 @@ class ServerStore(Store):
     def __init__(self, client: QdrantClient, collection: str, layout: QdrantLayout, *, owned: bool = False) -> None:
         """`layout` counts where there is no collection yet. The client is closed here if it is `owned`."""
         self.client, self.collection, self.layout, self._owned = client, collection, layout, owned
+        self._has_indexes = False
 
     @property
     def journal_file(self) -> Path:
@@ -80,18 +81,13 @@ class ServerStore(Store):
             self.client.update_collection(self.collection, metadata={WRITER_KEY: token})
 
     def create(self, contract: EmbeddingContract) -> None:
+        """Make the collection with its contract, then its indexes; who is killed between leaves them to `_indexed`."""
         self.layout.check(contract.dimensions)
         with self._errors():
             if not self.client.collection_exists(self.collection):
                 config = collection_config(contract.dimensions, self.layout)
                 self.client.create_collection(self.collection, metadata=self._metadata(contract), **config)
-            if self._local:
-                return
-            fields = {
-                metadata_key(field): models.PayloadSchemaType(kind) for field, kind in self.layout.indexes.items()
-            }
-            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **fields}.items():
-                self.client.create_payload_index(self.collection, field, kind, wait=True)
+            self._indexed()
 
     def adopt(self, contract: EmbeddingContract) -> None:
         vectors = self._info().config.params.vectors
@@ -114,12 +110,12 @@ class ServerStore(Store):
                 own[WORDS] = sparse(document_words(chunk.text))
             points.append(models.PointStruct(id=str(chunk.id), vector=own, payload=to_payload(chunk)))
         with self._errors():
-            self.client.upsert(self.collection, points, wait=True)
+            self._indexed().upsert(self.collection, points, wait=True)
 
     def delete(self, tails: Sequence[Tail]) -> None:
         stale = models.FilterSelector(filter=FILTERS.filter(any_tail(tails)))
         with self._errors():
-            self.client.delete(self.collection, stale, wait=True)
+            self._indexed().delete(self.collection, stale, wait=True)
 
     def nearest(
         self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
@@ -166,6 +162,19 @@ class ServerStore(Store):
     def close(self) -> None:
         if self._owned:
             self.client.close()
+
+    def _indexed(self) -> QdrantClient:
+        """The client, for writes: once, the indexes of fields are made that a `create` was stopped before making."""
+        if not self._has_indexes and not self._local:
+            fields = {
+                metadata_key(field): models.PayloadSchemaType(kind) for field, kind in self.layout.indexes.items()
+            }
+            there = self.client.get_collection(self.collection).payload_schema
+            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **fields}.items():
+                if field not in there:
+                    self.client.create_payload_index(self.collection, field, kind, wait=True)
+            self._has_indexes = True
+        return self.client
 
     def _info(self) -> models.CollectionInfo:
         with self._errors():

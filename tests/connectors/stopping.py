@@ -53,6 +53,8 @@ WITHOUT_EFFECT = {
         "partition",
     },
 }
+QDRANT_CREATES = ("create_collection", "create_payload_index")
+"""The client's calls of which `create` consists; those of Milvus are in test_milvus_server."""
 NOT_IN_AN_INGEST = {"adopt", "point_alias"}
 VERSIONS = {
     1: "First one of {0}. First two of {0}.",
@@ -109,9 +111,15 @@ def _run(
     os.environ.update(environment)
     with connect(url) as connector:
         if stop is not None:
-            owner = Journal if EFFECTS[stop.effect][0] is Journal else type(connector.store)
+            owner = _owner(stop.effect, connector.store)
             setattr(owner, stop.effect, _killing(getattr(owner, stop.effect), stop))
         connector.ingest(corpus(versions), **options)  # type: ignore[arg-type]
+
+
+def _owner(effect: str, store: Any) -> type:
+    if effect not in EFFECTS:
+        return type(store.client)
+    return Journal if EFFECTS[effect][0] is Journal else type(store)
 
 
 def _killing(effect: Callable[..., Any], stop: Stop) -> Callable[..., Any]:

@@ -20,8 +20,15 @@ from jina_v3_connectors.journal import Journal
 from jina_v3_connectors.store import Store
 from jina_v3_encoder.testing import FakeEncoder
 
-from .backends import REACHED_BY_OTHERS, Backend, Sentences, Vectors, backend_named, same_vectors
-from .stopping import EFFECTS, NOT_IN_AN_INGEST, WITHOUT_EFFECT, Stop, connect, corpus, ingest
+from .backends import (
+    REACHED_BY_OTHERS,
+    Backend,
+    Sentences,
+    Vectors,
+    backend_named,
+    same_vectors,
+)
+from .stopping import EFFECTS, NOT_IN_AN_INGEST, QDRANT_CREATES, WITHOUT_EFFECT, Stop, connect, corpus, ingest
 from .test_kills import release, reopen
 
 KILLS = int(os.environ.get("JINA_V3_AIMED_KILLS", "8"))
@@ -121,6 +128,19 @@ def test_killed_before_anything_is_written(backend: Backend, effect: str, when: 
     assert ingest(backend.url, versions, Stop(effect, when)) == -9
     assert ingest(backend.url, versions) == 0
     assert stored(backend)[0] == wanted(versions)[0]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", QDRANT_CREATES)
+def test_killed_between_two_calls_of_create(tmp_path: Path, milvus_url: Any, call: str, when: Any) -> None:
+    """The contract was there then, and the index of the documents' names never would be."""
+    versions = [("a", 1), ("b", 2)]
+    with backend_named("http", tmp_path, milvus_url) as backend:
+        assert ingest(backend.url, versions, Stop(call, when)) == -9
+        for _ in range(2):
+            assert ingest(backend.url, versions) == 0
+        assert stored(backend)[0] == wanted(versions)[0]
+        assert ("PUT", "/collections/docs/index") in backend.failures.seen
 
 
 @pytest.mark.parametrize("effect", ["open_all", "compare", "next_generation", "set_writer", "upsert", "record"])
