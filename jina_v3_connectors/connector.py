@@ -149,12 +149,12 @@ class VectorConnector:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
         options = IngestOptions(skip_bad, retry, on_progress)
         with self._journal() as journal:
-            token = claim(self.collection, journal, self.store, retry, take_over=take_over)
+            claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
             run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, complete=complete)
             report = run.run(documents)
             report.remarks += remarks
-            check_writer(self.collection, journal, self.store, retry, token)
+            check_writer(self.collection, journal, self.store, retry)
             if prune:
                 run.prune()
         with_retries(self.store.settle, retry)

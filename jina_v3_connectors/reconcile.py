@@ -29,41 +29,39 @@ class Reconciled(NamedTuple):
     """What differed, for people."""
 
 
-def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> str:
-    """Make `journal` the collection's; the token that says so. With `take_over`, no row is believed any more.
+def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> None:
+    """Make `journal` the collection's. With `take_over`, no row is believed any more, and others' documents get one.
 
     Raises:
         AnotherWriter: another journal wrote last, or a later state of this one.
     """
-    before = with_retries(store.writer, retry)
-    known = journal.generation
-    if before is not None and not take_over:
-        name, _, number = before.partition("/")
-        if name != journal.id or not number.isdigit() or int(number) > known:
-            raise AnotherWriter(collection, journal.file, older_copy=name == journal.id)
     if take_over:
         journal.open_all()
-        journal.compare(store.ids(), take_over=True)
+        with_retries(lambda: journal.compare(store.ids(), take_over=True), retry)
+    else:
+        check_writer(collection, journal, store, retry)
     token = f"{journal.id}/{journal.next_generation()}"
     with_retries(lambda: store.set_writer(token), retry)
-    return token
 
 
-def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPolicy, token: str) -> None:
-    """Whether the collection is still this ingest's.
+def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
+    """Whether the last ingest that the collection names is one that `journal` knows of.
 
     Raises:
-        AnotherWriter: another journal took it over meanwhile.
+        AnotherWriter: it is not.
     """
-    if with_retries(store.writer, retry) not in (None, token):
-        raise AnotherWriter(collection, journal.file, older_copy=False)
+    token = with_retries(store.writer, retry)
+    if token is not None:
+        name, _, ingest = token.partition("/")
+        if name != journal.id or not ingest.isdigit() or int(ingest) > journal.generation:
+            raise AnotherWriter(collection, journal.file, older_copy=name == journal.id)
 
 
 def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
     """Compare counts, and documents where the counts differ: what the store lacks is written again."""
     remarks = []
     if not _counts_agree(journal, store, retry):
-        difference = journal.compare(store.ids())
+        difference = with_retries(lambda: journal.compare(store.ids()), retry)
         remarks = list(_remarks(difference, journal.expected().unknown))
     return Reconciled(journal.expected().unknown == 0 and store.counts_after == 0, remarks)
 

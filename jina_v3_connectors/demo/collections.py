@@ -12,6 +12,7 @@ from jina_v3_encoder.retry import SHORT_RETRY
 
 from ..connector import VectorConnector
 from ..documents import Hit
+from ..errors import AnotherWriter
 from ..stores import open_store
 from .corpus import Corpus, FloatArray
 
@@ -74,7 +75,11 @@ class Collections:
         settings: dict[str, Any] = {"dimensions": dimensions, "late_chunking": late, "chunker": corpus.chunker}
         connector = open_store(url, corpus.encoder, name, **settings)
         try:
-            connector.ingest(corpus.documents, retry=SHORT_RETRY)
+            try:
+                connector.ingest(corpus.documents, retry=SHORT_RETRY)
+            except AnotherWriter:  # of the same documents, since the collection's name follows them
+                if connector.count() != corpus.chunks:
+                    connector.ingest(corpus.documents, take_over=True, retry=SHORT_RETRY)
         except BaseException:
             connector.close()
             raise

@@ -11,7 +11,9 @@ import pytest
 from jina_v3_connectors import Document
 from jina_v3_connectors.demo.collections import Collections, label, store_url
 from jina_v3_connectors.demo.corpus import Corpus
+from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.errors import StoreError
+from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from tests.servers.milvus import milvus_server
@@ -147,3 +149,18 @@ def test_two_stores_of_one_name_are_refused() -> None:
 )
 def test_a_plain_folder_is_an_embedded_store(store: str, url: str) -> None:
     assert store_url(store) == url
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_what_another_machine_has_filled_is_used_or_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """As a container whose state was not kept."""
+    with qdrant_server() as qdrant:
+        for machine in ("one", "two"):
+            monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / machine))
+            with closing(Collections(corpus(), [f"qdrant+{qdrant}"])) as collections:
+                (name,) = collections.stores
+                connector = collections.connector(name, 16, late=True)
+                assert connector.count() == 6
+                connector.store.delete([Tail("a", 0)] * left)
