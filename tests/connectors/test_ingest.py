@@ -379,3 +379,28 @@ def test_a_document_that_has_become_bad_keeps_its_good_version(tmp_path: Path) -
     report = bench.run(bad, skip_bad=True, prune=True)
     assert (report.skipped, report.pruned) == (2, 1)
     assert bench.shelf.texts() == ["Good too.", "Good."]
+
+
+class GivesUp(Shelf):
+    """Takes `left` requests, then never another."""
+
+    left = 1
+
+    def before(self) -> None:
+        if self.left == 0:
+            raise StoreError("the disk is full")
+        self.left -= 1
+
+
+def test_an_upsert_that_gave_up_half_way_leaves_nothing_wrong(tmp_path: Path) -> None:
+    """Some chunks of the new version are stored when the old one comes again."""
+    bench = Bench(tmp_path / "j", Shelf(WriteLimits(2, 10**6)))
+    old, new = Document("a", "One. Two."), Document("a", "Uno. Due. Tre. Quattro. Cinque.")
+    bench.run([old])
+    bench.shelf.__class__ = GivesUp
+    with pytest.raises(StoreError, match="the disk is full"):
+        bench.run([new])
+    bench.shelf.__class__ = Shelf
+    assert bench.shelf.texts() == ["Due.", "Uno."]
+    assert bench.run([old]).documents == 1
+    assert bench.shelf.texts() == ["One.", "Two."]
