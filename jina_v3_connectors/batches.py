@@ -15,6 +15,7 @@ from jina_v3_encoder.protocol import TextEncoder
 
 from .chunking import Chunker
 from .contract import EmbeddingContract
+from .document_checks import check_spans
 from .documents import Chunk, Document
 from .errors import DocumentError
 from .terms import terms_of
@@ -63,15 +64,10 @@ def cut(document: Document, chunker: Chunker) -> list[Chunk]:
     """A document's chunks.
 
     Raises:
-        DocumentError: the text holds a lone surrogate, as broken decoders leave them.
+        DocumentError: the chunker's spans are no parts of the text in order.
     """
-    try:
-        spans = chunker.spans(document.text, document.format)
-    except UnicodeEncodeError as error:
-        raise DocumentError(
-            f"document {document.id!r}: character {error.start} is a lone surrogate, which is no text: "
-            "decode the source again, or replace it"
-        ) from error
+    spans = list(chunker.spans(document.text, document.format))
+    check_spans(document, spans)
     return [
         Chunk(document.id, number, start, end, document.text[start:end], document.metadata)
         for number, (start, end) in enumerate(spans)

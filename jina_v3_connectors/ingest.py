@@ -35,6 +35,7 @@ from .batches import (
 )
 from .chunking import Chunker
 from .contract import EmbeddingContract
+from .document_checks import check_document, check_id
 from .documents import Chunk, Document, Tail
 from .errors import DocumentError
 from .journal import UNKNOWN_CHUNKS, Entry, Journal
@@ -163,6 +164,7 @@ class Ingestion:
         for document in documents:
             try:
                 self._note(document)
+                check_document(document)
                 digest = self._digest(document)
                 known = self.journal.get(document.id)
                 if known is None or known.digest != digest:
@@ -179,9 +181,8 @@ class Ingestion:
         self.options.on_progress(self.report)
 
     def _note(self, document: Document) -> None:
-        """Remember that it came by, before anything else of it is looked at: what is refused is not pruned."""
-        if not isinstance(document, Document) or not isinstance(document.text, str):
-            raise DocumentError(f"expected a Document with a str as text, got {document!r:.200}")
+        """Remember that it came by, before its content is looked at: what is refused is not pruned."""
+        check_id(document)
         if not self.journal.note(document.id):
             raise DocumentError(
                 f"document {document.id!r} came twice in one run: ids must be unique, or one would replace the other; "
@@ -189,10 +190,10 @@ class Ingestion:
             )
 
     def _digest(self, document: Document) -> bytes:
-        parts = (document.text, document.format, _as_json(document))
+        parts = (document.text, document.format, json.dumps(dict(document.metadata), sort_keys=True))
         digest = hashlib.blake2b(self._form, digest_size=16)
         for part in parts:
-            content = part.encode("utf-8", "surrogatepass")
+            content = part.encode()
             digest.update(len(content).to_bytes(8))
             digest.update(content)
         return digest.digest()
@@ -314,18 +315,3 @@ def delete_documents(journal: Journal, names: Sequence[str], delete: Callable[[S
     journal.open_known(names)
     delete([Tail(name, 0) for name in names])
     journal.forget(names)
-
-
-def _as_json(document: Document) -> str:
-    """Metadata in one stable form.
-
-    Raises:
-        DocumentError: it holds what no store could keep.
-    """
-    try:
-        return json.dumps(dict(document.metadata), sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DocumentError(
-            f"document {document.id!r}: its metadata must be JSON: objects with str keys, lists, str, finite numbers, "
-            f"true, false and null ({error})"
-        ) from error
