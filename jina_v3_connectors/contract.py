@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from jina_v3_encoder.late_chunking import resolve_window
 from jina_v3_encoder.task import Task
@@ -48,7 +48,7 @@ class EmbeddingContract:
         """Read back what `to_dict` wrote.
 
         Raises:
-            StoreError: fields are missing or unknown, as in a store written by a newer version.
+            StoreError: fields are missing, unknown, or of another type, as in a store written by a newer version.
         """
         names = {item.name for item in fields(cls)}
         if set(values) != names:
@@ -57,9 +57,15 @@ class EmbeddingContract:
                 f"collection {collection!r} has a contract this version cannot read (differs in: {odd}); "
                 "it was damaged or written by another version of jina-v3-connectors"
             )
+        for name, kind in get_type_hints(cls).items():
+            if type(values[name]) not in (get_args(kind) or (kind,)):
+                raise StoreError(
+                    f"collection {collection!r} has a contract this version cannot read: its {name} is "
+                    f"{values[name]!r:.100}; it was damaged or written by another version of jina-v3-connectors"
+                )
         contract = cls(**values)
         if contract.overlap is not None and contract.window is not None and contract.overlap >= contract.window:
-            # Versions before 0.2 let this be. No document past the window could be stored, so no vector depends on it.
+            # The first versions let this be. No document past the window could be stored, so no vector depends on it.
             return replace(contract, overlap=resolve_window(contract.window, None, contract.window).overlap)
         return contract
 

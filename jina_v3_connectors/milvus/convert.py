@@ -9,6 +9,7 @@ from typing import Any
 from ..documents import Chunk, Hit, Tail
 from ..errors import DocumentError
 from ..store import FloatArray
+from ..stored_chunk import stored_chunk
 from ..terms import terms_of
 from .schema import MAX_PARTITION, PARTITION, VECTOR
 
@@ -49,16 +50,7 @@ def _partition(chunk: Chunk, key: str) -> str:
 
 
 def to_hit(score: float, entity: Mapping[str, Any]) -> Hit:
-    metadata = entity["metadata"]
-    chunk = Chunk(
-        document_id=entity["document_id"],
-        number=int(entity["chunk"]),
-        start=int(entity["start"]),
-        end=int(entity["end"]),
-        text=entity["text"],
-        metadata=json.loads(metadata) if isinstance(metadata, str | bytes) else dict(metadata),
-    )
-    return Hit(float(score), chunk)
+    return Hit(float(score), stored_chunk(entity["document_id"], entity))
 
 
 def any_tail(tails: Sequence[Tail]) -> str:

@@ -133,6 +133,19 @@ def field_names(description: Mapping[str, Any]) -> list[str]:
     return [field["name"] for field in description["fields"]]
 
 
+def foreign_fields(description: Mapping[str, Any], ours: CollectionSchema) -> list[str]:
+    """What is wrong with fields that have our names and do not hold what ours do."""
+    wanted = {field.name: {field.dtype} for field in ours.fields} | {VECTOR: set(_DATATYPES.values())}
+    problems = []
+    for field in description["fields"]:
+        name, kind = field["name"], DataType(field["type"])
+        if name in wanted and kind not in wanted[name]:
+            problems.append(f"its field {name!r} is {kind.name}, not {min(wanted[name]).name}")
+        elif name in wanted and field.get("nullable"):
+            problems.append(f"its field {name!r} may be null")
+    return problems
+
+
 def vector_size(description: Mapping[str, Any]) -> int:
     """Dimensions of the vector field."""
     (field,) = [field for field in description["fields"] if field["name"] == VECTOR]

@@ -33,6 +33,7 @@ from .schema import (
     MilvusLayout,
     collection_schema,
     field_names,
+    foreign_fields,
     index_params,
     properties,
     stored_contract,
@@ -122,9 +123,16 @@ class MilvusStore(Store):
                 f"collection {self.collection!r} cannot be adopted: it has no field {', '.join(missing)}, and fields "
                 "cannot be added to what is stored; ingest into a new collection"
             )
+        foreign = foreign_fields(description, collection_schema(contract, MilvusLayout()))
+        if foreign:
+            raise StoreError(
+                f"collection {self.collection!r} cannot be adopted: {', '.join(foreign)}; ingest into a new collection"
+            )
         with self._errors():
-            metric = str(self.client.describe_index(self.collection, VECTOR, timeout=TIMEOUT)["metric_type"])
-        check_vector(self.collection, vector_size(description), metric, contract)
+            index = self.client.describe_index(self.collection, VECTOR, timeout=TIMEOUT)
+        if not index:
+            raise StoreError(f"collection {self.collection!r} cannot be adopted: it has no index of {VECTOR!r}")
+        check_vector(self.collection, vector_size(description), str(index["metric_type"]), contract)
         with self._errors():
             self.client.alter_collection_properties(
                 self.collection, {CONTRACT_PROPERTY: to_property(contract)}, timeout=TIMEOUT

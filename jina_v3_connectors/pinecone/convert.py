@@ -12,6 +12,7 @@ from typing import Any
 
 from ..documents import Chunk, Hit, Tail
 from ..store import FloatArray
+from ..stored_chunk import stored_chunk
 from ..terms import numbers_of, terms_of
 
 TERMS = "terms"
@@ -37,17 +38,7 @@ def to_fields(chunk: Chunk) -> dict[str, Any]:
 
 
 def to_hit(record_id: str, score: float, fields: Mapping[str, Any]) -> Hit:
-    """A hit; what an adopted index's record lacks is taken from its id and left empty."""
-    text = str(fields.get("text", ""))
-    chunk = Chunk(
-        document_id=str(fields.get("document_id", record_id)),
-        number=int(fields.get("chunk", 0)),
-        start=int(fields.get("start", 0)),
-        end=int(fields.get("end", len(text))),
-        text=text,
-        metadata=_metadata(fields.get("metadata")),
-    )
-    return Hit(float(score), chunk)
+    return Hit(float(score), stored_chunk(record_id, fields))
 
 
 def any_tail(tails: Sequence[Tail]) -> dict[str, Any]:
@@ -65,11 +56,3 @@ def any_tail(tails: Sequence[Tail]) -> dict[str, Any]:
 def shortest(row: FloatArray) -> list[float]:
     """The numbers whose shortest decimal form reads back as the same float32."""
     return [float(str(value)) for value in row]
-
-
-def _metadata(content: object) -> Mapping[str, Any]:
-    try:
-        values = json.loads(content) if isinstance(content, str) else {}
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}

@@ -52,7 +52,7 @@ def from_tags(tags: Mapping[str, str], index: str) -> EmbeddingContract | None:
     for key, piece in tags.items():
         if key.startswith(TAG):
             name, _, number = key.removeprefix(TAG).partition("-")
-            pieces.setdefault(name, {})[int(number) if number.isdigit() else 1] = piece
+            pieces.setdefault(name, {})[int(number) if number.isdecimal() else 1] = piece
     if not pieces:
         return None
     try:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import any_tail, to_hit
 from .filters import expression
 from .planes import PLANES, Plane
@@ -113,6 +115,8 @@ class PineconeStore(Store):
         field = fields.get(VECTOR) or fields[RESERVED_VECTOR]
         check_vector(self.name, field.dimension, str(field.metric), contract)
         with self._errors():
+            for name, stored in islice(self._open().fields(), CHECKED_BEFORE_ADOPTING):
+                to_hit(name, 0.0, stored)
             self.client.indexes.configure(self.name, tags=to_tags(contract))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:

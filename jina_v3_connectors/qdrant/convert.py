@@ -7,6 +7,7 @@ from typing import Any
 
 from ..documents import Chunk, Hit, Tail
 from ..filters import All, AnyOf, Between, Condition, Equal
+from ..stored_chunk import stored_chunk
 
 VECTOR = "dense"
 DOCUMENT_KEY = "document_id"
@@ -25,17 +26,7 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
 
 
 def to_hit(point_id: object, score: float, payload: Mapping[str, Any]) -> Hit:
-    """A hit; what an adopted collection's payload lacks is taken from the point's id and left empty."""
-    text = str(payload.get("text", ""))
-    chunk = Chunk(
-        document_id=str(payload.get(DOCUMENT_KEY, point_id)),
-        number=int(payload.get(NUMBER_KEY, 0)),
-        start=int(payload.get("start", 0)),
-        end=int(payload.get("end", len(text))),
-        text=text,
-        metadata=payload["metadata"] if isinstance(payload.get("metadata"), Mapping) else {},
-    )
-    return Hit(float(score), chunk)
+    return Hit(float(score), stored_chunk(point_id, payload))
 
 
 def any_tail(tails: Sequence[Tail]) -> Condition:

@@ -29,6 +29,7 @@ from ..documents import Chunk, Hit, Tail
 from ..errors import StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
 from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
 from .filters import metadata_key
@@ -87,6 +88,9 @@ class EmbeddedStore(Store):
         check_vector(str(self.folder), *vectors[VECTOR], contract)
         self.layout = QdrantLayout()
         with self._errors():
+            records, _ = self._open().scroll(ScrollRequest(limit=CHECKED_BEFORE_ADOPTING, with_payload=True))
+            for record in records:
+                to_hit(record.id, 0.0, record.payload or {})
             write_contract(self.folder, contract, self.layout)
 
     def count(self) -> int:

@@ -48,6 +48,9 @@ class QdrantLayout:
     """Metadata fields that filters name often, with their type."""
 
     def __post_init__(self) -> None:
+        for name, kind in (("on_disk", bool), ("hybrid", bool), ("indexes", Mapping)):
+            if not isinstance(getattr(self, name), kind):
+                raise InvalidInput(f"{name} must be a {kind.__name__.lower()}, got {getattr(self, name)!r:.100}")
         for name, value, known in (
             ("datatype", self.datatype, get_args(Datatype)),
             ("quantization", self.quantization, (None, *get_args(Quantization))),
@@ -90,7 +93,7 @@ class QdrantLayout:
         """
         try:
             return cls(**{**values, "slices": tuple(values.get("slices", ()))})
-        except (TypeError, InvalidInput) as error:
+        except (AttributeError, TypeError, InvalidInput) as error:
             raise StoreError(f"collection {collection!r} has a layout this version cannot read: {error}") from error
 
 

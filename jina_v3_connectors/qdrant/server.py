@@ -18,6 +18,7 @@ from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
 from .filters import metadata_key
 from .layout import WORDS, QdrantLayout
@@ -99,6 +100,9 @@ class ServerStore(Store):
         check_vector(self.collection, vectors[VECTOR].size, vectors[VECTOR].distance.value, contract)
         self.layout = QdrantLayout()
         with self._errors():
+            records, _ = self.client.scroll(self.collection, limit=CHECKED_BEFORE_ADOPTING, with_payload=True)
+            for record in records:
+                to_hit(record.id, 0.0, record.payload or {})
             self.client.update_collection(self.collection, metadata=self._metadata(contract))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:

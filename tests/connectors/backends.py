@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pinecone import Pinecone
 from pymilvus import DataType, MilvusClient
 from qdrant_client import QdrantClient, models
-from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, ScrollRequest
+from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point, ScrollRequest, UpdateOperation
 
 from jina_v3_connectors import VectorConnector
 from jina_v3_connectors.milvus import MilvusConnector
@@ -33,6 +33,8 @@ from ..servers.qdrant import qdrant_server
 from ..servers.rest import Failures
 
 Vectors = dict[str, NDArray[np.float32]]
+ROW = [1.0] + [0.0] * 31
+"""The vector of a foreign record."""
 
 
 class Sentences:
@@ -69,6 +71,10 @@ class Backend(ABC):
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
         """Make a collection "docs" that has no contract."""
 
+    def put(self, fields: Mapping[str, Any]) -> None:
+        """Write a record of somebody else into "docs", where records have no fixed fields."""
+        raise NotImplementedError
+
     @abstractmethod
     def vectors(self) -> Vectors:
         """What is stored in "docs", by point id, at unit length."""
@@ -96,6 +102,11 @@ class Embedded(Backend):
         shard.mkdir(parents=True)
         EdgeShard.create(str(shard), EdgeConfig(vectors={"dense": EdgeVectorParams(dimensions, distance)})).close()
 
+    def put(self, fields: Mapping[str, Any]) -> None:
+        shard = EdgeShard.load(str(self.path / "docs" / "shard"))
+        shard.update(UpdateOperation.upsert_points([Point(7, {"dense": ROW}, dict(fields))]))
+        shard.close()
+
     def vectors(self) -> Vectors:
         shard = EdgeShard.load(str(self.path / "docs" / "shard"))
         records, _ = shard.scroll(ScrollRequest(limit=100_000, with_vector=True))
@@ -117,6 +128,9 @@ class QdrantServer(Backend):
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
         distance = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}[metric]
         self.client.create_collection("docs", {"dense": models.VectorParams(size=dimensions, distance=distance)})
+
+    def put(self, fields: Mapping[str, Any]) -> None:
+        self.client.upsert("docs", [models.PointStruct(id=7, vector={"dense": ROW}, payload=dict(fields))])
 
     def vectors(self) -> Vectors:
         found: Vectors = {}
@@ -198,6 +212,14 @@ class PineconeService(Backend):
         field = {"type": "dense_vector", "dimension": dimensions, "metric": metric}
         place = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}  # type: ignore[dict-item]
         self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=place)
+
+    def put(self, fields: Mapping[str, Any]) -> None:
+        index = self.client.index(host=str(self.client.indexes.describe("docs").host))
+        if self.kind == "vectors":
+            index.upsert(vectors=[{"id": "7", "values": ROW, "metadata": dict(fields)}])
+        else:
+            index.documents.upsert(namespace="__default__", documents=[{"_id": "7", "embedding": ROW, **fields}])
+        index.close()
 
     def vectors(self) -> Vectors:
         field = "embedding" if self.kind == "documents" else "_values"

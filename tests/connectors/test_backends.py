@@ -161,16 +161,25 @@ def test_another_contract_is_refused_on_open_on_write_and_on_search(
     assert same_vectors(backend.vectors(), expected(documents()))
 
 
-@pytest.mark.parametrize("field", ["passage_task", "query_task", "prompts", "normalized", "output_type"])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("passage_task", "another"),
+        ("query_task", "another"),
+        ("prompts", False),
+        ("normalized", False),
+        ("output_type", "another"),
+    ],
+)
 def test_fields_that_no_setting_changes_are_compared_too(
-    backend: Backend, field: str, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, field: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = EmbeddingContract
     with monkeypatch.context() as patch:
-        patch.setattr(agreement, "EmbeddingContract", lambda **values: original(**{**values, field: "another"}))
+        patch.setattr(agreement, "EmbeddingContract", lambda **values: original(**{**values, field: value}))
         with backend.connect() as store:
             store.ingest([])
-    with pytest.raises(ContractMismatch, match=f"{field}: the collection has 'another'"):
+    with pytest.raises(ContractMismatch, match=f"{field}: the collection has {value!r}"):
         backend.connect()
 
 

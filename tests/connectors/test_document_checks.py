@@ -47,8 +47,8 @@ def lists(levels: int) -> dict[str, Any]:
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "no document": ("text", "expected a Document with a str as text, got 'text'"),
-    "text": (Document("x", 7), "expected a Document with a str as text"),  # type: ignore[arg-type]
+    "no document": ("text", "expected a Document, got 'text'"),
+    "text": (Document("x", 7), "document 'x': its text must be a str, got 7"),  # type: ignore[arg-type]
     "text surrogate": (Document("x", "a\ud800b"), "document 'x': character 1 is a lone surrogate, which is no text"),
     "format": (Document("x", TEXT, {}, "html"), "format is 'html', use one of text, markdown"),  # type: ignore[arg-type]
     "id type": (Document(7, TEXT), "a document's id must be a str with something in it, got 7"),  # type: ignore[arg-type]

@@ -165,7 +165,7 @@ def test_fields_are_flat() -> None:
     assert (fields["meta.n"], fields["meta.deep.x"]) == (2, 1.5)
     assert "lang:de" in fields["terms"]
     assert to_hit("id", 0.5, fields).chunk == CHUNK
-    assert to_hit("id", 0.5, {"text": "x", "metadata": "{"}).chunk == Chunk("id", 0, 0, 1, "x")
+    assert to_hit("id", 0.5, {"text": "x"}).chunk == Chunk("id", 0, 0, 1, "x")
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_tail_of_a_document_is_an_ordinary_condition() -> None:
 
 
 def test_a_foreign_payload_makes_a_hit_too() -> None:
-    hit = to_hit("point-7", 0.25, {"text": "hello", "metadata": "not an object"})
+    hit = to_hit("point-7", 0.25, {"text": "hello"})
     assert (hit.chunk.document_id, hit.chunk.number, hit.chunk.text) == ("point-7", 0, "hello")
     assert (hit.chunk.start, hit.chunk.end, dict(hit.chunk.metadata)) == (0, 5, {})
     assert to_hit(3, 0.0, {}).chunk.text == ""
