@@ -291,6 +291,10 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise StoreError(
+                    f"journal {self.file}: its disk is full: free some space and run the same again"
+                ) from error
             raise StoreError(
                 f"journal {self.file}: {error}; if it is damaged, delete it and ingest with take_over=True "
                 "(--take-over): everything is written again, under the same ids"

@@ -93,7 +93,7 @@ def milvus_store(
         raise InvalidInput(f"a path for Milvus Lite must end in {LITE_SUFFIX}, got {str(path)!r}")
     journal = folder.with_name(f"{folder.name}.journal.sqlite")
     own = open_lite(folder)
-    return MilvusStore(own, collection, journal, layout, partial(close_lite, folder, own))
+    return MilvusStore(own, collection, journal, layout, partial(close_lite, folder, own), folder)
 
 
 def connect(url: str) -> MilvusClient:

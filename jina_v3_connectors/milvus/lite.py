@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from jina_v3_encoder.errors import MissingExtra
 
+from ..disk import READ_ONLY
 from ..errors import StoreError
 from .quiet import quiet
 
@@ -42,6 +44,8 @@ def open_lite(folder: Path) -> MilvusClient:
             client = MilvusClient(str(folder))
             _open[folder.absolute()] += 1
     except (MilvusException, OSError) as error:
+        if folder.exists() and not os.access(folder, os.W_OK):
+            raise StoreError(f"{folder} {READ_ONLY} ({error})") from error
         raise StoreError(
             f"{folder} cannot be opened by Milvus Lite: {error}; if it is open in another process, close that first"
         ) from error

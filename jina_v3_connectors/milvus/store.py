@@ -14,6 +14,7 @@ from jina_v3_encoder.errors import InvalidInput
 
 from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
+from ..disk import check_room, room_to_write
 from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
@@ -69,8 +70,13 @@ class MilvusStore(Store):
         journal: Path,
         layout: MilvusLayout,
         let_go: Callable[[], None] = lambda: None,
+        folder: Path | None = None,
     ) -> None:
-        """`layout` counts where there is no collection yet; `let_go` is called once when this is closed."""
+        """`layout` counts where there is no collection yet; `let_go` is called once when this is closed.
+
+        `folder` is where Milvus Lite keeps its data, None for a server.
+        """
+        self._folder = folder
         self.client, self.collection, self.layout = client, collection, layout
         self._journal, self._let_go, self._loaded = journal, let_go, False
 
@@ -139,6 +145,8 @@ class MilvusStore(Store):
             )
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+        if self._folder is not None:
+            check_room(self._folder, room_to_write(chunks, vectors.shape[1]))
         key = self.layout.partition_key
         rows = [to_row(chunk, vector, key) for chunk, vector in zip(chunks, vectors, strict=True)]
         with self._errors():

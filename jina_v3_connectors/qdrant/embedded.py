@@ -25,6 +25,7 @@ from qdrant_edge import (
 
 from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
+from ..disk import READ_ONLY, TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Hit, Tail
 from ..errors import StoreError, StoreNotFound
 from ..filters import Condition
@@ -47,6 +48,12 @@ from .schema import (
 from .words import document_words
 
 PAGE = 1000
+NAMED = 10
+"""Documents that an error names."""
+PANIC_MODULE = "pyo3_runtime"
+"""Where the type of a panic says it is from; the module cannot be imported, and the type is no Exception."""
+NOT_WRITABLE = ("(os error 13)", "(os error 30)")
+"""Permission denied, read-only file system."""
 
 
 class EmbeddedStore(Store):
@@ -77,6 +84,7 @@ class EmbeddedStore(Store):
         self.layout.check(contract.dimensions)
         with self._errors():
             self.folder.mkdir(parents=True, exist_ok=True)
+            check_room(self.folder, TO_WRITE)
             write_contract(self.folder, contract, self.layout)
         self._open()
 
@@ -105,7 +113,8 @@ class EmbeddedStore(Store):
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         named = self.layout.vectors(vectors)
-        with self._errors():
+        with self._errors(chunks):
+            check_room(self.folder, room_to_write(chunks, sum(rows.shape[1] for rows in named.values())))
             points = []
             for row, chunk in enumerate(chunks):
                 own = {name: rows[row].tolist() for name, rows in named.items()}
@@ -117,6 +126,7 @@ class EmbeddedStore(Store):
     def delete(self, tails: Sequence[Tail]) -> None:
         stale = FILTERS.filter(any_tail(tails))
         with self._errors():
+            check_room(self.folder, TO_DELETE)
             self._open().update(UpdateOperation.delete_points_by_filter(stale))
 
     def nearest(
@@ -153,6 +163,7 @@ class EmbeddedStore(Store):
         if self._shard is None:
             folder = self.folder / SHARD_FOLDER
             with self._errors():
+                check_room(self.folder, TO_OPEN)
                 if not folder.exists():
                     self._make_shard(folder)
                 self._shard = EdgeShard.load(str(folder))
@@ -174,8 +185,11 @@ class EmbeddedStore(Store):
         partial.rename(folder)
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """The engine raises bare Exception; say which folder and what to do."""
+    def _errors(self, chunks: Sequence[Chunk] = ()) -> Iterator[None]:
+        """The engine raises bare Exception, and a panic is none at all; say which folder and what to do.
+
+        `chunks` are what is being written.
+        """
         try:
             yield
         except StoreError:
@@ -185,7 +199,23 @@ class EmbeddedStore(Store):
         except Exception as error:
             if "WouldBlock" in str(error):
                 raise StoreError(f"{self.folder} is open in another process or connector; close that first") from error
+            if any(code in str(error) for code in NOT_WRITABLE):
+                raise StoreError(f"{self.folder} {READ_ONLY} ({error})") from error
             raise StoreError(f"{self.folder}: {error}") from error
+        except BaseException as error:
+            if type(error).__module__ != PANIC_MODULE:
+                raise
+            raise StoreError(self._panic(error, chunks)) from error
+
+    def _panic(self, error: BaseException, chunks: Sequence[Chunk]) -> str:
+        names = list(dict.fromkeys(chunk.document_id for chunk in chunks))
+        shown = ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        doing = f" while it wrote documents {shown}" if names else ""
+        return (
+            f"{self.folder}: the engine broke off{doing}: {error}. Close the collection and open it again; if it "
+            "breaks off then too, its files are damaged: delete the folder and ingest again"
+            + (", without the document at fault" if names else "")
+        )
 
 
 def _cosine(point: ScoredPoint, vector: FloatArray, words: str | None) -> float:
