@@ -3,13 +3,21 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint bench image-steps clean
+.PHONY: demo test test-servers test-all servers lint bench image-steps clean
 
 demo: $(VENV)/.base
 	@$(BIN)/jina-v3 demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+# The tests that need a real database server: Milvus 2.3.5, of which the PyPI package `milvus` carries the program.
+test-servers: servers
+	$(BIN)/python -m pytest -n 2 -m servers
+
+servers: $(VENV)/.servers
+
+test-all: test test-servers image-steps
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -34,6 +42,13 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV), with what the tests need …"
 	@$(PIP) -e '.[dev]'
 	@$(PIP) --target $(VENV)/pymilvus2 --upgrade --no-deps 'pymilvus<3' llama-index-vector-stores-milvus
+	@touch $@
+
+# Apart, since its Python module is no client: only the program in it is used.
+$(VENV)/.servers: tests/servers/milvus_standalone.py $(VENV)/.dev
+	@echo "Installing a Milvus server into $(VENV)/milvus-server …"
+	@$(PIP) --target $(VENV)/milvus-server --upgrade --no-deps milvus==2.3.5
+	@$(BIN)/python -m tests.servers.milvus_standalone
 	@touch $@
 
 clean:

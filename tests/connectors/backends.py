@@ -28,6 +28,7 @@ from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import milvus_server
+from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
 from ..servers.qdrant import qdrant_server
 from ..servers.rest import Failures
@@ -187,6 +188,12 @@ class Milvus(Backend):
         return {row["id"]: unit(row["dense"]) for row in rows}
 
 
+class OldMilvus(Milvus):
+    """A server of version 2.3, which has no BM25."""
+
+    hybrid = False
+
+
 class PineconeService(Backend):
     """The real client over HTTP."""
 
@@ -231,13 +238,15 @@ def unit(values: Any) -> NDArray[np.float32]:
     return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
 
 
-NAMES = ("embedded", "memory", "http", "lite", "tcp", "documents", "vectors")
-REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", "documents")
+SERVER = pytest.param("server", marks=pytest.mark.servers)
+"""A real Milvus server: `make test-servers`."""
+NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors")
+REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents")
 
 
 @contextmanager
 def backend_named(name: str, folder: Path, milvus_url: Any) -> Iterator[Backend]:
-    """A backend that starts empty. `milvus_url()` starts the shared TCP server."""
+    """A backend that starts empty. `milvus_url(name)` starts a shared server, see `shared_milvus`."""
     failures = Failures()
     with ExitStack() as stack:
         backend = _start(name, folder, failures, milvus_url, stack)
@@ -255,10 +264,11 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         client = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
         stack.callback(client.close)
         return QdrantServer(folder, failures, client, url)
-    if name in ("lite", "tcp"):
+    if name in ("lite", "tcp", "server"):
         path = folder / "lite.db"
-        own = open_lite(path) if name == "lite" else connect(milvus_url())
-        milvus = Milvus(folder, failures, own, f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url()}")
+        url = f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url(name)}"
+        own = open_lite(path) if name == "lite" else connect(milvus_url(name))
+        milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, own, url)
         stack.callback(milvus.clean)
         return milvus
     url, service = stack.enter_context(pinecone_server(failures))
@@ -269,16 +279,19 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
 
 @contextmanager
 def shared_milvus() -> Iterator[Any]:
-    """A function that starts the TCP server when it is first called."""
+    """A function that starts Milvus Lite's TCP server ("tcp") or a real one ("server") when first asked for its URL."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="milvus"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        started: list[str] = []
+        started: dict[str, str] = {}
 
-        def url() -> str:
-            if not started:
-                started.append(stack.enter_context(milvus_server(folder)))
-            return started[0]
+        def url(name: str) -> str:
+            if name == "server" and not PROGRAM.exists():
+                pytest.skip(MISSING)
+            if name not in started:
+                server = milvus_server(folder / name) if name == "tcp" else standalone(folder / name)
+                started[name] = stack.enter_context(server)
+            return started[name]
 
         yield url
 
