@@ -91,11 +91,12 @@ class VectorConnector:
             InvalidInput: a bad name or number.
             StoreError: the store cannot be opened.
         """
-        self.encoder, self.collection, self.store = encoder, check_collection_name(collection), store
+        self.encoder, self.collection, self.store = encoder, collection, store
         self._settings = Settings(dimensions, late_chunking, chunker, window, overlap)
         self._chunker: Chunker = chunker or WholeDocument()
         self._creating = threading.Lock()
         try:
+            check_collection_name(collection)
             self._open(adopt=adopt)
         except BaseException:
             store.close()

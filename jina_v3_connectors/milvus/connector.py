@@ -100,10 +100,11 @@ def connect(url: str) -> MilvusClient:
     """A client for a server, on a connection of its own that `close` ends (the client's shared ones never end).
 
     Raises:
-        StoreError: it cannot be reached.
+        StoreError: it cannot be reached, or refuses the token.
     """
     from pymilvus import MilvusClient, MilvusException
 
+    from .errors import refusal
     from .quiet import quiet
 
     try:
@@ -116,4 +117,10 @@ def connect(url: str) -> MilvusClient:
                 grpc_options=CONNECTION_OPTIONS,
             )
     except MilvusException as error:
+        if said := refusal(error):
+            given = os.environ.get(TOKEN_VARIABLE)
+            what = f"refuses the token in ${TOKEN_VARIABLE}" if given else "asks for a token"
+            raise StoreError(
+                f"the Milvus server at {url} {what} ({said}): set ${TOKEN_VARIABLE} to user:password, or to an API key"
+            ) from error
         raise StoreError(f"no Milvus server answers at {url}: {error.message or error}") from error

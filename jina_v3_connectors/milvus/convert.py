@@ -11,6 +11,7 @@ from ..errors import DocumentError
 from ..store import FloatArray
 from ..stored_chunk import stored_chunk
 from ..terms import terms_of
+from .filters import joined
 from .schema import MAX_PARTITION, PARTITION, VECTOR
 
 OUTPUT_FIELDS = ["document_id", "chunk", "start", "end", "text", "metadata"]
@@ -62,4 +63,4 @@ def any_tail(tails: Sequence[Tail]) -> str:
         for tail in tails
         if tail.number
     ]
-    return " or ".join(parts)
+    return joined("or", parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
@@ -29,6 +29,7 @@ MAX_PARTITION = 1000
 CONTRACT_PROPERTY = "jina_v3"
 WRITER_PROPERTY = "jina_v3_writer"
 PARTITION_PROPERTY = "jina_v3_partition_key"
+INDEX_PROPERTY = "jina_v3_index"
 MAX_VARCHAR = 65_535
 """Bytes of a VARCHAR field; a JSON field has one more."""
 MAX_TERMS = 1024
@@ -71,6 +72,22 @@ class MilvusLayout:
             raise InvalidInput(f"partition_key must name a metadata field, got {self.partition_key!r}")
 
 
+def lacks(version: str, layout: MilvusLayout) -> str:
+    """What a server of this version does not do for the layout, and what to do; empty where it does all.
+
+    It would find out only when the collection is there.
+    """
+    if not version.startswith("v2.3."):
+        return ""
+    if layout.hybrid:
+        return "has no BM25: leave out hybrid, or use 2.5 or later"
+    if layout.datatype != "float32":
+        return f"does not store {layout.datatype}: use float32, or 2.4 or later"
+    if layout.partition_key:
+        return "finds nothing by partition keys: leave out partition_key, or use a later version"
+    return ""
+
+
 def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> CollectionSchema:
     schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=to_property(contract))
     schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=ID_CHARACTERS)
@@ -93,11 +110,19 @@ def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> Coll
     return schema
 
 
-def index_params(layout: MilvusLayout) -> IndexParams:
+def index_fields(layout: MilvusLayout) -> list[str]:
+    """The fields that have an index each."""
+    return [VECTOR, WORDS] if layout.hybrid else [VECTOR]
+
+
+def index_params(layout: MilvusLayout, field: str) -> IndexParams:
+    """How one of them is indexed."""
     params = MilvusClient.prepare_index_params()
-    params.add_index(VECTOR, index_type=layout.index, metric_type="COSINE", params=_INDEX_PARAMS.get(layout.index, {}))
-    if layout.hybrid:
+    if field == WORDS:
         params.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
+    else:
+        settings = _INDEX_PARAMS.get(layout.index, {})
+        params.add_index(VECTOR, index_type=layout.index, metric_type="COSINE", params=settings)
     return params
 
 
@@ -124,9 +149,20 @@ def stored_contract(description: Mapping[str, Any], collection: str) -> Embeddin
 
 
 def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, str]:
-    """What a collection says of itself."""
+    """What a collection says of itself; its index, since that is made after it."""
     key = {PARTITION_PROPERTY: layout.partition_key} if layout.partition_key else {}
-    return {CONTRACT_PROPERTY: to_property(contract), **key}
+    return {CONTRACT_PROPERTY: to_property(contract), INDEX_PROPERTY: layout.index, **key}
+
+
+def stored_layout(description: Mapping[str, Any], layout: MilvusLayout) -> MilvusLayout:
+    """`layout` with what a collection says of its own."""
+    told = description.get("properties") or {}
+    return replace(
+        layout,
+        hybrid=WORDS in field_names(description),
+        partition_key=told.get(PARTITION_PROPERTY),
+        index=told.get(INDEX_PROPERTY, layout.index),
+    )
 
 
 def field_names(description: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
+import grpc
 import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
@@ -19,7 +23,9 @@ from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store
+from .answers import in_parts
 from .convert import OUTPUT_FIELDS, any_tail, to_hit, to_row
+from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
 from .filters import expression
 from .quiet import quiet
 from .schema import (
@@ -27,7 +33,6 @@ from .schema import (
     FIELDS,
     MAX_TERMS,
     MAX_VARCHAR,
-    PARTITION_PROPERTY,
     VECTOR,
     WORDS,
     WRITER_PROPERTY,
@@ -35,24 +40,39 @@ from .schema import (
     collection_schema,
     field_names,
     foreign_fields,
+    index_fields,
     index_params,
+    lacks,
     properties,
     stored_contract,
+    stored_layout,
     to_property,
     vector_size,
 )
 
-from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker  # isort: skip  # schema says what is missing
+from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker, SegmentState  # isort: skip  # schema says what is missing
 
 PAGE = 1000
 TIMEOUT = 60.0
 """Seconds for one call; without it the client repeats some errors 75 times and waits for others for ever."""
 MAX_LIMIT = 16_384
-QUERIES_AT_ONCE = 1000
+HITS_AT_ONCE = 10_000
+"""Of all questions in one request: a server composes the whole answer before it finds that it is too large."""
 RRF_K = 60
-NOT_FOUND = 100
-BUSY_CODES = frozenset({2, 4, 8})
-"""Unavailable, too many requests, rate limit."""
+INDEX_SECONDS = 60.0
+"""How long an ingest waits for the index of what it wrote."""
+LOAD_SECONDS = 30.0
+"""And then for the searches to use it."""
+POLL_SECONDS = 0.2
+
+Result = TypeVar("Result")
+
+
+class Question(NamedTuple):
+    """A vector, and the words to look for beside it, or None."""
+
+    vector: FloatArray
+    words: str | None
 
 
 class MilvusStore(Store):
@@ -96,8 +116,7 @@ class MilvusStore(Store):
         contract = stored_contract(description, self.collection)
         if contract is None:
             raise ContractMissing(self.collection)
-        key = (description.get("properties") or {}).get(PARTITION_PROPERTY)
-        self.layout = replace(self.layout, hybrid=WORDS in field_names(description), partition_key=key)
+        self.layout = stored_layout(description, self.layout)
         return contract
 
     def writer(self) -> str | None:
@@ -109,17 +128,29 @@ class MilvusStore(Store):
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
     def create(self, contract: EmbeddingContract) -> None:
+        """Make the collection with its contract, then its index; who is killed between leaves the rest to `_ready`."""
         with self._errors():
-            if self.client.has_collection(self.collection, timeout=TIMEOUT):
-                return
+            if not self.client.has_collection(self.collection, timeout=TIMEOUT):
+                self._create_collection(contract)
+        self.read_contract()  # with the layout of another process, where that was faster
+        with self._errors():
+            self._ready()
+
+    def _create_collection(self, contract: EmbeddingContract) -> None:
+        version = self.client.get_server_version(timeout=TIMEOUT)
+        if lacking := lacks(version, self.layout):
+            raise StoreError(f"collection {self.collection!r}: Milvus {version} {lacking}; nothing was made")
+        try:
             self.client.create_collection(
                 self.collection,
                 schema=collection_schema(contract, self.layout),
-                index_params=index_params(self.layout),
                 properties=properties(contract, self.layout),
                 consistency_level="Session",
                 timeout=TIMEOUT,
             )
+        except MilvusException:
+            if not self.client.has_collection(self.collection, timeout=TIMEOUT):
+                raise
 
     def adopt(self, contract: EmbeddingContract) -> None:
         description = self._describe()
@@ -135,7 +166,7 @@ class MilvusStore(Store):
                 f"collection {self.collection!r} cannot be adopted: {', '.join(foreign)}; ingest into a new collection"
             )
         with self._errors():
-            index = self.client.describe_index(self.collection, VECTOR, timeout=TIMEOUT)
+            index = self._index()
         if not index:
             raise StoreError(f"collection {self.collection!r} cannot be adopted: it has no index of {VECTOR!r}")
         check_vector(self.collection, vector_size(description), str(index["metric_type"]), contract)
@@ -149,89 +180,138 @@ class MilvusStore(Store):
             check_room(self._folder, room_to_write(chunks, vectors.shape[1]))
         key = self.layout.partition_key
         rows = [to_row(chunk, vector, key) for chunk, vector in zip(chunks, vectors, strict=True)]
-        with self._errors():
-            self._ready().upsert(self.collection, rows, timeout=TIMEOUT)
+        self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
     def delete(self, tails: Sequence[Tail]) -> None:
-        with self._errors():
-            self._ready().delete(self.collection, filter=any_tail(tails), timeout=TIMEOUT)
+        self._call(lambda client: client.delete(self.collection, filter=any_tail(tails), timeout=TIMEOUT))
 
     def nearest(
         self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
     ) -> list[list[Hit]]:
-        """One call for up to a thousand rows."""
+        """One call for all rows, more where the answers would be large."""
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
         allowed = "" if condition is None else expression(condition, self.layout.partition_key)
-        found: list[list[Hit]] = []
-        for start in range(0, len(vectors), QUERIES_AT_ONCE):
-            part = slice(start, start + QUERIES_AT_ONCE)
-            with self._errors():
-                if words is None:
-                    found += self._plain(vectors[part], limit, allowed)
-                else:
-                    found += self._fused(vectors[part], limit, allowed, words[part])
-        return found
+        questions = [Question(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
+        at_once = max(1, HITS_AT_ONCE // limit)
+        answers: list[list[Hit]] = []
+        for start in range(0, len(questions), at_once):
+            ask = partial(self._hits, limit=limit, allowed=allowed)
+            answers += in_parts(ask, questions[start : start + at_once])
+        return answers
 
-    def _plain(self, rows: FloatArray, limit: int, allowed: str) -> list[list[Hit]]:
-        answer = self._ready().search(
-            self.collection,
-            list(rows),
-            anns_field=VECTOR,
-            limit=limit,
-            filter=allowed,
-            output_fields=OUTPUT_FIELDS,
-            search_params={"metric_type": "COSINE", "params": {"ef": max(64, min(limit * 2, 32_768))}},
-            timeout=TIMEOUT,
-        )
-        return [[to_hit(hit["distance"], hit["entity"]) for hit in hits] for hits in answer]
-
-    def _fused(self, rows: FloatArray, limit: int, allowed: str, words: Sequence[str]) -> list[list[Hit]]:
-        """Ranks fused by the engine; scores are cosines, computed here."""
-        sides = [
-            AnnSearchRequest(list(rows), VECTOR, {"metric_type": "COSINE"}, limit=limit, expr=allowed or None),
-            AnnSearchRequest(list(words), WORDS, {"metric_type": "BM25"}, limit=limit, expr=allowed or None),
-        ]
-        answer = self._ready().hybrid_search(
-            self.collection,
-            sides,
-            RRFRanker(RRF_K),
-            limit=limit,
-            output_fields=[*OUTPUT_FIELDS, VECTOR],
-            timeout=TIMEOUT,
-        )
+    def _hits(self, questions: Sequence[Question], limit: int, allowed: str) -> list[list[Hit]]:
+        fused = questions[0].words is not None
+        fields = [*OUTPUT_FIELDS, VECTOR] if fused else OUTPUT_FIELDS
+        ask = partial(self._fused if fused else self._plain, questions, limit, allowed)
+        try:
+            answers = ask(fields)
+        except AnswerTooLarge:
+            if len(questions) > 1:
+                raise
+            answers = [self._filled(hits, fields) for hits in ask(["id"])]
         return [
-            [to_hit(float(np.dot(np.asarray(hit["entity"][VECTOR], np.float32), row)), hit["entity"]) for hit in hits]
-            for row, hits in zip(rows, answer, strict=True)
+            [to_hit(_cosine(question, hit) if fused else hit["distance"], hit["entity"]) for hit in hits]
+            for question, hits in zip(questions, answers, strict=True)
         ]
+
+    def _plain(self, questions: Sequence[Question], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+        return self._call(
+            lambda client: client.search(
+                self.collection,
+                [question.vector for question in questions],
+                anns_field=VECTOR,
+                limit=limit,
+                filter=allowed,
+                output_fields=fields,
+                search_params={"metric_type": "COSINE", "params": {"ef": max(64, min(limit * 2, 32_768))}},
+                timeout=TIMEOUT,
+            )
+        )
+
+    def _fused(self, questions: Sequence[Question], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+        """Ranks fused by the engine, which has no cosines then."""
+        vectors, words = [list(column) for column in zip(*questions, strict=True)]
+        sides = [
+            AnnSearchRequest(vectors, VECTOR, {"metric_type": "COSINE"}, limit=limit, expr=allowed or None),
+            AnnSearchRequest(words, WORDS, {"metric_type": "BM25"}, limit=limit, expr=allowed or None),
+        ]
+        return self._call(
+            lambda client: client.hybrid_search(
+                self.collection, sides, RRFRanker(RRF_K), limit=limit, output_fields=fields, timeout=TIMEOUT
+            )
+        )
+
+    def _filled(self, hits: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Hits that have an id only, with their fields; without those deleted meanwhile."""
+
+        def read(ids: Sequence[str]) -> list[dict[str, Any]]:
+            return self._call(
+                lambda client: list(
+                    client.query(self.collection, ids=list(ids), output_fields=["id", *fields], timeout=TIMEOUT)
+                )
+            )
+
+        rows = {row["id"]: row for row in in_parts(read, [hit["id"] for hit in hits])}
+        return [{"distance": hit["distance"], "entity": rows[hit["id"]]} for hit in hits if hit["id"] in rows]
 
     def ids(self) -> Iterator[tuple[str, int]]:
-        with self._errors():
-            pages = self._ready().query_iterator(
-                self.collection, batch_size=PAGE, output_fields=["document_id", "chunk"], timeout=TIMEOUT
+        pages = self._call(
+            lambda client: client.query_iterator(
+                self.collection,
+                batch_size=PAGE,
+                output_fields=["document_id", "chunk"],
+                consistency_level="Strong",
+                timeout=TIMEOUT,
             )
+        )
         try:
-            while True:
-                with self._errors():
-                    rows = pages.next()
-                if not rows:
-                    return
+            while rows := self._call(lambda _: pages.next()):
                 for row in rows:
                     yield row["document_id"], int(row["chunk"])
         finally:
             pages.close()
 
     def count(self) -> int:
-        with self._errors():
-            rows = self._ready().query(
+        rows = self._call(
+            lambda client: client.query(
                 self.collection, output_fields=["count(*)"], consistency_level="Strong", timeout=TIMEOUT
             )
+        )
         return int(rows[0]["count(*)"])
 
     def settle(self) -> None:
-        """Seal what was written: Milvus Lite searches an unflushed segment ten times slower."""
+        """Seal what was written and wait for its index: what has none is searched slowly, and on servers badly.
+
+        The count waits until every process sees what was written here; searches see other processes' writes later.
+        """
+        self._call(lambda client: client.flush(self.collection, timeout=TIMEOUT))
+        self.count()
+        if not self._rows_without_index():
+            return
+        if rows := _wait_until_none(self._rows_without_index, INDEX_SECONDS):
+            warnings.warn(
+                f"collection {self.collection!r}: Milvus still has {rows:,} rows to index after {INDEX_SECONDS:.0f} s; "
+                "until they are, searches miss hits",
+                stacklevel=2,
+            )
+        else:
+            _wait_until_none(self._rows_not_loaded, LOAD_SECONDS)
+
+    def _rows_without_index(self) -> int:
         with self._errors():
-            self.client.flush(self.collection, timeout=TIMEOUT)
+            return int(self._index().get("pending_index_rows", 0))
+
+    def _rows_not_loaded(self) -> int:
+        """Sealed rows that searches do not yet find by their index."""
+        with self._errors():
+            segments = self.client.list_loaded_segments(self.collection, timeout=TIMEOUT)
+            loaded = sum(int(segment.num_rows) for segment in segments if segment.state == SegmentState.Sealed)
+            rows = int(self._index()["total_rows"])
+        return max(0, rows - loaded)
+
+    def _index(self) -> dict[str, Any]:
+        return dict(self.client.describe_index(self.collection, VECTOR, timeout=TIMEOUT))
 
     def point_alias(self, alias: str) -> None:
         with self._errors():
@@ -251,31 +331,62 @@ class MilvusStore(Store):
             return dict(self.client.describe_collection(self.collection, timeout=TIMEOUT))
 
     def _ready(self) -> MilvusClient:
-        """The client, with the collection in memory: after a restart it is not."""
+        """The client, with the collection indexed and in memory: after a restart it is not loaded, and one whose maker
+        was killed has no index yet."""
         if not self._loaded:
+            for field in index_fields(self.layout):
+                if not self.client.list_indexes(self.collection, field, timeout=TIMEOUT):
+                    self._create_index(field)
             self.client.load_collection(self.collection, timeout=TIMEOUT)
             self._loaded = True
         return self.client
+
+    def _create_index(self, field: str) -> None:
+        try:
+            self.client.create_index(self.collection, index_params(self.layout, field), timeout=TIMEOUT)
+        except MilvusException:
+            if not self.client.list_indexes(self.collection, field, timeout=TIMEOUT):
+                raise
+
+    def _call(self, request: Callable[[MilvusClient], Result]) -> Result:
+        """`request` to the loaded collection, once more where somebody released it, or the server restarted."""
+        with self._errors():
+            try:
+                return request(self._ready())
+            except MilvusException as error:
+                if error.code != NOT_LOADED:
+                    raise
+            self._loaded = False
+            return request(self._ready())
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """Say what the client's error means for the collection, and keep its own traceback out of the log."""
         where = f"collection {self.collection!r}"
-        with quiet():
-            try:
+        try:
+            with quiet():
                 yield
-            except StoreError:
-                raise
-            except MilvusException as error:
-                raise self._meaning(where, error) from error
-            except (ConnectionError, TimeoutError) as error:
-                raise StoreBusy(f"{where}: the server cannot be reached: {error}") from error
+        except MilvusException as error:
+            raise self._told(of_exception(where, error)) from error
+        except grpc.RpcError as error:
+            raise self._told(of_rpc(where, error)) from error
+        except (ConnectionError, TimeoutError) as error:
+            raise self._told(StoreBusy(f"{where}: the server cannot be reached: {error}")) from error
 
-    def _meaning(self, where: str, error: MilvusException) -> StoreError:
-        message = f"{where}: {error.message or error} (code {error.code})"
-        if error.code == NOT_FOUND:
-            return StoreNotFound(message)
-        if error.code in BUSY_CODES or "UNAVAILABLE" in message or "DEADLINE_EXCEEDED" in message:
+    def _told(self, error: StoreError) -> StoreError:
+        """`error`; a server that was away may have restarted, and then holds nothing in memory."""
+        if isinstance(error, StoreBusy):
             self._loaded = False
-            return StoreBusy(message, absent="Fail connecting" in message)
-        return StoreError(message)
+        return error
+
+
+def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
+    """What is left of `rows` after at most that long."""
+    until = time.monotonic() + seconds
+    while (left := rows()) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return left
+
+
+def _cosine(question: Question, hit: Mapping[str, Any]) -> float:
+    return float(np.dot(np.asarray(hit["entity"][VECTOR], np.float32), question.vector))

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import logging
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
+import numpy as np
 import pytest
-from pymilvus import DataType, MilvusException
+from pymilvus import DataType, MilvusClient, MilvusException
 
-from jina_v3_connectors import Chunk, Document, DocumentError, EmbeddingContract, StoreError, WholeDocument
+from jina_v3_connectors import Chunk, Document, DocumentError, EmbeddingContract, StoreBusy, StoreError, WholeDocument
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import parse_filter
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
+from jina_v3_connectors.milvus.answers import in_parts
 from jina_v3_connectors.milvus.convert import any_tail, to_hit, to_row
-from jina_v3_connectors.milvus.filters import expression
+from jina_v3_connectors.milvus.errors import AnswerTooLarge, of_rpc
+from jina_v3_connectors.milvus.filters import expression, joined
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.milvus.schema import (
     CONTRACT_PROPERTY,
     FIELDS,
     collection_schema,
+    index_fields,
     index_params,
     stored_contract,
     to_property,
@@ -82,6 +89,18 @@ def test_names(tmp_path: Path, name: Any) -> None:
         connect(tmp_path, name)
 
 
+def test_a_refused_name_leaves_no_engine_running(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="start with a letter or digit"):
+        connect(tmp_path, "_docs")
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[2])\n"
+        "from tests.connectors.test_milvus import connect\n"
+        "connect(Path(sys.argv[1]))"
+    )
+    another = run(code, tmp_path, Path(__file__).parents[2])
+    assert another.returncode == 0, another.stderr
+
+
 def test_hybrid_and_layout(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="inside the layout"):
         connect(tmp_path, hybrid=True, layout=MilvusLayout())
@@ -134,7 +153,9 @@ def test_schema() -> None:
     assert set(FIELDS) < set(fields)
     assert fields["dense"].dtype == DataType.FLOAT16_VECTOR
     assert fields["dense"].params["dim"] == 256
-    assert len(list(index_params(MilvusLayout(hybrid=True)))) == 2
+    assert index_fields(MilvusLayout(hybrid=True)) == ["dense", "words"]
+    assert [params.index_type for params in index_params(MilvusLayout(index="FLAT"), "dense")] == ["FLAT"]
+    assert [params.index_type for params in index_params(MilvusLayout(), "words")] == ["SPARSE_INVERTED_INDEX"]
     assert schema.description == to_property(CONTRACT), "servers show it"
 
 
@@ -149,8 +170,6 @@ def test_the_contract_is_a_property() -> None:
 
 
 def test_rows() -> None:
-    import numpy as np
-
     chunk = Chunk("d", 1, 5, 9, "text", {"lang": "de", "n": 2})
     row = to_row(chunk, np.zeros(4, dtype=np.float32))
     assert set(row) == set(FIELDS)
@@ -215,5 +234,71 @@ def test_a_partition_key_keeps_tenants_apart(tmp_path: Path) -> None:
 
 def test_tails() -> None:
     assert any_tail([Tail("a", 0), Tail('b"', 2), Tail("c", 0)]) == (
-        'document_id in ["a", "c"] or (document_id == "b\\"" and chunk >= 2)'
+        '(document_id in ["a", "c"] or (document_id == "b\\"" and chunk >= 2))'
     )
+
+
+def test_many_parts_are_halved_so_that_the_nest_stays_flat() -> None:
+    parts = [f"part{n}" for n in range(1000)]
+    text = joined("or", parts)
+    depth = np.cumsum([(mark == "(") - (mark == ")") for mark in text])
+    assert (depth.max(), depth[-1]) == (8, 0)
+    assert re.findall(r"part\d+", text) == parts
+    assert joined("and", parts[:3]) == "(part0 and part1 and part2)"
+    assert expression(parse_filter({"or": [{"chunk": n} for n in range(9)]})).startswith("((chunk in [0] or")
+    assert any_tail([Tail(str(n), 1) for n in range(9)]).startswith('(((document_id == "0" and chunk >= 1) or')
+
+
+def test_answers_that_are_too_large_are_asked_for_in_halves() -> None:
+    asked: list[int] = []
+
+    def ask(numbers: Sequence[int]) -> list[int]:
+        asked.append(len(numbers))
+        if len(numbers) > 3 or -1 in numbers:
+            raise AnswerTooLarge("too large")
+        return [2 * number for number in numbers]
+
+    assert in_parts(ask, range(10)) == [2 * number for number in range(10)]
+    assert asked == [10, 5, 2, 3, 5, 2, 3]
+    with pytest.raises(AnswerTooLarge):
+        in_parts(ask, [1, -1])
+
+
+class Rpc(grpc.RpcError):  # type: ignore[misc]
+    """As gRPC raises it."""
+
+    def __init__(self, state: str, details: str) -> None:
+        self.state, self.text = state, details
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode[self.state]
+
+    def details(self) -> str:
+        return self.text
+
+
+@pytest.mark.parametrize(
+    ("state", "details", "kind", "told"),
+    [
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", StoreBusy, r"here: Deadline Exceeded \(DEADLINE_EXCEEDED\)"),
+        ("RESOURCE_EXHAUSTED", "too many streams", StoreBusy, "too many streams"),
+        ("UNAVAILABLE", "closing", StoreBusy, "closing"),
+        ("RESOURCE_EXHAUSTED", "message larger than max (72 vs. 67)", AnswerTooLarge, "ask for fewer hits at once"),
+        ("UNAUTHENTICATED", "auth check failure", StoreError, r"auth check failure.*set \$MILVUS_TOKEN"),
+        ("INTERNAL", "broken", StoreError, "broken"),
+    ],
+)
+def test_errors_of_grpc_become_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, details: str, kind: type[StoreError], told: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Rpc(state, details)
+
+    assert isinstance(of_rpc("here", Rpc(state, details)), kind)
+    with pytest.raises(kind, match=told):
+        raise of_rpc("here", Rpc(state, details))
+    with connect(tmp_path) as store:
+        store.ingest([Document("a", "hello")])
+        monkeypatch.setattr(MilvusClient, "query", refuse)
+        with pytest.raises(kind, match=details[:8]):
+            store.store.count()

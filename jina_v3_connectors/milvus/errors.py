@@ -1,0 +1,69 @@
+"""What the client's errors mean for a collection. Pure functions."""
+
+from __future__ import annotations
+
+from jina_v3_encoder.errors import MissingExtra
+
+from ..errors import StoreBusy, StoreError, StoreNotFound
+
+try:
+    import grpc
+    from pymilvus import MilvusException
+except ImportError:
+    raise MissingExtra("pymilvus", "milvus") from None
+
+NOT_FOUND = 100
+NOT_LOADED = 101
+BUSY_CODES = frozenset({2, 4, 8, 103})
+"""Unavailable, too many requests, rate limit, still loading."""
+BUSY_STATES = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.CANCELLED,
+    }
+)
+BUSY_SIGNS = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "wait for loading collection timeout", "wait for flush timeout")
+REFUSED_STATES = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
+TOO_LARGE = "larger than max"
+"""How gRPC says that a message is over its receiver's or sender's limit, on both sides."""
+
+
+class AnswerTooLarge(StoreError):
+    """A server sends 64 MiB at most; less must be asked for."""
+
+
+def of_exception(where: str, error: MilvusException) -> StoreError:
+    """The meaning of what the client says."""
+    message = f"{where}: {error.message or error} (code {error.code})"
+    if error.code == NOT_FOUND:
+        return StoreNotFound(message)
+    busy = error.code in BUSY_CODES or error.code in BUSY_STATES
+    if busy or any(sign in message for sign in BUSY_SIGNS):
+        return StoreBusy(message, absent="Fail connecting" in message)
+    return StoreError(message)
+
+
+def of_rpc(where: str, error: grpc.RpcError) -> StoreError:
+    """The meaning of an error of gRPC, which the client passes on where it does not repeat the call."""
+    state, details = error.code(), error.details() or ""
+    message = f"{where}: {details} ({state.name})"
+    if state in REFUSED_STATES:
+        return StoreError(f"{message}; set $MILVUS_TOKEN to user:password or an API key that may do this")
+    if TOO_LARGE in details:
+        return AnswerTooLarge(f"{message}; ask for fewer hits at once, or keep smaller chunks")
+    return StoreBusy(message) if state in BUSY_STATES else StoreError(message)
+
+
+def refusal(error: BaseException | None) -> str:
+    """What a server said that refuses a token; empty where it said nothing of the kind.
+
+    The client says the same of every failed connection; why stands in the error it came from.
+    """
+    while error is not None:
+        if isinstance(error, grpc.RpcError) and error.code() in REFUSED_STATES:
+            return str(error.details())
+        error = error.__cause__ or error.__context__
+    return ""
