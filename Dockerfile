@@ -16,7 +16,7 @@ USER jina
 ENV JINA_V3_STATE=/state
 
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=5s --start-period=10m --start-interval=2s \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10m \
   CMD ["python", "-c", "import urllib.request as web; web.urlopen('http://127.0.0.1:8080/ready', timeout=3)"]
 ENTRYPOINT ["jina-v3"]
 CMD ["serve", "--host", "0.0.0.0"]

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = (ROOT / "encoder" / "jina_v3_encoder", ROOT / "jina_v3_connectors")
 MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LONGEST_MODULE = 500
@@ -117,3 +118,40 @@ def test_every_cell_of_the_stores_table_has_a_test() -> None:
     written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "connectors").glob("test_*.py"))
     for name in named:
         assert f"def {name}(" in written, name
+
+
+def test_no_constant_is_dead() -> None:
+    """Every constant of the packages is read by its own module or taken from it by another."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES + TESTS}
+    taken = {
+        (node.module.rpartition(".")[2], alias.name)
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+    }
+    attributes = {node.attr for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    dead = []
+    for path in MODULES:
+        read = {
+            node.id for node in ast.walk(trees[path]) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
+        module = path.parent.name if path.stem == "__init__" else path.stem
+        for node in trees[path].body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            for target in targets:
+                name = target.id if isinstance(target, ast.Name) else ""
+                used = name in read | attributes or (module, name) in taken
+                if name.strip("_").isupper() and not used:
+                    dead.append(f"{path.relative_to(ROOT)}: {name}")
+    assert dead == []
+
+
+def test_what_tools_leave_behind_is_not_committed() -> None:
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    folders = {part for file in listed.splitlines() for part in Path(file).parts[:-1]}
+    assert {".hypothesis", ".schemathesis"} <= set(ignored)
+    assert folders.isdisjoint(ignored)

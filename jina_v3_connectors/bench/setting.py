@@ -21,7 +21,6 @@ from jina_v3_encoder.quantize import Int8Product, quantize_weight
 from .corpus import full_geometry
 
 INT8 = "int8"
-FORMATS = ("bfloat16", "float32", INT8)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def random_model(setting: Setting) -> Iterator[Path]:
 
 
 def load(folder: Path, number_format: str, device: str = "cpu") -> Encoder:
-    """One of `FORMATS`; int8 keeps the rest in bfloat16 where that is fast."""
+    """`number_format` is bfloat16, float32 or int8, which keeps the rest in bfloat16 where that is fast."""
     if number_format == INT8:
         return Encoder.from_pretrained(folder, device=device, quantize="int8")
     return Encoder.from_pretrained(folder, device=device, dtype=number_format)

@@ -14,7 +14,6 @@ from .schema import VECTOR
 Found = list[tuple[str, float, Mapping[str, Any]]]
 """(id, score, fields) of each match."""
 PAGE = 100
-FETCHED_AT_ONCE = 100
 
 
 class Plane(ABC):

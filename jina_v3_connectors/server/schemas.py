@@ -23,7 +23,6 @@ EmbeddingType = Literal["float", "base64", "binary", "ubinary"]
 Task = Literal["retrieval.query", "retrieval.passage", "text-matching", "classification", "separation"]
 InputType = Literal["query", "document", "passage", "search_query", "search_document"]
 Label = Annotated[str, StringConstraints(min_length=1)]
-TASKS = "|".join(map(re.escape, TASK_NAMES))
 MODEL = Field(
     max_length=300,
     description="jina-embeddings-v3, or jina-embeddings-v3:TASK for clients without a task.",

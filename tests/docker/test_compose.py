@@ -87,6 +87,13 @@ def test_whatever_runs_has_a_health_check_and_comes_back(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
+def test_health_checks_ask_for_nothing_that_older_builders_lack() -> None:
+    """--start-interval stops the image's build on podman 4 and on Docker before 25."""
+    assert "start_interval" not in compose_text()
+    (check,) = (item.rest for item in dockerfile() if item.name == "HEALTHCHECK")
+    assert set(re.findall(r"--([\w-]+)=", check)) == {"interval", "timeout", "start-period"}
+
+
 @pytest.mark.parametrize("name", list(SERVICES))
 def test_ports_are_open_to_this_machine_only(name: str) -> None:
     for port in SERVICES[name].get("ports", []):
