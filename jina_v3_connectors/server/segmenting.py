@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-LINE = re.compile(r"\S[^\n]*(?:\n\s*|$)")
-SENTENCE = re.compile(r".+?(?:[.!?]['\")\]]*\s+|[。！？]['\")\]”』」]*\s*|$)", re.DOTALL)
+LINE = re.compile(r"\S[^\n]*(?:\n\s*|\Z)")
+SENTENCE = re.compile(r".+?(?:[.!?]['\")\]]*\s+|[。！？]['\")\]”』」]*\s*|\Z)", re.DOTALL)
+"""Something and its full stop, so that stops alone are no sentence; `$` would leave a last line break to itself."""
 Span = tuple[int, int]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jina_v3_connectors.server.segmenting import Utf16, segments
 
+SENTENCE_END = re.compile(r"[.!?]\s|。.")
 TEXTS = st.text(st.sampled_from("ab. \n\t!?。😀"), max_size=60)
 
 
@@ -23,12 +26,22 @@ def test_spans_are_in_order_and_leave_nothing_but_leading_white_space(text: str,
 
 
 @given(TEXTS, st.integers(1, 40))
+@example(". ?", 1)
+@example("a. . ?", 1)
 def test_a_chunk_past_the_length_is_a_single_sentence(text: str, most: int) -> None:
+    """A sentence has something before its full stop, as in the hosted segmenter: a stop at its head ends nothing."""
     for start, end in segments(text, most):
         if end - start > most:
             inside = text[start:end].rstrip()
             assert "\n" not in inside
-            assert ". " not in inside
+            assert not SENTENCE_END.search(inside, 1)
+
+
+@given(TEXTS, st.integers(1, 40))
+@example("ab\n", 1)
+@example("a. b\n\n", 2)
+def test_no_chunk_begins_with_white_space(text: str, most: int) -> None:
+    assert not [text[start:end] for start, end in segments(text, most) if text[start].isspace()]
 
 
 @pytest.mark.parametrize(
