@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from jina_v3_encoder.json_file import is_special
+
 from .documents import Document
 from .errors import DocumentError
 from .json_lines import read_json_lines
@@ -17,7 +19,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     """The readable files among `paths` and below the folders among them, sorted within each folder.
 
     Raises:
-        DocumentError: a path does not exist, has another suffix, or a folder holds no such file.
+        DocumentError: a path does not exist, is a pipe or a device, has another suffix, or a folder holds no such file.
     """
     files: list[Path] = []
     for path in paths:
@@ -28,6 +30,8 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
             files += found
         elif not path.exists():
             raise DocumentError(f"{path} does not exist")
+        elif is_special(path):
+            raise DocumentError(f"{path} is no regular file: write what it gives to a file first")
         elif path.suffix.lower() not in SUFFIXES:
             raise DocumentError(f"{path} is not one of {', '.join(SUFFIXES)}; convert it to one of these first")
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -136,14 +136,14 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
     """Rank and alpha as the PEFT folders state them: the hf config.json may be re-saved without them."""
-    found = {}
+    found: list[tuple[Any, Any]] = []
     for task in Task:
         path = folder / task.folder / ADAPTER_CONFIG_FILE
         values = read_object(path)
-        found[task] = (values.get("r"), values.get("lora_alpha"))
-    rank, alpha = found[Task.RETRIEVAL_QUERY]
-    if len(set(found.values())) > 1 or not isinstance(rank, int) or not isinstance(alpha, int | float):
-        listed = ", ".join(f"{task}: r={r} alpha={a}" for task, (r, a) in found.items())
+        found.append((values.get("r"), values.get("lora_alpha")))
+    rank, alpha = found[0]
+    if found.count(found[0]) < len(found) or not isinstance(rank, int) or not isinstance(alpha, int | float):
+        listed = ", ".join(f"{task}: r={r!r:.50} alpha={a!r:.50}" for task, (r, a) in zip(Task, found, strict=True))
         raise CheckpointMismatch(f"{folder}: the five adapters must share one rank and alpha, got {listed}")
     return replace(config, lora_rank=rank, lora_alpha=alpha)
 

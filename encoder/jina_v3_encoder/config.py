@@ -22,17 +22,22 @@ PROMPTS: Mapping[str, str] = {
     Task.RETRIEVAL_PASSAGE.value: "Represent the document for retrieval: ",
 }
 MATRYOSHKA = (32, 64, 128, 256, 512, 768, 1024)
-_SIZES = (
-    "vocab_size",
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "intermediate_size",
-    "max_position_embeddings",
-    "type_vocab_size",
-    "lora_rank",
-)
-_LARGEST = {"num_hidden_layers": 1024, "lora_rank": 1024}
+_SIZES = {
+    "vocab_size": 2**24,
+    "hidden_size": 2**24,
+    "num_hidden_layers": 1024,
+    "num_attention_heads": 2**24,
+    "intermediate_size": 2**24,
+    "max_position_embeddings": 2**17,
+    "type_vocab_size": 2**24,
+    "lora_rank": 1024,
+}
+"""The largest of each. Weights say whether a size is true before memory is taken for it; nothing says so of the number
+of positions, whose table of angles takes four bytes for each and half a head."""
+_NUMBERS = {"rotary_emb_base": (1, 1e12), "layer_norm_eps": (0, 1), "lora_alpha": (0, 1e6)}
+"""Each is above the first and at most the second."""
+_TOKEN_IDS = ("bos_token_id", "pad_token_id", "eos_token_id")
+_LONGEST_PROMPT, _LONGEST_HEAD = 10_000, 1024
 _FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}
 Quantization: TypeAlias = Literal["int8"]
 QUANTIZATIONS = (None, "int8")
@@ -65,14 +70,20 @@ class ModelConfig:
     """`int8` where the linear layers of the blocks are stored as bytes, as `Encoder.save_pretrained` writes them."""
 
     def __post_init__(self) -> None:
-        for name in _SIZES:
-            value, limit = getattr(self, name), _LARGEST.get(name, 2**24)
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= limit:
-                raise CheckpointError(f"config.json: {name} must be a whole number from 1 to {limit}, got {value!r}")
-        if self.hidden_size % self.num_attention_heads or self.head_size % 2:
+        for name, largest in _SIZES.items():
+            _check_whole(name, getattr(self, name), 1, largest)
+        for name in _TOKEN_IDS:
+            _check_whole(name, getattr(self, name), 0, self.vocab_size - 1)
+        for name, (low, high) in _NUMBERS.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not low < value <= high:
+                raise CheckpointError(
+                    f"config.json: {name} must be a number above {low}, at most {high:g}, got {value!r:.100}"
+                )
+        if self.hidden_size % self.num_attention_heads or self.head_size % 2 or self.head_size > _LONGEST_HEAD:
             raise CheckpointError(
-                f"config.json: hidden_size {self.hidden_size} must be an even multiple of "
-                f"num_attention_heads {self.num_attention_heads}"
+                f"config.json: hidden_size {self.hidden_size} must be an even multiple of num_attention_heads "
+                f"{self.num_attention_heads}, at most {_LONGEST_HEAD} times as large"
             )
         if self.max_tokens < 2:
             raise CheckpointError(
@@ -84,11 +95,22 @@ class ModelConfig:
             )
         if self.quantization not in QUANTIZATIONS:
             raise CheckpointError(f"config.json: quantization {self.quantization!r} is none of {list(QUANTIZATIONS)}")
-        if not float(self.rotary_emb_base) > 1 or not float(self.layer_norm_eps) > 0:
+        for size in self.matryoshka_dimensions:
+            _check_whole("matryoshka_dimensions", size, 1, 2**24)
+        self._check_prompts()
+
+    def _check_prompts(self) -> None:
+        prompts = self.task_instructions
+        if not isinstance(prompts, Mapping):
             raise CheckpointError(
-                f"config.json: rotary_emb_base {self.rotary_emb_base} must be above 1 "
-                f"and layer_norm_eps {self.layer_norm_eps} above 0"
+                f"config.json: task_instructions must be an object of a text for each task, got {prompts!r:.100}"
             )
+        for task, prompt in prompts.items():
+            if not isinstance(prompt, str) or len(prompt) > _LONGEST_PROMPT:
+                raise CheckpointError(
+                    f"config.json: the instruction of {task!r:.100} must be a text of at most {_LONGEST_PROMPT} "
+                    f"characters, got {prompt!r:.100}"
+                )
 
     @property
     def head_size(self) -> int:
@@ -125,18 +147,16 @@ class ModelConfig:
                     "this is another architecture"
                 )
         known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
-        rope = values.get("rope_parameters") or {}
-        try:
-            if "rotary_emb_base" not in known and "rope_theta" in rope:
-                known["rotary_emb_base"] = float(rope["rope_theta"])
-            for name in ("lora_adaptations", "matryoshka_dimensions"):
-                if name in known:
-                    known[name] = tuple(known[name])
-            if "hidden_size" in known and "matryoshka_dimensions" not in known:
-                known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
-            return cls(**known)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"config.json: {error}") from error
+        rope = values.get("rope_parameters")
+        if "rotary_emb_base" not in known and isinstance(rope, Mapping) and "rope_theta" in rope:
+            known["rotary_emb_base"] = rope["rope_theta"]
+        for name in ("lora_adaptations", "matryoshka_dimensions"):
+            if name in known:
+                known[name] = _as_tuple(name, known[name])
+        if "hidden_size" in known and "matryoshka_dimensions" not in known:
+            _check_whole("hidden_size", known["hidden_size"], 1, _SIZES["hidden_size"])
+            known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
+        return cls(**known)
 
     @classmethod
     def from_file(cls, path: Path) -> ModelConfig:
@@ -165,3 +185,19 @@ class ModelConfig:
             "attention_probs_dropout_prob": 0.0,
             "hidden_dropout_prob": 0.0,
         }
+
+
+def _check_whole(name: str, value: object, smallest: int, largest: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
+        raise CheckpointError(
+            f"config.json: {name} must be a whole number from {smallest} to {largest}, got {value!r:.100}"
+        )
+
+
+def _as_tuple(name: str, value: object) -> tuple[Any, ...]:
+    """A list whose members are all of one kind, so that they can be compared."""
+    if not isinstance(value, list | tuple) or not (
+        all(isinstance(member, str) for member in value) or all(isinstance(member, int) for member in value)
+    ):
+        raise CheckpointError(f"config.json: {name} must be a list of texts or of whole numbers, got {value!r:.100}")
+    return tuple(value)

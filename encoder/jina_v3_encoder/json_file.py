@@ -9,13 +9,20 @@ from typing import Any
 from .errors import CheckpointError, CheckpointNotFound
 
 
+def is_special(path: Path) -> bool:
+    """Whether `path` is a pipe, a socket or a device, of which a read may wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def read_object(path: Path, if_missing: str = "") -> dict[str, Any]:
     """The JSON object in `path`; `if_missing` is added to the error when there is no such file.
 
     Raises:
         CheckpointNotFound: no such file.
-        CheckpointError: unreadable, not JSON, or not an object.
+        CheckpointError: no regular file, unreadable, not JSON, or not an object.
     """
+    if is_special(path):
+        raise CheckpointError(f"{path} is no regular file: a pipe or a device may never end")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
 
 from .demo import SERVERS
@@ -177,10 +178,12 @@ def read_keys(file: Path | None, listed: str) -> list[str]:
     """Keys of a file and of the environment.
 
     Raises:
-        InvalidInput: a key file without a key.
+        InvalidInput: a key file without a key, or a pipe in its place.
     """
     keys = [key.strip() for key in listed.split(",") if key.strip()]
     if file is not None:
+        if is_special(file):
+            raise InvalidInput(f"--key-file {file} is no regular file; keys may also stand in ${KEYS_VARIABLE}")
         own = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         if not own:
             raise InvalidInput(f"{file} holds no key: write one on each line")

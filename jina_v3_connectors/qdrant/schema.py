@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jina_v3_encoder.json_file import is_special
+
 from ..contract import EmbeddingContract
 from ..errors import ContractMissing, StoreError
 from .layout import QdrantLayout
@@ -53,8 +55,11 @@ def named_folder(path: Path, name: str) -> Path:
     Raises:
         StoreError: the alias cannot be read.
     """
+    alias = path / f"{name}{ALIAS_SUFFIX}"
+    if is_special(alias):
+        raise StoreError(f"{alias} is no regular file: this is no alias")
     try:
-        target = (path / f"{name}{ALIAS_SUFFIX}").read_text(encoding="utf-8").strip()
+        target = alias.read_text(encoding="utf-8").strip()
     except (FileNotFoundError, NotADirectoryError):
         return path / name
     except (OSError, ValueError) as error:
@@ -77,6 +82,8 @@ def write_alias(path: Path, alias: str, collection: str) -> None:
 
 def _read(folder: Path) -> Mapping[str, Any] | None:
     path = folder / CONTRACT_FILE
+    if is_special(path):
+        raise StoreError(f"{path} is no regular file: this is no collection")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

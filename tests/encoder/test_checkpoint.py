@@ -205,15 +205,18 @@ def test_a_config_of_another_size(original_folder: Path, tmp_path: Path) -> None
 def test_a_config_of_impossible_size_is_refused_before_memory_is_taken(original_folder: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(original_folder, tmp_path / "copy")
     values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(values | {"hidden_size": 2**22, "vocab_size": 2**23}))
+    (folder / "config.json").write_text(
+        json.dumps(values | {"hidden_size": 2**22, "num_attention_heads": 2**14, "vocab_size": 2**23})
+    )
     with pytest.raises(CheckpointMismatch, match=r"config\.json asks for"):
         vectors(folder)
 
 
-def test_adapters_of_different_rank(hf_folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("changes", [{"r": 8}, {"r": [4]}, {"lora_alpha": {}}, {"lora_alpha": "1"}])
+def test_adapters_of_different_rank(hf_folder: Path, tmp_path: Path, changes: dict[str, object]) -> None:
     folder = shutil.copytree(hf_folder, tmp_path / "copy")
     path = folder / "separation" / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"r": 8}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(CheckpointMismatch, match="must share one rank and alpha"):
         vectors(folder)
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jina_v3_encoder.config import PROMPTS, ModelConfig
 from jina_v3_encoder.errors import CheckpointError, CheckpointNotFound
@@ -66,7 +69,38 @@ def test_a_resaved_hf_config_takes_the_base_from_rope_parameters_and_the_rest_fr
         ({"hidden_act": "relu"}, "another architecture"),
         ({"position_embedding_type": "absolute"}, "another architecture"),
         ({"emb_pooler": "cls"}, "another architecture"),
-        ({"lora_adaptations": 5}, "config.json"),
+        ({"lora_adaptations": 5}, r"config\.json: lora_adaptations must be a list of texts"),
+        ({"lora_adaptations": ["separation", 5]}, "lora_adaptations must be a list"),
+        ({"lora_adaptations": [["separation"]]}, "lora_adaptations must be a list"),
+        ({"lora_alpha": "x"}, "lora_alpha must be a number above 0, at most 1e\\+06, got 'x'"),
+        ({"lora_alpha": -1}, "lora_alpha"),
+        ({"lora_alpha": [1]}, "lora_alpha"),
+        ({"lora_alpha": True}, "lora_alpha"),
+        ({"lora_rank": 4.0}, "lora_rank"),
+        ({"layer_norm_eps": "1e-5"}, "layer_norm_eps must be a number above 0, at most 1, got '1e-5'"),
+        ({"layer_norm_eps": 0}, "layer_norm_eps"),
+        ({"layer_norm_eps": {}}, "layer_norm_eps"),
+        ({"layer_norm_eps": float("nan")}, "layer_norm_eps"),
+        ({"rotary_emb_base": float("inf")}, "rotary_emb_base must be a number above 1, at most 1e\\+12, got inf"),
+        ({"rotary_emb_base": 10**400}, "rotary_emb_base"),
+        ({"rotary_emb_base": "20000"}, "rotary_emb_base"),
+        ({"rotary_emb_base": None, "rope_parameters": {"rope_theta": "x"}}, "rotary_emb_base"),
+        ({"rotary_emb_base": None, "rope_parameters": {"rope_theta": 10**400}}, "rotary_emb_base"),
+        ({"task_instructions": ["a"]}, r"task_instructions must be an object of a text for each task, got \['a'\]"),
+        ({"task_instructions": "a"}, "task_instructions must be an object"),
+        ({"task_instructions": {"retrieval.query": 5}}, "instruction of 'retrieval.query' must be a text"),
+        ({"task_instructions": {"retrieval.query": "x" * 10_001}}, "at most 10000 characters"),
+        ({"matryoshka_dimensions": 5}, "matryoshka_dimensions must be a list"),
+        ({"matryoshka_dimensions": ["32"]}, "matryoshka_dimensions must be a whole number"),
+        ({"matryoshka_dimensions": [0]}, "matryoshka_dimensions must be a whole number from 1"),
+        ({"matryoshka_dimensions": None, "hidden_size": "64"}, "hidden_size must be a whole number"),
+        ({"max_position_embeddings": 2**24}, "max_position_embeddings must be a whole number from 1 to 131072"),
+        ({"hidden_size": 8192, "num_attention_heads": 1}, "at most 1024 times as large"),
+        ({"bos_token_id": -1}, "bos_token_id must be a whole number from 0"),
+        ({"eos_token_id": 250_002}, "eos_token_id must be a whole number from 0 to 250001, got 250002"),
+        ({"pad_token_id": "1"}, "pad_token_id"),
+        ({"quantization": ["int8"]}, "quantization"),
+        ({"quantization": {}}, "quantization"),
     ],
 )
 def test_impossible_values(changes: dict[str, Any], words: str) -> None:
@@ -80,6 +114,20 @@ def test_files_that_are_no_config(tmp_path: Path, content: str) -> None:
     path.write_text(content)
     with pytest.raises(CheckpointError, match=r"config\.json"):
         ModelConfig.from_file(path)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = [*ModelConfig().to_dict(), "rope_parameters", "quantization", "emb_pooler", "truncate_dim"]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))
+def test_any_json_is_a_config_or_our_own_error(changes: dict[str, Any]) -> None:
+    with suppress(CheckpointError):
+        ModelConfig.from_dict({**ModelConfig().to_dict(), **changes})
 
 
 def test_a_missing_file_says_what_a_checkpoint_holds(tmp_path: Path) -> None:
