@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def _remote(key: _Key) -> TextEncoder:
     own = {name: value for name, value in key._asdict().items() if name != "model" and value not in (None, "auto")}
     if own:
         given = ", ".join(f"{name}={value!r}" for name, value in own.items())
-        raise InvalidInput(f"{key.model} is a server, which has settings of its own: leave out {given}")
+        raise InvalidInput(
+            f"{without_userinfo(key.model)} is a server, which has settings of its own: leave out {given}"
+        )
     return RemoteEncoder(key.model)
 
 

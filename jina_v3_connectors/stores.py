@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jina_v3_encoder.address import SCHEMES, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
@@ -14,6 +15,8 @@ from .contract import EmbeddingContract
 from .errors import StoreNotFound
 from .store import Store
 
+LOCAL_BACKENDS = ("qdrant", "milvus")
+"""Those that also work in a folder."""
 FORMS = (
     "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index "
     "(http may be https)"
@@ -79,9 +82,16 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
     return store, contract
 
 
+def shown_url(url: str) -> str:
+    """A store's URL for people: without user and password. A folder's name may hold an @."""
+    kind, _, rest = url.partition(":")
+    return url if kind in LOCAL_BACKENDS and not rest.startswith("//") else without_userinfo(url)
+
+
 def _empty(url: str, collection: str) -> StoreNotFound:
+    shown = shown_url(url)
     return StoreNotFound(
-        f"there is no collection {collection!r} in {url} yet; fill it with: jina-v3 ingest PATH --to {url}"
+        f"there is no collection {collection!r} in {shown} yet; fill it with: jina-v3 ingest PATH --to {shown}"
     )
 
 
@@ -89,11 +99,12 @@ def _place(url: str) -> tuple[str, dict[str, Any]]:
     """The backend, and `path` or `url`."""
     kind, _, rest = url.partition(":")
     backend, _, scheme = kind.partition("+")
-    if backend in ("qdrant", "milvus"):
-        if scheme in ("http", "https") and rest.strip("/"):
+    if backend in LOCAL_BACKENDS:
+        if scheme in SCHEMES and rest.startswith("//") and rest.strip("/"):
+            server_address(f"{scheme}:{rest}")
             return backend, {"url": f"{scheme}:{rest}"}
         if not scheme and rest and not rest.startswith("//"):
             return backend, {"path": Path(rest).expanduser()}
     if kind == "pinecone" and rest and not rest.startswith("/"):
         return backend, {"url": rest}
-    raise InvalidInput(f"unknown store {url!r}: use one of {FORMS}")
+    raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {FORMS}")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from .address import without_userinfo
 from .config import CONFIG_FILE, ModelConfig
 from .errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
 from .json_file import read_object
@@ -155,8 +156,9 @@ def _resolve(name: str | Path, revision: str | None) -> tuple[Path, str | None]:
     if folder.is_dir():
         return folder, None
     if isinstance(name, Path) or str(name).startswith((".", "/", "~")) or str(name).count("/") != 1:
+        shown = without_userinfo(str(name)) if "://" in str(name) else name
         raise CheckpointNotFound(
-            f"{name} is no folder; pass a folder with {CONFIG_FILE}, a hub id such as "
+            f"{shown} is no folder; pass a folder with {CONFIG_FILE}, a hub id such as "
             f'"jinaai/jina-embeddings-v3", or "{BUNDLED}" for the small bundled model'
         )
     return _download(str(name), revision)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from .address import server_address
 from .config import PROMPTS
 from .errors import InvalidInput, MissingExtra, RemoteBusy, RemoteError
 from .inputs import as_spans, as_texts
@@ -58,7 +59,8 @@ class RemoteEncoder:
         """Ask the server what it serves.
 
         Args:
-            url: As `http://127.0.0.1:8080`, with or without `/v1` or `/v1/embeddings`.
+            url: As `http://127.0.0.1:8080`, with or without `/v1` or `/v1/embeddings`. A user and password in it are
+                sent, and never shown.
             api_key: Sent as a bearer token; by default $JINA_V3_API_KEY or $JINA_API_KEY.
             model: The name to ask for.
             max_items, max_characters: Of one request; longer input takes several.
@@ -68,18 +70,20 @@ class RemoteEncoder:
 
         Raises:
             MissingExtra: httpx is not installed.
+            InvalidInput: no address of a server.
             RemoteError: the server cannot be reached or refused.
         """
         try:
             import httpx
         except ImportError:
             raise MissingExtra("httpx", "remote") from None
-        self.url = _base(url)
+        address = server_address(url)
+        self.url = _base(address.url)
         self._model, self._max_items, self._max_characters, self._retry = model, max_items, max_characters, retry
         key = api_key or next((value for name in KEY_VARIABLES if (value := os.environ.get(name))), None)
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         hooks = {} if prepare is None else {"request": [prepare]}
-        self._client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks)
+        self._client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
         self.close = weakref.finalize(self, self._client.close)
         """Let the connections go; an encoder that nobody holds does so by itself."""
         try:
@@ -281,6 +285,8 @@ class RemoteEncoder:
         try:
             response = self._client.request(method, self.url + path, json=body)
             answer = response.json()
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise RemoteError(f"{self.url} is no address that can be asked: {error}") from error
         except httpx.TransportError as error:
             absent = isinstance(error, httpx.ConnectError)
             raise RemoteBusy(f"{self.url} cannot be reached: {error}", absent=absent) from error
@@ -301,13 +307,7 @@ class _Refused(RemoteError):
 
 
 def _base(url: str) -> str:
-    """The address without the path of an interface.
-
-    Raises:
-        InvalidInput: not http.
-    """
-    if not url.startswith(("http://", "https://")):
-        raise InvalidInput(f"the address of a server of vectors begins with http:// or https://, got {url!r}")
+    """The address without the path of an interface."""
     base = url.rstrip("/")
     for tail in ("/embeddings", "/v1"):
         base = base.removesuffix(tail)

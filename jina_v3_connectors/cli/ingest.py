@@ -74,7 +74,7 @@ def command(
 
     from ..chunking import SemanticChunker
     from ..sources import find_files
-    from ..stores import open_store
+    from ..stores import open_store, shown_url
 
     files = find_files(paths)
     console = Console(stderr=True)
@@ -106,7 +106,7 @@ def command(
                 on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
             )
         total = connector.count()
-    for line in summary(report, store, total):
+    for line in summary(report, shown_url(store), total):
         click.echo(line, err=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +36,7 @@ class ModelChoice:
     device: str
     dtype: str
     quantize: Quantization | None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
 
     def load(self, model: str | None = None, revision: str | None = None) -> Encoder:
         """The encoder on this machine; `model` and `revision` count where none was asked for."""

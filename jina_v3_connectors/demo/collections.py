@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
-from urllib.parse import urlsplit
 
+from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY
 
@@ -92,13 +91,15 @@ def store_url(store: str) -> str:
 
 
 def label(url: str) -> str:
-    """A store's name for people: backend and host, without what may be secret."""
+    """A store's name for people: backend and host, without what may be secret.
+
+    Raises:
+        InvalidInput: another backend, or no address of a server.
+    """
     backend, _, place = url.partition(":")
     backend, _, scheme = backend.partition("+")
     if backend not in BACKENDS:
         raise InvalidInput(f"the demo keeps several sizes in one store, which {url.partition(':')[0]} cannot")
     if not scheme:
         return f"{BACKENDS[backend]}, embedded"
-    host = urlsplit(f"{scheme}:{place}")
-    shown = re.sub(r"[^\w.:\[\]-]", "", host.netloc.rpartition("@")[2])
-    return f"{BACKENDS[backend]} at {shown}"
+    return f"{BACKENDS[backend]} at {server_address(f'{scheme}:{place}').host}"

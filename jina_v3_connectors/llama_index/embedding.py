@@ -17,6 +17,7 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from llama_index.core.schema import BaseNode, MetadataMode
 
+from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.protocol import TextEncoder
 
@@ -172,13 +173,18 @@ class JinaV3Embedding(BaseEmbedding):
         return f"{self.encoder.fingerprint}|{task}|{self.dimensions}"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings only: the process that unpickles finds or loads its own weights."""
-        kept = self._encoder, self._worker
-        self._encoder = self._worker = None
-        try:
-            return super().__getstate__()
-        finally:
-            self._encoder, self._worker = kept
+        """Settings only: the process that unpickles loads its own weights. This one may be encoding meanwhile."""
+        settings_only = self.model_copy()
+        settings_only._encoder = settings_only._worker = None
+        return BaseEmbedding.__getstate__(settings_only)
+
+    def to_payload(self) -> dict[str, Any]:
+        """What events and callbacks are told: no user and password of a server."""
+        return {**super().to_payload(), "model_name": without_userinfo(self.model_name)}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            yield name, without_userinfo(value) if name == "model_name" else value
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
@@ -100,6 +101,7 @@ def connect(url: str) -> MilvusClient:
     """A client for a server, on a connection of its own that `close` ends (the client's shared ones never end).
 
     Raises:
+        InvalidInput: no address of a server.
         StoreError: it cannot be reached, or refuses the token.
     """
     from pymilvus import MilvusClient, MilvusException
@@ -107,11 +109,12 @@ def connect(url: str) -> MilvusClient:
     from .errors import refusal
     from .quiet import quiet
 
+    address = server_address(url)
     try:
         with quiet():
             return MilvusClient(
-                url,
-                token=os.environ.get(TOKEN_VARIABLE, ""),
+                address.url,
+                token=os.environ.get(TOKEN_VARIABLE) or ":".join(address.login or ()),
                 timeout=10,
                 dedicated=True,
                 grpc_options=CONNECTION_OPTIONS,
@@ -121,6 +124,6 @@ def connect(url: str) -> MilvusClient:
             given = os.environ.get(TOKEN_VARIABLE)
             what = f"refuses the token in ${TOKEN_VARIABLE}" if given else "asks for a token"
             raise StoreError(
-                f"the Milvus server at {url} {what} ({said}): set ${TOKEN_VARIABLE} to user:password, or to an API key"
+                f"the Milvus server at {address.url} {what} ({said}): set ${TOKEN_VARIABLE} to user:password, or to an API key"
             ) from error
-        raise StoreError(f"no Milvus server answers at {url}: {error.message or error}") from error
+        raise StoreError(f"no Milvus server answers at {address.url}: {error.message or error}") from error

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
@@ -41,7 +43,8 @@ class QdrantConnector(VectorConnector):
             encoder, collection, settings: As `VectorConnector`. `collection` may be an alias.
             path: The folder that holds embedded collections; it is made on the first ingest.
             client: A `qdrant_client.QdrantClient`, for a server or in memory. It stays open when this is closed.
-            url: A server, as `http://localhost:6333`; the API key comes from $QDRANT_API_KEY.
+            url: A server, as `http://localhost:6333`; the API key comes from $QDRANT_API_KEY, a user and password of a
+                proxy may stand in it.
             layout: How a new collection is stored; an existing one keeps its own.
             hybrid: Short for `layout=QdrantLayout(hybrid=True)`.
 
@@ -81,7 +84,19 @@ def qdrant_store(
 
 
 def connect(url: str) -> QdrantClient:
-    """A client for a server, with the key from the environment and a patient timeout."""
+    """A client for a server, with the key from the environment and a patient timeout.
+
+    Raises:
+        InvalidInput: no address of a server.
+    """
     from qdrant_client import QdrantClient
 
-    return QdrantClient(url=url, api_key=os.environ.get("QDRANT_API_KEY"), timeout=TIMEOUT, check_compatibility=False)
+    address = server_address(url)
+    headers: dict[str, str] = {}
+    if address.login is not None:
+        headers["Authorization"] = f"Basic {b64encode(':'.join(address.login).encode()).decode()}"
+    key = os.environ.get("QDRANT_API_KEY")
+    try:
+        return QdrantClient(url=address.url, api_key=key, headers=headers, timeout=TIMEOUT, check_compatibility=False)
+    except ValueError as error:
+        raise InvalidInput(f"{address.url}: {error}") from error

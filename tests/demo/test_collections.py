@@ -118,11 +118,18 @@ def test_closing_twice_is_safe(tmp_path: Path) -> None:
         ("qdrant+http://localhost:6333", "Qdrant at localhost:6333"),
         ("qdrant+https://user:secret@host.example:6333/path?api_key=x", "Qdrant at host.example:6333"),
         ("milvus+http://[::1]:19530", "Milvus at [::1]:19530"),
-        ("milvus+http://<b>host</b>", "Milvus at bhost"),
+        ("milvus+http://user:p%40ss@host:1", "Milvus at host:1"),
     ],
 )
 def test_labels_tell_no_secret(url: str, shown: str) -> None:
     assert label(url) == shown
+
+
+@pytest.mark.parametrize("host", ["<b>host</b>", "host:x", "user:pass/word@host", "host:70000", "a b"])
+def test_labels_of_what_is_no_address(host: str) -> None:
+    with pytest.raises(InvalidInput, match="is no address of a server") as caught:
+        label(f"milvus+http://{host}")
+    assert "pass/" not in str(caught.value)
 
 
 @pytest.mark.parametrize("store", ["pinecone:index", "pinecone:"])

@@ -91,6 +91,24 @@ def test_pickled_without_weights(original_folder: Any) -> None:
     assert own._encoder is not None, "the pickled one keeps its own"
 
 
+def test_pickling_leaves_the_live_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread may be encoding; LlamaIndex pickles each field while the state is taken."""
+    encoder = FakeEncoder()
+    live = embedding(encoder=encoder)
+    asyncio.run(live.aget_text_embedding("hello"))
+    seen: list[object] = []
+    dumps = pickle.dumps
+
+    def watched(value: object) -> bytes:
+        seen.extend((live._encoder, live._worker))
+        return dumps(value)
+
+    monkeypatch.setattr("llama_index.core.schema.pickle.dumps", watched)
+    live.__getstate__()
+    assert set(seen) == {encoder, live._worker}
+    assert live._worker is not None
+
+
 def test_a_cache_keeps_sides_sizes_and_models_apart() -> None:
     store = SimpleKVStore()
     first = embedding(embeddings_cache=store)
