@@ -9,10 +9,14 @@ if "JINA_V3_WEIGHTS" not in os.environ:  # the golden tests may name a hub id
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
+import hypothesis
 import pytest
 
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.testing import write_random_checkpoint
+
+hypothesis.settings.register_profile("patient", deadline=None)  # busy machines take longer now and then
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

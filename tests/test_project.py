@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -155,3 +156,7 @@ def test_what_tools_leave_behind_is_not_committed() -> None:
     folders = {part for file in listed.splitlines() for part in Path(file).parts[:-1]}
     assert {".hypothesis", ".schemathesis"} <= set(ignored)
     assert folders.isdisjoint(ignored)
+
+
+def test_no_generated_case_is_failed_by_the_clock() -> None:
+    assert hypothesis.settings().deadline is None

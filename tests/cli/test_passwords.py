@@ -60,7 +60,7 @@ def told(arguments: list[str]) -> str:
     return result.output + "".join(traceback.format_exception(*result.exc_info)) if result.exc_info else result.output
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(PASSWORDS, st.sampled_from(FORMS))
 @example(f"{SECRET}/a?b#c", FORMS[0])
 @example(f"{SECRET}@ a", FORMS[6])

@@ -172,7 +172,7 @@ FILTERS = st.recursive(
 
 
 @given(FILTERS)
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_backend_agrees_with_the_meaning(store: Filled, filter_: dict[str, Any]) -> None:
     assert found(store, filter_) == wanted(filter_, store.looks_into_lists)
 

@@ -18,7 +18,7 @@ TOLERANCE = 2e-5
 WORDS = ("the", "world", "sea", "Ａｂｃ", "ﬁnd", "東京", "は", "😀", "مرحبا", "e\u0301", ".", "--", "a b", "\n", "  ")
 TEXTS = st.lists(st.sampled_from(WORDS), min_size=1, max_size=60).map(" ".join)
 TASKS = st.sampled_from(["retrieval.passage", "retrieval.query", "text-matching", None])
-RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
