@@ -71,6 +71,7 @@ class VectorConnector:
         window: int | None = None,
         overlap: int | None = None,
         adopt: bool = False,
+        stored: EmbeddingContract | None = None,
     ) -> None:
         """Connect, and compare with the contract of an existing collection.
 
@@ -84,6 +85,7 @@ class VectorConnector:
             window, overlap: Tokens read at once and shared between windows, for late chunking of long documents.
             adopt: Take over a collection that has no contract, on your word that these settings are how it was
                 filled; the size and the metric of its vectors are checked.
+            stored: The collection's contract, where it was just read; searches read it again.
 
         Raises:
             ContractMismatch: the collection was filled in another way.
@@ -97,7 +99,10 @@ class VectorConnector:
         self._creating = threading.Lock()
         try:
             check_collection_name(collection)
-            self._open(adopt=adopt)
+            if stored is None:
+                self._open(adopt=adopt)
+            else:
+                self._check(lambda: stored, SHORT_RETRY)
         except BaseException:
             store.close()
             raise

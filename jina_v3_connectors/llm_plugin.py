@@ -8,7 +8,6 @@ $JINA_V3_MODEL names, default the published ones.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -73,9 +72,11 @@ def register_commands(cli: Any) -> None:
         the collection. One JSON object per hit.
         """
         path = database or str(llm.user_dir() / "embeddings.db")  # type: ignore[no-untyped-call]
+        from .cli.terminal import json_line
+
         found = similar(path, collection, question, number)
         for entry in found:
-            click.echo(json.dumps({"id": entry.id, "score": entry.score, "content": entry.content}, ensure_ascii=False))
+            click.echo(json_line({"id": entry.id, "score": entry.score, "content": entry.content}))
 
 
 def similar(database: str, collection: str, question: str, number: int) -> list[Any]:

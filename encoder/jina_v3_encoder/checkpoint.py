@@ -44,14 +44,15 @@ class Checkpoint:
         return self.folder / TOKENIZER_FILE
 
 
-def find_checkpoint(name: str | Path, revision: str | None = None) -> Checkpoint:
+def find_checkpoint(name: str | Path, revision: str | None = None, *, download: bool = True) -> Checkpoint:
     """Locate a checkpoint by folder, by the bundled name "nano", or by hub id (downloaded with progress bars).
 
     Raises:
-        CheckpointNotFound: no such folder or hub id, a file is missing, or offline and not in the cache.
+        CheckpointNotFound: no such folder or hub id, a file is missing, or not in the cache while offline or while
+            `download` is off.
         CheckpointError: config.json is damaged or describes another architecture.
     """
-    folder, resolved = _resolve(name, revision)
+    folder, resolved = _resolve(name, revision, download)
     config = ModelConfig.from_file(folder / CONFIG_FILE)
     if not (folder / TOKENIZER_FILE).is_file():
         raise CheckpointNotFound(
@@ -149,7 +150,7 @@ def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
     return replace(config, lora_rank=rank, lora_alpha=alpha)
 
 
-def _resolve(name: str | Path, revision: str | None) -> tuple[Path, str | None]:
+def _resolve(name: str | Path, revision: str | None, download: bool) -> tuple[Path, str | None]:
     if name == BUNDLED:
         return Path(__file__).parent / BUNDLED, None
     folder = Path(name).expanduser()
@@ -161,10 +162,10 @@ def _resolve(name: str | Path, revision: str | None) -> tuple[Path, str | None]:
             f"{shown} is no folder; pass a folder with {CONFIG_FILE}, a hub id such as "
             f'"jinaai/jina-embeddings-v3", or "{BUNDLED}" for the small bundled model'
         )
-    return _download(str(name), revision)
+    return _from_hub(str(name), revision, download)
 
 
-def _download(repository: str, revision: str | None) -> tuple[Path, str | None]:
+def _from_hub(repository: str, revision: str | None, download: bool) -> tuple[Path, str | None]:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -177,7 +178,9 @@ def _download(repository: str, revision: str | None) -> tuple[Path, str | None]:
 
     at = f" at revision {revision}" if revision else ""
     try:
-        folder = Path(snapshot_download(repository, revision=revision, allow_patterns=HUB_PATTERNS))
+        folder = Path(
+            snapshot_download(repository, revision=revision, allow_patterns=HUB_PATTERNS, local_files_only=not download)
+        )
     except GatedRepoError as error:
         raise CheckpointNotFound(f"{repository} is gated: accept its terms on the hub, then `hf auth login`") from error
     except RepositoryNotFoundError as error:
@@ -187,6 +190,11 @@ def _download(repository: str, revision: str | None) -> tuple[Path, str | None]:
     except RevisionNotFoundError as error:
         raise CheckpointNotFound(f"{repository} has no revision {revision}; use a branch, tag or commit") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        if not download:
+            raise CheckpointNotFound(
+                f"{repository}{at} is not on this machine: allow its download (download=True, --allow-download), or "
+                "name a model that you trust (--model)"
+            ) from error
         raise CheckpointNotFound(
             f"{repository}{at} is not in the local cache and the hub cannot be reached; on a connected machine run "
             f"`hf download {repository}`, copy the folder here and pass its path, "

@@ -66,6 +66,7 @@ class Encoder:
         quantize: Quantization | None = None,
         revision: str | None = None,
         max_batch_tokens: int | None = None,
+        download: bool = True,
     ) -> Encoder:
         """Load a checkpoint of either published layout.
 
@@ -77,6 +78,7 @@ class Encoder:
                 CPUs with VNNI, at a cosine of about 0.999 to float32. The fingerprint changes with it.
             revision: Branch, tag or commit on the hub; ignored for folders.
             max_batch_tokens: Tokens computed together; more is faster up to the caches' size and takes more memory.
+            download: False: only what is on this machine already, the hub's cache included.
 
         Raises:
             CheckpointError: the model cannot be found, is damaged, or is of another architecture.
@@ -86,7 +88,7 @@ class Encoder:
             raise InvalidInput(f"quantize must be one of {list(QUANTIZATIONS)}, got {quantize!r}")
         target = resolve_device(device)
         number_format = resolve_dtype(dtype, target)
-        checkpoint = find_checkpoint(name, revision)
+        checkpoint = find_checkpoint(name, revision, download=download)
         if quantize or checkpoint.config.quantization:
             check_int8(target, number_format)
         model = load_model(checkpoint, number_format)

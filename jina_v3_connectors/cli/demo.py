@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import ModelChoice, encoder_options, tokenizer_of
+from .terminal import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,6 +34,7 @@ SERVERS = "qdrant+http://host:6333, milvus:./folder.db or milvus+http://host:195
 def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
     """Ingest a small corpus in nine languages and answer questions, offline, in seconds."""
     from rich.console import Console
+    from rich.markup import escape
 
     from .. import demo
     from ..chunking import SemanticChunker
@@ -49,8 +51,8 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
             plain, late = (collections.connector(store, size, late=mode) for mode in MODES)
             console.print(
                 f"[bold]{len(corpus.documents)} documents[/] in nine languages, {late.count()} chunks, "
-                f"model {encoder.model_id}, {size} of {encoder.dimensions} dimensions; stored twice in {store}, "
-                f"with and without late chunking, {time.perf_counter() - start:.1f} s"
+                f"model {escape(printable(encoder.model_id))}, {size} of {encoder.dimensions} dimensions; "
+                f"stored twice in {store}, with and without late chunking, {time.perf_counter() - start:.1f} s"
             )
             if stores:
                 console.print(f"  collections: {late.collection} and {plain.collection}")
@@ -80,7 +82,7 @@ def _answers(connector: VectorConnector) -> Table:
     hits = connector.search_many([question.text for question in demo.QUESTIONS], limit=1)
     for question, (best, *_) in zip(demo.QUESTIONS, hits, strict=True):
         passage = escape(shorten(best.chunk.text))
-        table.add_row(question.text, f"{best.score:.2f}", str(best.chunk.metadata["title"]), passage)
+        table.add_row(question.text, f"{best.score:.2f}", escape(shorten(str(best.chunk.metadata["title"]))), passage)
     return table
 
 
@@ -106,4 +108,5 @@ def _cell(hit: Hit) -> str:
 
     from .tables import shorten
 
-    return f"[bold]{hit.score:.2f} {escape(str(hit.chunk.metadata['title']))}[/]\n{escape(shorten(hit.chunk.text))}"
+    title, passage = (escape(shorten(str(text))) for text in (hit.chunk.metadata["title"], hit.chunk.text))
+    return f"[bold]{hit.score:.2f} {title}[/]\n{passage}"

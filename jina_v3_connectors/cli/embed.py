@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -15,6 +14,7 @@ from jina_v3_encoder.errors import InputTooLong, InvalidInput
 from jina_v3_encoder.vectors import OUTPUT_TYPES
 
 from .options import ModelChoice, as_task_name, encoder_options, task_option
+from .terminal import json_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def command(
     with output.open("w", encoding="utf-8") if output else _standard_output() as sink:
         for texts, vectors in blocks():
             for text, vector in zip(texts, vectors, strict=True):
-                sink.write(json.dumps({"text": text, "embedding": _plain(vector)}, ensure_ascii=False) + "\n")
+                sink.write(json_line({"text": text, "embedding": _plain(vector)}) + "\n")
 
 
 def _lines(source: BinaryIO) -> Iterator[str]:

@@ -12,6 +12,7 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import TASK_NAMES
 
 from .options import NO_TASK, ModelChoice, as_task_name, model_options
+from .terminal import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -146,11 +147,12 @@ def _sizes(text: str | None, trained: tuple[int, ...], limit: int) -> list[int]:
 
 
 def _table(report: EvalReport) -> Table:
+    from rich.markup import escape
     from rich.table import Table
 
     inside = any(item.inside is not None for item in report.figures)
     title = f"{report.dataset}: {report.queries:,} queries, {report.passages:,} passages, {report.model}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(printable(title)), title_justify="left")
     columns = ["", "dimensions", "nDCG@10", "kept", "recall@10", "MRR@10", *(["in its document"] if inside else [])]
     for column in columns:
         table.add_column(column, justify="right" if column else "left")

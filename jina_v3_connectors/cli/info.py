@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from .options import ModelChoice, model_options
+from .terminal import json_line, printable
 
 
 @click.command("info")
@@ -17,14 +17,18 @@ def command(as_json: bool, choice: ModelChoice) -> None:
     """Show a model: tasks, dimensions, limits, device, dtype, threads, fingerprint."""
     values = describe(choice.load())
     if as_json:
-        click.echo(json.dumps(values))
+        click.echo(json_line(values))
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(show_header=False)
     for name, value in values.items():
-        table.add_row(name.replace("_", " "), "\n".join(map(str, value)) if isinstance(value, list) else str(value))
+        table.add_row(
+            name.replace("_", " "),
+            escape(printable("\n".join(map(str, value) if isinstance(value, list) else [str(value)]))),
+        )
     Console().print(table)
 
 

@@ -12,6 +12,7 @@ import click
 from jina_v3_encoder.errors import JinaV3Error
 
 from .options import STORE_FORMS, ModelChoice, encoder_options, tokenizer_of
+from .terminal import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -92,9 +93,9 @@ def command(
     with open_store(store, encoder, collection, hybrid=hybrid, adopt=adopt, chunker=chunker, **settings) as connector:
         contract = connector.contract
         mode = "late chunking" if contract.late_chunking else "each chunk on its own"
-        click.echo(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}", err=True)
+        say(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}")
         with (
-            Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress,
+            Progress(*columns, console=console) as progress,
             Stop() as stop,
         ):
             bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files), rate="")
@@ -107,7 +108,7 @@ def command(
             )
         total = connector.count()
     for line in summary(report, shown_url(store), total):
-        click.echo(line, err=True)
+        say(line)
 
 
 def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
@@ -161,6 +162,8 @@ class Stop:
 
 def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
+    from rich.markup import escape
+
     from ..sources import read_documents
 
     for file in files:
@@ -170,5 +173,5 @@ def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -
             yield document
             step = min(len(document.text.encode("utf-8", "replace")), size - read)
             read += step
-            progress.update(bar, advance=step, description=f"ingesting {file.name}")
+            progress.update(bar, advance=step, description=f"ingesting {escape(printable(file.name))}")
         progress.update(bar, advance=size - read)

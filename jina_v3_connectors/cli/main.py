@@ -12,6 +12,8 @@ import click
 
 from jina_v3_encoder.errors import JinaV3Error
 
+from .terminal import printable
+
 COMMANDS = {
     "bench": "Measure speed, beside other libraries where installed.",
     "demo": "Ingest a small corpus and answer questions in several languages, offline.",
@@ -49,12 +51,12 @@ class LazyGroup(click.Group):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
         except (JinaV3Error, OSError) as error:
-            click.secho(f"error: {error}", fg="red", err=True)
+            click.secho(f"error: {printable(str(error))}", fg="red", err=True)
             sys.exit(1)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.secho(f"warning: {message}", fg="yellow", err=True)
+    click.secho(f"warning: {printable(str(message))}", fg="yellow", err=True)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -38,7 +38,7 @@ class ModelChoice:
     quantize: Quantization | None
     url: str | None = field(default=None, repr=False)
 
-    def load(self, model: str | None = None, revision: str | None = None) -> Encoder:
+    def load(self, model: str | None = None, revision: str | None = None, *, download: bool = True) -> Encoder:
         """The encoder on this machine; `model` and `revision` count where none was asked for."""
         from jina_v3_encoder import Encoder
 
@@ -48,6 +48,7 @@ class ModelChoice:
             device=self.device,
             dtype=self.dtype,
             quantize=self.quantize,
+            download=download,
         )
 
     def arguments(self) -> list[str]:
@@ -56,10 +57,12 @@ class ModelChoice:
         values = {**own, "device": self.device, "dtype": self.dtype}
         return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
 
-    def text_encoder(self, model: str | None = None, revision: str | None = None) -> TextEncoder:
+    def text_encoder(
+        self, model: str | None = None, revision: str | None = None, *, download: bool = True
+    ) -> TextEncoder:
         """As `load`, or the server that --encoder names."""
         if self.url is None:
-            return self.load(model, revision)
+            return self.load(model, revision, download=download)
         from jina_v3_encoder.remote import RemoteEncoder
 
         if self.model is not None:

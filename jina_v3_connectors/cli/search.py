@@ -10,6 +10,7 @@ import click
 from jina_v3_encoder.errors import InvalidInput
 
 from .options import STORE_FORMS, ModelChoice, encoder_options
+from .terminal import json_line
 
 
 @click.command("search")
@@ -22,6 +23,7 @@ from .options import STORE_FORMS, ModelChoice, encoder_options
 )
 @click.option("--hybrid", is_flag=True, help="Also count shared words (BM25), where ingest was told --hybrid.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
+@click.option("--allow-download", is_flag=True, help="Fetch the model that the store names from the hub, if need be.")
 @encoder_options
 def command(
     query: str,
@@ -31,11 +33,13 @@ def command(
     condition: str | None,
     hybrid: bool,
     as_json: bool,
+    allow_download: bool,
     choice: ModelChoice,
 ) -> None:
     """Find the passages that answer QUERY, with retrieval.query.
 
-    The model is the one the store was filled with, unless --model says otherwise; another model is refused.
+    The model is the one the store was filled with, unless --model says otherwise; another model is refused. It is
+    fetched from the hub only with --allow-download: a store may come from a stranger.
 
     \b
     Example:
@@ -47,11 +51,13 @@ def command(
     allowed = None if condition is None else _parsed(condition)
     place, contract = filled_store(store, collection)
     with closing(place):
-        encoder = choice.text_encoder(contract.model, contract.revision)
-        hits = VectorConnector(encoder, collection, place).search(query, limit=limit, filter=allowed, hybrid=hybrid)
+        download = allow_download or choice.model is not None
+        encoder = choice.text_encoder(contract.model, contract.revision, download=download)
+        connector = VectorConnector(encoder, collection, place, stored=contract)
+        hits = connector.search(query, limit=limit, filter=allowed, hybrid=hybrid)
     if as_json:
         for hit in hits:
-            click.echo(json.dumps(hit.to_dict(), ensure_ascii=False))
+            click.echo(json_line(hit.to_dict()))
         return
     from rich.console import Console
 

@@ -21,6 +21,7 @@ from jina_v3_encoder.task import TASK_NAMES
 
 from .demo import SERVERS
 from .options import ModelChoice, model_options, tokenizer_of
+from .terminal import say
 
 if TYPE_CHECKING:
     from jina_v3_encoder.protocol import TextEncoder
@@ -130,9 +131,9 @@ def command(
 def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
     """Say what is served and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    click.echo(f"{encoder!r} at {address}/v1/embeddings", err=True)
+    say(f"{encoder!r} at {address}/v1/embeddings")
     if demo:
-        click.echo(f"The page: {address}/", err=True)
+        say(f"The page: {address}/")
 
 
 def bound(host: str, port: int) -> socket.socket:

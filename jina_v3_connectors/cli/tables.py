@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ..documents import Hit
+from .terminal import printable
 
 PASSAGE_CHARACTERS = 400
 
@@ -22,10 +23,11 @@ def hits_table(hits: Sequence[Hit], title: str | None = None) -> Table:
     for rank, hit in enumerate(hits, 1):
         chunk = hit.chunk
         where = f"{chunk.document_id}\n{chunk.start}–{chunk.end}"
-        table.add_row(str(rank), f"{hit.score:.3f}", escape(where), escape(shorten(chunk.text)))
+        table.add_row(str(rank), f"{hit.score:.3f}", escape(printable(where)), escape(shorten(chunk.text)))
     return table
 
 
 def shorten(text: str) -> str:
-    flat = " ".join(text.split())
+    """The beginning of a passage on one line, safe for a terminal."""
+    flat = printable(" ".join(text.split()))
     return flat if len(flat) <= PASSAGE_CHARACTERS else flat[: PASSAGE_CHARACTERS - 1] + "…"
