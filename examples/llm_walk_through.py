@@ -14,6 +14,7 @@ from pathlib import Path
 NOTES = {
     "shed.md": "The key to the garden shed hangs behind the kitchen door.",
     "bread.md": "Bread dough rises for two hours in a warm place.",
+    "fahrrad.md": "Das Fahrradschloß öffnet sich mit der Zahl 4711.",
 }
 
 
@@ -26,6 +27,10 @@ def llm(*arguments: str) -> str:
 with tempfile.TemporaryDirectory() as folder:
     os.environ |= {"LLM_USER_PATH": folder, "JINA_V3_MODEL": "nano"}
     for name, text in NOTES.items():
-        Path(folder, name).write_text(text)
-    llm("embed-multi", "notes", "--files", folder, "*.md", "-m", "jina-v3-passage-128", "--store")
-    print(llm("jina-v3", "notes", "Where is the key?", "-n", "1"))
+        Path(folder, name).write_text(text, encoding="utf-8")
+    # without --encoding, llm reads "öffnet" as Latin-1 and stores "Ã¶ffnet"
+    llm(
+        "embed-multi", "notes", "--files", folder, "*.md", "-m", "jina-v3-passage-128", "--store", "--encoding", "utf-8"
+    )
+    for question in ("Where is the key?", "Wie öffne ich das Fahrradschloß?"):
+        print(llm("jina-v3", "notes", question, "-n", "1"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import llm
 import numpy as np
 import pytest
+import sqlite_utils
 
 from jina_v3_connectors.llm_plugin import ROLES, SIZES, TEXTS_AT_ONCE, JinaV3EmbeddingModel
 from jina_v3_encoder.encoder import Encoder
@@ -21,6 +23,8 @@ NOTES = {
     "key.md": "The key to the garden shed hangs behind the kitchen door.",
     "bread.md": "Bread dough rises for two hours in a warm place.",
     "paris.md": "The Eiffel Tower stands in Paris and is made of iron.",
+    "müll.md": "Die Mülltonne für Papier wird am Dienstag früh geleert, größere Kartons nimmt der Wertstoffhof.",
+    "茶.md": "绿茶要用八十度的水泡，开水会让茶变苦。",
 }
 
 
@@ -41,7 +45,7 @@ def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def run(tmp_path: Path) -> Run:
     (tmp_path / "notes").mkdir()
     for name, text in NOTES.items():
-        (tmp_path / "notes" / name).write_text(text)
+        (tmp_path / "notes" / name).write_text(text, encoding="utf-8")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "llm", *arguments]
@@ -85,8 +89,26 @@ def test_a_size_beyond_the_model() -> None:
         model_named("jina-v3-512").embed("hello")
 
 
+def command_of_the_readme() -> list[str]:
+    """The words behind `llm` in the line that fills a collection."""
+    lines = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("    llm embed-multi notes"))
+    return shlex.split(line)[1:]
+
+
+def test_notes_in_german_and_chinese_are_kept_as_they_are(run: Run, tmp_path: Path) -> None:
+    """llm tries Latin-1 for files that are not ASCII, which never fails, unless it is told the encoding."""
+    done = run(*command_of_the_readme())
+    assert done.returncode == 0, done.stderr
+    rows = sqlite_utils.Database(tmp_path / "user" / "embeddings.db")["embeddings"].rows
+    assert {row["id"]: row["content"] for row in rows} == NOTES
+    for question, note in {"Wann kommt die Müllabfuhr?": "müll.md", "怎样泡绿茶？": "茶.md"}.items():
+        asked = run("jina-v3", "notes", question, "-n", "1")
+        assert json.loads(asked.stdout)["id"] == note, asked.stderr
+
+
 def test_a_walk_through(run: Run) -> None:
-    done = run("embed-multi", "notes", "--files", "notes", "*.md", "-m", "jina-v3-passage-256", "--store")
+    done = run(*command_of_the_readme())
     assert done.returncode == 0, done.stderr
     asked = run("jina-v3", "notes", "Where is the key?", "-n", "1")
     assert asked.returncode == 0, asked.stderr
