@@ -40,6 +40,11 @@ class Checkpoint:
     layout: Layout
 
     @property
+    def portable_name(self) -> str:
+        """A name that finds it from any working directory: a folder's whole path, else the id."""
+        return self.model_id if self.revision or self.model_id == BUNDLED else str(self.folder.absolute())
+
+    @property
     def tokenizer_file(self) -> Path:
         return self.folder / TOKENIZER_FILE
 

@@ -149,7 +149,8 @@ class ModelConfig:
         known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
         rope = values.get("rope_parameters")
         if "rotary_emb_base" not in known and isinstance(rope, Mapping) and "rope_theta" in rope:
-            known["rotary_emb_base"] = rope["rope_theta"]
+            base = rope["rope_theta"]
+            known["rotary_emb_base"] = float(base) if isinstance(base, int) and base < 2**63 else base
         for name in ("lora_adaptations", "matryoshka_dimensions"):
             if name in known:
                 known[name] = _as_tuple(name, known[name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -19,7 +19,7 @@ from .batching import Reading, fill, pack, plan_batches, used_rows, window_readi
 from .checkpoint import Checkpoint, find_checkpoint, load_model
 from .config import QUANTIZATIONS, ModelConfig, Quantization
 from .device import default_batch_tokens, resolve_device, resolve_dtype
-from .errors import InvalidInput
+from .errors import CheckpointMismatch, InvalidInput
 from .fingerprint import fingerprint
 from .inputs import as_spans, as_texts
 from .late_chunking import Span, join_chunks, resolve_window, token_rows, windows
@@ -40,12 +40,23 @@ BLOCK_TEXTS = 4096
 class Encoder:
     """A loaded model. Thread-safe: the task travels with each call, nothing is switched.
 
+    Pickling (multiprocessing, Ray, Spark) takes name, revision and settings along, no weights: the process that
+    unpickles loads them itself, from the folder or the hub, on a device of its own where "auto" was asked for, and
+    raises CheckpointMismatch if they have another fingerprint there. Copies share the weights.
+
     >>> encoder = Encoder.from_pretrained("nano")
     >>> encoder.encode("What is a lightsaber?", task="retrieval.query", dimensions=64).shape
     (64,)
     """
 
-    def __init__(self, model: JinaV3Model, checkpoint: Checkpoint, max_batch_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        model: JinaV3Model,
+        checkpoint: Checkpoint,
+        max_batch_tokens: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        """`device` is what was asked for, by default the model's own."""
         if max_batch_tokens is not None and (not isinstance(max_batch_tokens, int) or max_batch_tokens < 1):
             raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
         if model.device.type == "cpu":
@@ -54,6 +65,7 @@ class Encoder:
         self._checkpoint = checkpoint
         self._tokenizer = TextTokenizer(checkpoint.tokenizer_file, checkpoint.config)
         self._warned: set[int] = set()
+        self._asked_device, self._asked_batch_tokens = device or str(model.device), max_batch_tokens
         self.max_batch_tokens = max_batch_tokens or default_batch_tokens(checkpoint.config, model.device, model.dtype)
 
     @classmethod
@@ -94,7 +106,7 @@ class Encoder:
         model = load_model(checkpoint, number_format)
         if quantize and not model.config.quantization:
             model.quantize()
-        return cls(model.to(target), checkpoint, max_batch_tokens)
+        return cls(model.to(target), checkpoint, max_batch_tokens, device)
 
     def with_batch_tokens(self, max_batch_tokens: int) -> Encoder:
         """Another encoder over the same weights, with its own `max_batch_tokens`.
@@ -102,7 +114,7 @@ class Encoder:
         Raises:
             InvalidInput: not a whole number above 0.
         """
-        return Encoder(self._model, self._checkpoint, max_batch_tokens)
+        return Encoder(self._model, self._checkpoint, max_batch_tokens, self._asked_device)
 
     @property
     def model_id(self) -> str:
@@ -319,6 +331,22 @@ class Encoder:
         """
         save_checkpoint(self._model, self._checkpoint.tokenizer_file, Path(folder), layout, self.dtype)
 
+    def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
+        settings = {
+            "device": self._asked_device,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "quantize": self.quantization,
+            "revision": self.revision,
+            "max_batch_tokens": self._asked_batch_tokens,
+        }
+        return _loaded_again, (self._checkpoint.portable_name, settings, self.fingerprint)
+
+    def __copy__(self) -> Encoder:
+        return self
+
+    def __deepcopy__(self, _: object) -> Encoder:
+        return self
+
     def __repr__(self) -> str:
         numbers = self.quantization or self.dtype
         return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {numbers})"
@@ -375,3 +403,19 @@ class Encoder:
         target = torch.from_numpy(owners)
         sums.index_add_(0, target, partial.cpu())
         counts[target, 0] += torch.from_numpy(np.bincount(own).astype(np.float32))
+
+
+def _loaded_again(name: str, settings: dict[str, Any], expected: str) -> Encoder:
+    """What a pickled encoder becomes in another process.
+
+    Raises:
+        CheckpointError: the model cannot be found there.
+        CheckpointMismatch: it is another one there.
+    """
+    encoder = Encoder.from_pretrained(name, **settings)
+    if encoder.fingerprint != expected:
+        raise CheckpointMismatch(
+            f"{name} has the fingerprint {encoder.fingerprint} here, the pickled encoder had {expected}: give both "
+            "processes the same weights"
+        )
+    return encoder
