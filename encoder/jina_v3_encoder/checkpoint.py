@@ -24,6 +24,7 @@ TOKENIZER_FILE = "tokenizer.json"
 ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_FILE = "adapter_model.safetensors"
 BUNDLED = "nano"
+PUBLISHED = ModelConfig()
 HUB_PATTERNS = [CONFIG_FILE, TOKENIZER_FILE, "model*.safetensors", INDEX_FILE] + [
     f"{task.folder}/{file}" for task in Task for file in (ADAPTER_CONFIG_FILE, ADAPTER_FILE)
 ]
@@ -38,6 +39,16 @@ class Checkpoint:
     revision: str | None
     config: ModelConfig
     layout: Layout
+
+    @property
+    def licence(self) -> str:
+        """Of the weights, as far as name and sizes tell."""
+        if self.model_id == BUNDLED:
+            return "CC BY-SA 4.0"
+        sizes = ("vocab_size", "hidden_size", "num_hidden_layers")
+        if all(getattr(self.config, name) == getattr(PUBLISHED, name) for name in sizes):
+            return "CC BY-NC 4.0 (Jina AI's, or made from theirs): not for commercial use without a licence from them"
+        return "not known here: ask where the weights come from"
 
     @property
     def portable_name(self) -> str:

@@ -144,7 +144,7 @@ class ModelConfig:
             if values.get(name, expected) != expected:
                 raise CheckpointError(
                     f"config.json: {name} is {values[name]!r}, jina-embeddings-v3 has {expected!r}; "
-                    "this is another architecture"
+                    "this is another architecture: use jinaai/jina-embeddings-v3, and encode stored texts anew"
                 )
         known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
         rope = values.get("rope_parameters")

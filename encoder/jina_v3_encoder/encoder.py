@@ -127,6 +127,11 @@ class Encoder:
         return self._checkpoint.revision
 
     @property
+    def licence(self) -> str:
+        """Of the weights, as far as their name and sizes tell."""
+        return self._checkpoint.licence
+
+    @property
     def config(self) -> ModelConfig:
         return self._checkpoint.config
 

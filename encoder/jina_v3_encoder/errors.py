@@ -21,6 +21,8 @@ from __future__ import annotations
 
 from typing import Any
 
+PUBLISHED_DIMENSIONS = 1024
+
 
 class JinaV3Error(Exception):
     """Base class of every error raised by this project. All can be pickled."""
@@ -44,7 +46,13 @@ class InvalidDimensions(InvalidInput):
     """The number of dimensions is not between 1 and the model's own."""
 
     def __init__(self, dimensions: object, limit: int) -> None:
-        super().__init__(f"dimensions must be a whole number from 1 to {limit}, got {dimensions!r}")
+        message = f"dimensions must be a whole number from 1 to {limit}, got {dimensions!r}"
+        if isinstance(dimensions, int) and limit < dimensions <= PUBLISHED_DIMENSIONS:
+            message += (
+                f": this model has {limit}, jina-embeddings-v3 has {PUBLISHED_DIMENSIONS}; leave dimensions out, or "
+                "use that model"
+            )
+        super().__init__(message)
 
 
 class InputTooLong(InvalidInput):

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from .address import server_address
 from .config import PROMPTS
-from .errors import InvalidInput, MissingExtra, RemoteBusy, RemoteError
+from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
 from .inputs import as_spans, as_texts
 from .late_chunking import Span, check_spans, join_chunks, resolve_window
 from .retry import RetryPolicy, with_retries
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MODEL = "jina-embeddings-v3"
 KEY_VARIABLES = ("JINA_V3_API_KEY", "JINA_API_KEY")
-DIMENSIONS, MAX_TOKENS = 1024, 8192
+DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
 """Of the published model, for servers that do not say."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -79,4 +79,4 @@ def transformers_encode(folder: Path, dtype: str, task: Task | None, device: str
 
 
 PEERS = {"sentence-transformers": sentence_transformers_encode, "transformers": transformers_encode}
-"""fastembed has no jina-embeddings-v3, and no ONNX file of these random weights exists to give to onnxruntime."""
+"""fastembed has jina-embeddings-v3 (multitask) as its published ONNX file only, not for these random weights."""

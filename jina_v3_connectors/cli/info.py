@@ -14,7 +14,7 @@ from .terminal import json_line, printable
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @model_options
 def command(as_json: bool, choice: ModelChoice) -> None:
-    """Show a model: tasks, dimensions, limits, device, dtype, threads, fingerprint."""
+    """Show a model: tasks, dimensions, limits, licence of the weights, device, dtype, threads, fingerprint."""
     values = describe(choice.load())
     if as_json:
         click.echo(json_line(values))
@@ -39,6 +39,7 @@ def describe(encoder: Any) -> dict[str, Any]:
     return {
         "model": encoder.model_id,
         "revision": encoder.revision,
+        "licence": encoder.licence,
         "fingerprint": encoder.fingerprint,
         "tasks": [f"{task}: {config.task_instructions.get(task) or 'no prompt'}" for task in config.lora_adaptations],
         "dimensions": encoder.dimensions,

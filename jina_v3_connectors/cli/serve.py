@@ -131,7 +131,8 @@ def command(
 def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
     """Say what is served and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    say(f"{encoder!r} at {address}/v1/embeddings")
+    licence = getattr(encoder, "licence", "not known here")
+    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {licence}")
     if demo:
         say(f"The page: {address}/")
 

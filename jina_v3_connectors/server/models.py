@@ -11,6 +11,10 @@ from .errors import ApiError
 
 NAME = "jina-embeddings-v3"
 ALIASES = (NAME, f"jinaai/{NAME}", f"jina-ai/{NAME}")
+OLDER = (
+    "Vectors of v2 cannot be compared with those of v3: ask for v3, encode the stored texts anew with "
+    "retrieval.passage into a new collection, and questions with retrieval.query"
+)
 RELEASED = 1726617600
 """2024-09-18, in seconds of the epoch."""
 
@@ -23,10 +27,12 @@ def split_model(name: str, encoder: TextEncoder) -> str | None:
     """
     base, colon, task = name.partition(":")
     if base not in (*ALIASES, encoder.model_id) or (colon and task not in TASK_NAMES):
+        older = f". {OLDER}" if "embeddings-v2" in base else ""
         raise ApiError(
             400,
             "INPUT_MODEL_NOT_FOUND",
-            f"model {name[:100]!r} is not served here: use {NAME}, or {NAME}:TASK with one of {', '.join(TASK_NAMES)}",
+            f"model {name[:100]!r} is not served here: use {NAME}, or {NAME}:TASK with one of {', '.join(TASK_NAMES)}"
+            + older,
         )
     return task or None
 

@@ -30,6 +30,12 @@ def test_the_bundled_model_is_the_default(nano: Encoder) -> None:
     assert found["matryoshka_dimensions"] == "32, 64, 128, 256, 384"
 
 
+def test_the_licence_of_the_weights(original_folder: Path) -> None:
+    assert values()["licence"] == "CC BY-SA 4.0"
+    assert values("--model", str(original_folder))["licence"].startswith("not known here")
+    assert "CC BY-SA 4.0" in run().stdout
+
+
 def test_tasks_are_shown_with_their_prompts() -> None:
     tasks = values()["tasks"]
     assert [task.partition(":")[0] for task in tasks] == list(TASK_NAMES)

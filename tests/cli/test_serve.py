@@ -41,6 +41,7 @@ def serving(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[st
 
 def test_the_page_in_one_command(tmp_path: Path) -> None:
     with serving("--demo", folder=tmp_path) as (process, url, told):
+        assert told[0].endswith("/v1/embeddings; licence of the weights: CC BY-SA 4.0\n")
         assert told[1] == f"The page: {url}/\n"
         about = httpx.get(f"{url}/demo/about", timeout=60).json()
         assert (about["model"], len(about["documents"])) == ("nano", 16)

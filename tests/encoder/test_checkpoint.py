@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from jina_v3_encoder.checkpoint import find_checkpoint, load_model
+from jina_v3_encoder.config import ModelConfig
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
 from jina_v3_encoder.task import Task
@@ -280,3 +282,8 @@ def test_loading_gives_the_asked_dtype_and_frozen_parameters(original_folder: Pa
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert not model.training
+
+
+def test_the_published_sizes_tell_the_licence(original_folder: Path) -> None:
+    checkpoint = replace(find_checkpoint(original_folder), config=ModelConfig())
+    assert checkpoint.licence.startswith("CC BY-NC 4.0")

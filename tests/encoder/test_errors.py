@@ -36,6 +36,7 @@ def test_messages_hold_value_limit_and_remedy() -> None:
     assert "'retrieval'" in message
     assert "a, b" in message
     message = str(InvalidDimensions(2000, 1024))
+    assert "leave dimensions out" not in message
     assert "2000" in message
     assert "1024" in message
     error = InputTooLong(3, 9000, 8192)

@@ -143,3 +143,13 @@ def test_tokens_are_counted(client: httpx.Client, exact: Encoder) -> None:
     answer = client.post("/v1/tokens", json={"input": TEXTS, "task": "retrieval.query"}).json()
     assert answer == {"tokens": exact.count_tokens(TEXTS, "retrieval.query")}
     assert client.post("/v1/tokens", json={"input": []}).status_code == 422
+
+
+@pytest.mark.parametrize("dimensions", [768, 1024])
+def test_sizes_of_larger_models_say_what_to_do(client: httpx.Client, dimensions: int) -> None:
+    body = {"model": "jina-embeddings-v3", "input": "a text", "dimensions": dimensions}
+    answer = client.post("/v1/embeddings", json=body)
+    assert answer.status_code == 422
+    told = answer.json()["detail"]
+    assert f"from 1 to 384, got {dimensions}: this model has 384, jina-embeddings-v3 has 1024" in told
+    assert "leave dimensions out, or use that model" in told

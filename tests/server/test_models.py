@@ -45,6 +45,12 @@ def test_other_names_are_refused_with_the_right_ones(name: str) -> None:
     assert (wrong.value.status, wrong.value.code) == (400, "INPUT_MODEL_NOT_FOUND")
 
 
+@pytest.mark.parametrize("name", ["jina-embeddings-v2-base-en", "jinaai/jina-embeddings-v2-small-en"])
+def test_older_models_say_what_to_do(name: str) -> None:
+    with pytest.raises(ApiError, match=r"is not served here.*Vectors of v2 cannot be compared.*encode .* anew"):
+        split_model(name, ENCODER)
+
+
 def test_a_very_long_name_is_not_sent_back_whole() -> None:
     with pytest.raises(ApiError) as wrong:
         split_model("x" * 5000, ENCODER)
