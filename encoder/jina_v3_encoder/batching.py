@@ -86,13 +86,31 @@ def window_readings(
 
     A window whose states no span uses is left out.
     """
+    return owned_readings(ids, owned_tokens(rows, first), plan, bank)
+
+
+class OwnedTokens(NamedTuple):
+    """Tokens whose states are used, in ascending order, and the vector that each state is added to."""
+
+    tokens: IntArray
+    owners: IntArray
+
+
+def owned_tokens(rows: Sequence[IntArray], first: int = 0) -> OwnedTokens:
+    """The tokens of spans that become the vectors from `first` on."""
     tokens = np.concatenate(rows)
     owners = np.repeat(np.arange(first, first + len(rows)), [len(own) for own in rows])
+    order = np.argsort(tokens, kind="stable")
+    return OwnedTokens(tokens[order], owners[order])
+
+
+def owned_readings(ids: IntArray, owned: OwnedTokens, plan: Sequence[Window], bank: int | None) -> list[Reading]:
+    """As `window_readings`, for tokens in order: what a window costs does not depend on the document's length."""
     readings = []
     for start, end, keep in plan:
-        used = (tokens >= keep) & (tokens < end)
-        if used.any():
-            readings.append(Reading(ids[start:end], bank, owners[used], tokens[used] - start))
+        used = slice(*np.searchsorted(owned.tokens, (keep, end)))
+        if used.start < used.stop:
+            readings.append(Reading(ids[start:end], bank, owned.owners[used], owned.tokens[used] - start))
     return readings
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -23,6 +23,7 @@ from .errors import CheckpointMismatch, InvalidInput
 from .fingerprint import fingerprint
 from .inputs import as_spans, as_texts
 from .late_chunking import Span, join_chunks, resolve_window, token_rows, windows
+from .late_document import LateDocument
 from .layouts import Layout
 from .model import JinaV3Model
 from .pooling import sum_states
@@ -309,6 +310,38 @@ class Encoder:
         vectors = finish(self._read([readings], int(first[-1]), size, progress), normalize=normalize)
         return np.split(to_output(vectors, output_type), first[1:-1]) if items else []
 
+    def open_document(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+    ) -> LateDocument:
+        """Late chunking of one text in steps, for callers with other work in between; arguments of `encode_documents`.
+
+        `read_windows` reads it, then `LateDocument.vectors` gives what `encode_documents` gives without normalising.
+
+        Raises:
+            InvalidSpan, InvalidInput: as `encode_documents`; also where there are no spans.
+        """
+        (document_spans,) = as_spans([spans], as_texts([text], "document"))
+        if not document_spans:
+            raise InvalidInput("a document to be read in steps needs at least one span, got none")
+        one_task = as_task(task)
+        window_size = resolve_window(window, overlap, self.max_tokens)
+        (tokens,) = self._tokenizer.encode_with_offsets([text], self.config.prompt(one_task) if prompt else "")
+        rows = token_rows(tokens, document_spans, 0)
+        return LateDocument(tokens.ids, rows, window_size, self._bank(one_task), self.dimensions)
+
+    @torch.inference_mode()
+    def read_windows(self, document: LateDocument, start: int, stop: int) -> None:
+        """Read windows [start, stop) of a document, each of which is to be read once."""
+        for _ in self._batches_into(document.sums, document.counts, document.readings(start, stop)):
+            pass
+
     @overload
     def count_tokens(  # type: ignore[overload-overlap]
         self, texts: str, task: TaskLike = None, *, prompt: bool = True
@@ -391,13 +424,18 @@ class Encoder:
         sums, counts = torch.zeros(vectors, size), torch.zeros(vectors, 1)
         with tqdm(total=vectors, unit="vector", desc="Encoding", disable=not progress) as bar:
             for readings in blocks:
-                lengths = [len(reading.ids) for reading in readings]
-                banks = [reading.bank for reading in readings]
-                for batch in plan_batches(lengths, banks, self.max_batch_tokens):
-                    self._add(sums, counts, [readings[index] for index in batch])
+                for _ in self._batches_into(sums, counts, readings):
                     bar.update(int((counts > 0).sum()) - bar.n if progress else 0)
-                add_tokens(sum(lengths))
         return (sums / counts.clamp(min=1)).numpy()
+
+    def _batches_into(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> Iterator[None]:
+        """Read batch after batch and add the states to `sums` and `counts`."""
+        lengths = [len(reading.ids) for reading in readings]
+        banks = [reading.bank for reading in readings]
+        for batch in plan_batches(lengths, banks, self.max_batch_tokens):
+            self._add(sums, counts, [readings[index] for index in batch])
+            yield
+        add_tokens(sum(lengths))
 
     def _add(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> None:
         """Read one batch and add its states to the vectors they belong to."""

@@ -53,8 +53,8 @@ def resolve_window(window: int | None, overlap: int | None, max_tokens: int) -> 
     return WindowSize(tokens, overlap)
 
 
-def windows(tokens: int, size: int, overlap: int) -> list[Window]:
-    """Cover `tokens` by windows of at most `size`, each starting `overlap` before the end of the one before it.
+def window_starts(tokens: int, size: int, overlap: int) -> range:
+    """Where the windows over `tokens` begin: each `overlap` before the end of the one before it.
 
     Stops with the window that reaches the end, so none is spent on tokens already read.
 
@@ -62,11 +62,20 @@ def windows(tokens: int, size: int, overlap: int) -> list[Window]:
         InvalidInput: the document needs several windows and overlap is not below their size.
     """
     if tokens <= size:
-        return [Window(0, tokens, 0)]
+        return range(1)
     if overlap >= size:
         raise InvalidInput(f"overlap {overlap} must be below the window of {size} tokens, or windows never advance")
-    starts = range(0, tokens - overlap, size - overlap)
-    return [Window(start, min(start + size, tokens), start + overlap if start else 0) for start in starts]
+    return range(0, tokens - overlap, size - overlap)
+
+
+def window_at(start: int, tokens: int, size: int, overlap: int) -> Window:
+    """The window that begins at `start`, one of `window_starts`."""
+    return Window(start, min(start + size, tokens), start + overlap if start else 0)
+
+
+def windows(tokens: int, size: int, overlap: int) -> list[Window]:
+    """Cover `tokens` by windows of at most `size`. Raises as `window_starts`."""
+    return [window_at(start, tokens, size, overlap) for start in window_starts(tokens, size, overlap)]
 
 
 def check_spans(spans: Sequence[Span], length: int, document: int) -> list[Span]:
@@ -120,9 +129,11 @@ def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[Int
     before = np.flatnonzero(last[:-1] < 0)
     first_span = min(range(len(spans)), key=lambda number: spans[number][0])
     last_span = max(range(len(spans)), key=lambda number: (spans[number][1], number))
+    order = np.argsort(last[:-1], kind="stable")
+    edges = np.searchsorted(last[:-1][order], np.asarray(spans, dtype=np.int64).reshape(-1, 2))
     rows = []
     for number, (start, end) in enumerate(spans):
-        inside = np.flatnonzero((last[:-1] >= start) & (last[:-1] < end))
+        inside = np.sort(order[slice(*edges[number])])
         whole_text = start == 0 and last[-1] == end
         if not len(inside) and not whole_text:
             raise InvalidSpan(

@@ -32,7 +32,11 @@ async def patient_answer(
 
     A failure that comes later can only be told in the body; it has the same form as any other.
     """
-    await asyncio.wait({work}, timeout=after)
+    try:
+        await asyncio.wait({work}, timeout=after)
+    except asyncio.CancelledError:
+        work.cancel()
+        raise
     if work.done():
         return json_answer(build(work.result()))
     return StreamingResponse(_spaces(work, build), media_type=JSON)

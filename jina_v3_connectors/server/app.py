@@ -64,5 +64,12 @@ def create_app(
     sizes = described["components"]["schemas"]["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"]
     sizes[0]["maximum"] = encoder.dimensions
     paths = frozenset(described["paths"])
-    app.add_middleware(Gate, settings=settings, metrics=metrics, paths=paths, open_paths=open_paths)
+    app.add_middleware(
+        Gate,
+        settings=settings,
+        metrics=metrics,
+        paths=paths,
+        open_paths=open_paths,
+        status_paths=status.STATUS_PATHS,
+    )
     return app

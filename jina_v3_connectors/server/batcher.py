@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from jina_v3_encoder.protocol import TextEncoder
 
 from .errors import ApiError
-from .jobs import Job, LargeJobs, Piece, SmallJobs, Taken
+from .jobs import Document, Job, LargeJobs, Piece, SmallJobs, Taken
 from .metrics import Metrics
 
 BATCH_TOKENS = 4096
@@ -29,9 +29,9 @@ class Batcher:
 
     def __init__(self, encoder: TextEncoder, max_waiting_tokens: int, metrics: Metrics) -> None:
         self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
-        self._budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
+        self.budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
         self._small, self._large = SmallJobs(), LargeJobs()
-        self._credit = self._budget
+        self._credit = self.budget
         """Tokens that small requests may still use before large ones have their turn."""
         self._small_came = -SHORT_SECONDS
         self._waiting = 0
@@ -70,7 +70,7 @@ class Batcher:
                 )
             self._waiting += tokens
             self._metrics.waiting.set(self._waiting)
-            if tokens <= self._budget * SMALL_SHARE:
+            if tokens <= self.budget * SMALL_SHARE:
                 self._small_came = time.monotonic()
                 self._small.add(job)
             else:
@@ -92,37 +92,34 @@ class Batcher:
     def _take(self) -> tuple[str, Taken]:
         """The next batch, and whether it is a small or a large one."""
         if not self._large:
-            self._credit = self._budget
+            self._credit = self.budget
         small = self._small and self._credit > 0
         short = time.monotonic() - self._small_came < SHORT_SECONDS
         share = SMALL_ROOM if small else SHORT_SHARE if short else 1.0
-        taken = (self._small if small else self._large).take(round(self._budget * share))
+        taken = (self._small if small else self._large).take(round(self.budget * share))
         change = -taken.tokens if small else taken.tokens
-        self._credit = min(self._budget, self._credit + change)
+        self._credit = min(self.budget, self._credit + change)
         self._waiting -= taken.gone
         return "small" if small else "large", taken
 
     def _compute(self, pieces: Sequence[Piece], kind: str) -> None:
         start = time.perf_counter()
         tokens = sum(job.tokens[place] for job, place in pieces)
-        late = [piece for piece in pieces if piece[0].spans is not None]
-        plain = [piece for piece in pieces if piece[0].spans is None]
+        late = [piece for piece in pieces if piece[0].document is not None]
+        plain = [piece for piece in pieces if piece[0].document is None]
         for group in ([plain] if plain else []) + [[piece] for piece in late]:
             try:
                 self._encode(group)
             except BaseException as error:
                 self._apart(group, error)
         seconds = time.perf_counter() - start
-        self._metrics.batch(kind, tokens, self._budget, len(pieces), seconds)
+        self._metrics.batch(kind, tokens, self.budget, len(pieces), seconds)
         self._rate = RATE_MEMORY * (self._rate or tokens / seconds) + (1 - RATE_MEMORY) * tokens / seconds
 
     def _encode(self, pieces: Sequence[Piece]) -> None:
-        job, _ = pieces[0]
-        if job.spans is not None:
-            (found,) = self._encoder.encode_documents(
-                [job.texts[0]], [job.spans], task=job.task, normalize=False, window=job.window, overlap=job.overlap
-            )
-            job.finish(0, found)
+        job, place = pieces[0]
+        if job.document is not None:
+            self._read(job, place, job.document)
             return
         found = self._encoder.encode(
             [job.texts[place] for job, place in pieces],
@@ -132,6 +129,22 @@ class Batcher:
         )
         for (job, place), row in zip(pieces, found, strict=True):
             job.finish(place, row[None])
+
+    def _read(self, job: Job, place: int, document: Document) -> None:
+        """One piece of a document: some of its windows, or all at once where the encoder cannot stop in between."""
+        if document.steps is not None:
+            self._encoder.read_windows(document.steps.opened, *document.steps.windows[place])  # type: ignore[attr-defined]
+            job.finish_windows(document.steps.opened)
+            return
+        (vectors,) = self._encoder.encode_documents(
+            [job.texts[0]],
+            [document.spans],
+            task=job.task,
+            normalize=False,
+            window=document.window,
+            overlap=document.overlap,
+        )
+        job.finish(place, vectors)
 
     def _apart(self, pieces: Sequence[Piece], error: BaseException) -> None:
         """After a failed batch each text alone, so that one request's trouble is not another's."""

@@ -41,7 +41,7 @@ def router(service: Service) -> APIRouter:
             window=body.window,
             overlap=body.overlap,
         )
-        job = await service.admit(question)
+        job = await service.admit(question, request.is_disconnected)
         waiting = asyncio.ensure_future(service.wait(job))
         after = service.settings.keep_alive_after
         if after is None:
@@ -49,9 +49,10 @@ def router(service: Service) -> APIRouter:
         return await patient_answer(waiting, lambda found: _answer(body, found, size), after)
 
     @routes.post("/v1/tokens", summary="How many tokens the model reads for each text")
-    async def tokens(body: TokensRequest) -> Response:
+    async def tokens(body: TokensRequest, request: Request) -> Response:
         texts = texts_of(body.input)
-        return json_answer({"tokens": await asyncio.to_thread(service.count, texts, body.task)})
+        service.check_size(texts)
+        return json_answer({"tokens": await service.count(texts, body.task, request.is_disconnected)})
 
     return routes
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import reprlib
 import uuid
 from typing import Any
 
@@ -14,9 +15,14 @@ from starlette.exceptions import HTTPException
 
 from jina_v3_encoder.errors import InputTooLong, InvalidInput
 
-logger = logging.getLogger(__name__)
 SHOWN = 200
 """Characters of a wrong value that are sent back."""
+LISTED = 20
+"""Errors of one request that are told."""
+SHORT = reprlib.Repr()
+SHORT.maxstring = SHORT.maxother = 2 * SHOWN
+
+logger = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -69,8 +75,11 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        fields = [_field(item) for item in error.errors()]
+        errors = error.errors()
+        fields = [_field(item) for item in errors[:LISTED]]
         message = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
+        if len(errors) > LISTED:
+            message += f"; {len(errors):,} errors in all, of which the first {LISTED} are listed"
         return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response()
 
     async def plain(request: Request, error: Exception) -> Response:
@@ -88,5 +97,5 @@ def install(app: FastAPI) -> None:
 
 def _field(item: Any) -> dict[str, Any]:
     place = ".".join(str(part) for part in item["loc"] if part != "body") or "body"
-    shown = ascii(item.get("input"))
+    shown = SHORT.repr(item.get("input")).encode("ascii", "backslashreplace").decode()  # never megabytes in full
     return {"field": place[:SHOWN], "message": item["msg"][:500], "type": item["type"], "input": shown[:SHOWN]}

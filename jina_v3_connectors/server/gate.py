@@ -1,18 +1,46 @@
-"""What every request passes before a route sees it: host, key, the body's size and time, the counters."""
+"""What every request passes before a route sees it: host, origin, key, the body's size and time, the counters."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .bodies import count_values
 from .errors import ApiError, as_api_error
 from .metrics import Metrics
+from .schemas import MAX_SPANS
 from .settings import ServerSettings
 
 OTHER_PATH = "other"
+CONNECTION = "connection"
+"""Where the scope's state has the connection, of servers that keep watch over them."""
+SMALL_BODY = 2**16
+"""Bytes of a body that is taken in whatever else is held."""
+DRAIN_SECONDS = 5.0
+"""How long a refused body is still read and thrown away, so that its sender gets to read why."""
+JSON_TYPES = frozenset({"application/json"})
+
+
+class Connection(Protocol):
+    """What the gate asks of the connection that a request came by."""
+
+    @property
+    def surplus(self) -> bool:
+        """Whether it is one too many, so that it may ask after the server's health only."""
+
+    def asked(self) -> None:
+        """A request's headers are there."""
+
+    def taken_in(self) -> None:
+        """Its body is there: from now on it is the server that takes time."""
+
+    def answered(self) -> None: ...
 
 
 class Gate:
@@ -25,16 +53,22 @@ class Gate:
         metrics: Metrics,
         paths: frozenset[str],
         open_paths: frozenset[str],
+        status_paths: frozenset[str],
     ) -> None:
-        """`paths` are counted by name, all others together; `open_paths` need no key."""
+        """`paths` are counted by name, all others together; `open_paths` need no key.
+
+        `status_paths` are answered to surplus connections too.
+        """
         self._app, self._settings, self._metrics, self._paths = app, settings, metrics, paths
-        self._open_paths = open_paths
+        self._open_paths, self._status_paths = open_paths, status_paths
+        self._max_values = 4 * settings.max_items + 4 * MAX_SPANS
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, started = 500, False
+        status, started, complete = 500, False, False
 
         async def counting(message: Message) -> None:
             nonlocal status, started
@@ -42,21 +76,42 @@ class Gate:
                 status, started = message["status"], True
             await send(message)
 
+        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
         start = time.perf_counter()
         try:
+            if connection is not None:
+                connection.asked()
+                self._check_room(scope, connection)
             self._check_host(scope)
+            self._check_origin(scope)
             self._check_key(scope)
-            body = await self._body(scope, receive)
-            start = time.perf_counter()
-            await self._app(_as_json(scope), _replay(body, receive), counting)
+            with self._body_room() as room:
+                body = await self._body(scope, receive, room)
+                complete = True
+                if connection is not None:
+                    connection.taken_in()
+                self._check_values(body)
+                start = time.perf_counter()
+                await self._app(_as_json(scope), _replay(body, receive), counting)
         except Exception as error:
             if started:
                 raise
-            await as_api_error(error).response()(scope, receive, counting)
+            refusal = as_api_error(error)
+            if complete:
+                await refusal.response()(scope, receive, counting)
+            else:
+                await self._turn_away(refusal, scope, receive, counting)
         finally:
+            if connection is not None:
+                connection.answered()
             path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
             self._metrics.requests.labels(path, status).inc()
             self._metrics.seconds.labels(path).observe(time.perf_counter() - start)
+
+    def _check_room(self, scope: Scope, connection: Connection) -> None:
+        if connection.surplus and scope["path"] not in self._status_paths:
+            message = "too many connections are open, or too many from your address: close some, or come back later"
+            raise ApiError(503, "SERVICE_UNAVAILABLE", message, retry_after=5)
 
     def _check_host(self, scope: Scope) -> None:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
@@ -64,6 +119,22 @@ class Gate:
             own = ", ".join(sorted(self._settings.hosts))
             message = f"this server answers to {own} and not to {host[:100]!r}: serve with --allow-host to add a name"
             raise ApiError(421, "HOST_NOT_ALLOWED", message)
+
+    def _check_origin(self, scope: Scope) -> None:
+        """Keep other sites' pages out: a browser sends them without asking first, unless they call themselves JSON."""
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
+        if origin is None and headers.get("sec-fetch-site", "none") in ("none", "same-origin"):
+            return
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if scope["method"] in ("GET", "HEAD") or kind in JSON_TYPES:
+            return
+        if not self._settings.is_own_origin(origin or "", headers.get("host", "")):
+            message = (
+                f"a page of {(origin or 'another site')[:100]!r} sent {kind[:100] or 'a body without a type'!r}: from "
+                "pages of other sites this server takes Content-Type: application/json only"
+            )
+            raise ApiError(403, "ORIGIN_NOT_ALLOWED", message)
 
     def _check_key(self, scope: Scope) -> None:
         if not self._settings.key_hashes or scope["path"] in self._open_paths:
@@ -77,20 +148,76 @@ class Gate:
         if not self._settings.lets_in(key.strip()):
             raise ApiError(401, "AUTH_INVALID_API_KEY", "this key is not known here")
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    def _check_values(self, body: bytes) -> None:
+        """Before anything is made of a body: a million empty objects take minutes and gigabytes to check."""
+        if (values := count_values(body, self._max_values)) > self._max_values:
+            message = f"the body holds {values:,} values, the limit is {self._max_values:,}: send fewer texts at a time"
+            raise ApiError(422, "VALIDATION_ERROR", message)
+
+    @contextmanager
+    def _body_room(self) -> Iterator[_Room]:
+        room = _Room(self)
+        try:
+            yield room
+        finally:
+            self._held -= room.bytes
+
+    def hold(self, size: int) -> None:
+        """Count bytes of a body that is more than small.
+
+        Raises:
+            ApiError: 429, all requests together hold too much.
+        """
+        most = self._settings.max_held_bytes
+        if self._held + size > most:
+            message = f"bodies of {self._held:,} bytes are being worked on and the limit is {most:,}: come back later"
+            raise ApiError(429, "RATE_CONCURRENCY_LIMIT_EXCEEDED", message, retry_after=2)
+        self._held += size
+
+    async def _body(self, scope: Scope, receive: Receive, room: _Room) -> bytes:
         limit = self._settings.max_body_bytes
         announced = dict(scope["headers"]).get(b"content-length", b"0")
         if announced.isdigit() and int(announced) > limit:
             raise _too_large(limit)
         try:
             async with asyncio.timeout(self._settings.body_seconds):
-                return await _read(receive, limit)
+                return await _read(receive, limit, room)
         except TimeoutError:
             seconds = self._settings.body_seconds
             raise ApiError(408, "REQUEST_TIMEOUT", f"the body did not arrive within {seconds:g} s") from None
 
+    async def _turn_away(self, refusal: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse before the body is there, and close.
 
-async def _read(receive: Receive, limit: int) -> bytes:
+        The whole answer goes out first. What the client goes on sending is thrown away for a moment, since a connection
+        that is closed over unread bytes takes the answer with it.
+        """
+        response = refusal.response()
+        response.headers["connection"] = "close"
+        await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
+        head = scope["method"] == "HEAD"
+        await send({"type": "http.response.body", "body": b"" if head else response.body, "more_body": True})
+        if refusal.status not in (408, 499):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await _throw_away(receive, 2 * self._settings.max_body_bytes)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Room:
+    """The bytes that one request holds."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate, self.bytes = gate, 0
+
+    def grow(self, size: int) -> None:
+        """Hold `size` bytes, if more than small."""
+        if size > SMALL_BODY:
+            self._gate.hold(size - self.bytes)
+            self.bytes = size
+
+
+async def _read(receive: Receive, limit: int, room: _Room) -> bytes:
     parts: list[bytes] = []
     size = 0
     while True:
@@ -101,8 +228,18 @@ async def _read(receive: Receive, limit: int) -> bytes:
         size += len(parts[-1])
         if size > limit:
             raise _too_large(limit)
+        room.grow(size)
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def _throw_away(receive: Receive, most: int) -> None:
+    size = 0
+    while size < most:
+        message = await receive()
+        size += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 def _replay(body: bytes, receive: Receive) -> Any:

@@ -11,48 +11,90 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.late_chunking import Span
 
+if TYPE_CHECKING:
+    from jina_v3_encoder.late_document import LateDocument
+
 FloatArray = NDArray[np.float32]
 SECONDS_PER_TOKEN = 0.001
 """How much longer a small request waits for each of its tokens, so that the smallest pass."""
 
 
+@dataclass(frozen=True)
+class Steps:
+    """An opened document, and which windows [start, stop) each piece of its job reads."""
+
+    opened: LateDocument
+    windows: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text with its chunks, for late chunking in windows."""
+
+    spans: Sequence[Span]
+    window: int | None = None
+    overlap: int | None = None
+    steps: Steps | None = None
+    """None where the encoder reads documents in one go only."""
+
+
 @dataclass
 class Job:
-    """One request's texts, or one document with its chunks. Its vectors come back full-sized and not normalised."""
+    """One request's texts, or one document with its chunks. Its vectors come back full-sized and not normalised.
+
+    It is computed in pieces, one for each of `tokens`: a text, or some windows of the document.
+    """
 
     texts: Sequence[str]
     tokens: Sequence[int]
     task: str | None
-    spans: Sequence[Span] | None = None
-    """Chunks of the only text, for late chunking."""
-    window: int | None = None
-    overlap: int | None = None
+    document: Document | None = None
+    """What the only text is read as."""
     result: Future[FloatArray] = field(default_factory=Future)
     rows: list[FloatArray | None] = field(default_factory=list)
     missing: int = 0
 
     def __post_init__(self) -> None:
-        self.missing = len(self.texts)
-        self.rows = [None] * len(self.texts)
+        self.missing = len(self.tokens)
+        self.rows = [None] * len(self.tokens)
 
     @property
     def size(self) -> int:
-        """Tokens of all texts."""
+        """Tokens to be computed: of all texts, or of all windows."""
         return sum(self.tokens)
+
+    @property
+    def read(self) -> int:
+        """Tokens that the network reads, for the answer."""
+        if self.document is None or self.document.steps is None:
+            return self.size
+        opened = self.document.steps.opened
+        return opened.tokens(0, opened.windows)
 
     def finish(self, place: int, row: FloatArray) -> None:
         self.rows[place] = row
+        if self._last():
+            self._give(np.concatenate([own for own in self.rows if own is not None]))
+
+    def finish_windows(self, opened: LateDocument) -> None:
+        """One piece of a document was read; the last one completes its vectors."""
+        if self._last():
+            self._give(opened.vectors())
+
+    def _last(self) -> bool:
         self.missing -= 1
-        if not self.missing:
-            with suppress(InvalidStateError):  # nobody waits any more
-                self.result.set_result(np.concatenate([own for own in self.rows if own is not None]))
+        return not self.missing
+
+    def _give(self, vectors: FloatArray) -> None:
+        with suppress(InvalidStateError):  # nobody waits any more
+            self.result.set_result(vectors)
 
     def fail(self, error: BaseException) -> None:
         with suppress(InvalidStateError):
@@ -94,7 +136,7 @@ class SmallJobs:
                 gone += job.size
                 continue
             tokens += job.size
-            pieces += [(job, place) for place in range(len(job.texts))]
+            pieces += [(job, place) for place in range(len(job.tokens))]
         return Taken(pieces, tokens, gone + tokens)
 
 
@@ -119,7 +161,7 @@ class LargeJobs:
     def add(self, job: Job) -> None:
         number = next(self._numbers)
         self._jobs[number] = job
-        self._left[number] = sorted(range(len(job.texts)), key=lambda place: job.tokens[place])
+        self._left[number] = sorted(range(len(job.tokens)), key=lambda place: job.tokens[place])
         self._turns.append(number)
         own = self._texts.setdefault(job.task, [])
         own += [_Text(tokens, number, place) for place, tokens in enumerate(job.tokens)]

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from jina_v3_encoder.protocol import TextEncoder
 
-WITHOUT_COMPUTING = frozenset({"count_tokens"})
+WITHOUT_COMPUTING = frozenset({"count_tokens", "open_document"})
 """Methods that stay in the caller's thread: tokenizing goes on while a batch is computed."""
 
 

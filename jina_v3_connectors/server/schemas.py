@@ -31,8 +31,9 @@ MODEL = Field(
     },
 )
 MAX_LABELS, MAX_GROUPS, MAX_GROUP_LABELS, MAX_CLASSIFIED = 512, 8, 64, 512
-Labels = Annotated[list[Label], Field(min_length=1, max_length=MAX_LABELS)]
-GroupLabels = Annotated[list[Label], Field(min_length=1, max_length=MAX_GROUP_LABELS)]
+MAX_SPANS = 16_384
+Labels = Annotated[list[Label], Field(min_length=1, max_length=MAX_LABELS, fail_fast=True)]
+GroupLabels = Annotated[list[Label], Field(min_length=1, max_length=MAX_GROUP_LABELS, fail_fast=True)]
 Groups = Annotated[dict[str, GroupLabels], Field(min_length=1, max_length=MAX_GROUPS)]
 
 
@@ -100,8 +101,11 @@ class TextDoc(BaseModel):
     text: str
 
 
-Input = str | TextDoc | Annotated[list[str | TextDoc], Field(min_length=1)]
-Classified = str | TextDoc | Annotated[list[str | TextDoc], Field(min_length=1, max_length=MAX_CLASSIFIED)]
+Input = str | TextDoc | Annotated[list[str | TextDoc], Field(min_length=1, fail_fast=True)]
+"""Lists are read up to their first wrong item: a thousand errors help nobody and take long to tell."""
+Classified = (
+    str | TextDoc | Annotated[list[str | TextDoc], Field(min_length=1, max_length=MAX_CLASSIFIED, fail_fast=True)]
+)
 
 
 def texts_of(given: Input | Classified) -> list[str]:
@@ -121,8 +125,8 @@ class EmbeddingsRequest(BaseModel):
     late_chunking: StrictBool | None = Field(None, description="The input list is one document, cut into chunks.")
     normalized: StrictBool | None = True
     truncate: StrictBool | None = Field(False, validation_alias=AliasChoices("truncate", "truncation"))
-    spans: SkipJsonSchema[list[tuple[int, int]] | None] = Field(
-        None, max_length=100_000, description="An extension: with late_chunking, chunks of the only text in characters."
+    spans: SkipJsonSchema[Annotated[list[tuple[int, int]], Field(max_length=MAX_SPANS, fail_fast=True)] | None] = Field(
+        None, description="An extension: with late_chunking, chunks of the only text in characters."
     )
     window: SkipJsonSchema[int | None] = Field(
         None, description="An extension: tokens that late chunking reads at once."

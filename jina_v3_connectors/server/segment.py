@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from .answers import json_answer
 from .errors import ApiError
@@ -22,15 +22,19 @@ def router(service: Service) -> APIRouter:
     path = getattr(service.encoder, "tokenizer_file", None)
     tokenizer = None if path is None else Tokenizer.from_file(str(path))
 
-    async def segment(body: SegmentRequest) -> Response:
+    async def segment(body: SegmentRequest, request: Request) -> Response:
         if body.head is not None and body.tail is not None:
             raise ApiError(422, "VALIDATION_ERROR", "head and tail cannot both be given")
         if tokenizer is None:
             raise ApiError(503, "SERVICE_UNAVAILABLE", "the model behind this server has no tokenizer of its own here")
-        return json_answer(await asyncio.to_thread(segmented, body, tokenizer))
+        service.check_size([body.content], "content")
+        read = partial(service.in_pool, len(body.content), request.is_disconnected)
+        encoding = await read(encoded, body.content, tokenizer)
+        service.check_tokens(len(encoding.ids))
+        return await read(lambda: json_answer(segmented(body, encoding, tokenizer)))
 
-    async def counted(content: str) -> Response:
-        return await segment(SegmentRequest.model_validate({"content": content}))
+    async def counted(content: str, request: Request) -> Response:
+        return await segment(SegmentRequest.model_validate({"content": content}), request)
 
     for address in ("/v1/segment", "/segment"):
         routes.add_api_route(address, segment, methods=["POST"], summary="Chunks and tokens of a text")
@@ -38,9 +42,20 @@ def router(service: Service) -> APIRouter:
     return routes
 
 
-def segmented(body: SegmentRequest, tokenizer: Tokenizer) -> dict[str, Any]:
+def encoded(content: str, tokenizer: Tokenizer) -> Encoding:
+    """The text's own tokens.
+
+    Raises:
+        ApiError: it holds lone surrogates.
+    """
+    try:
+        return tokenizer.encode(content, add_special_tokens=False)
+    except TypeError:
+        raise ApiError(422, "VALIDATION_ERROR", "content: it holds a lone surrogate, which is no text") from None
+
+
+def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer) -> dict[str, Any]:
     """The answer; positions in UTF-16 code units, ends exclusive."""
-    encoding = tokenizer.encode(body.content, add_special_tokens=False)
     content, shown = body.content, range(len(encoding.ids))
     if body.head is not None:
         shown = shown[: body.head]
@@ -48,7 +63,7 @@ def segmented(body: SegmentRequest, tokenizer: Tokenizer) -> dict[str, Any]:
         shown = shown[max(0, len(shown) - body.tail) :]
     if body.head is not None or body.tail is not None:
         content = content[encoding.offsets[shown[0]][0] : encoding.offsets[shown[-1]][1]] if shown else ""
-        encoding = tokenizer.encode(content, add_special_tokens=False)
+        encoding = encoded(content, tokenizer)
     spans = segments(content, body.max_chunk_length)
     answer: dict[str, Any] = {"num_tokens": len(encoding.ids), "tokenizer": NAME, "usage": {"tokens": 0}}
     if body.return_chunks:
@@ -61,7 +76,7 @@ def segmented(body: SegmentRequest, tokenizer: Tokenizer) -> dict[str, Any]:
     return answer
 
 
-def _tokens(content: str, encoding: Any, spans: list[tuple[int, int]]) -> list[list[Any]]:
+def _tokens(content: str, encoding: Encoding, spans: list[tuple[int, int]]) -> list[list[Any]]:
     """Texts and ids of the tokens of each chunk; a token belongs to the chunk that holds its last character."""
     rows: list[list[Any]] = [[] for _ in spans]
     chunk = 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +19,27 @@ from jina_v3_encoder.protocol import TextEncoder
 
 from .batcher import Batcher
 from .errors import ApiError
-from .jobs import Job
+from .jobs import Document, Job, Steps
 from .settings import ServerSettings
+
+if TYPE_CHECKING:
+    from jina_v3_encoder.late_document import LateDocument
 
 POLL_SECONDS = 0.5
 TOKENIZING_THREADS = 2
 """The tokenizer itself uses all cores for long lists; two let a short one pass."""
 AT_ONCE_CHARACTERS = 1000
 """Tokenized in a fraction of a millisecond, so not handed to a thread where longer ones may be in line."""
+SLICE_CHARACTERS = 100_000
+"""Longer lists of texts are tokenized in parts, longer texts one at a time; in between, others have their turn."""
+WINDOW_TOKENS = 64
+"""What a window costs at least: a pass of the network over fewer tokens takes no less time."""
+PIECE_SHARE = 0.5
+"""Of a batch: windows of a document that are read together."""
+SPAN_LAYERS = 8
+"""How often a document's spans may cover it, on average: each time takes memory for all its tokens."""
 Gone = Callable[[], Awaitable[bool]]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -55,35 +69,75 @@ class Service:
 
     def __init__(self, encoder: TextEncoder, settings: ServerSettings, batcher: Batcher) -> None:
         self.encoder, self.settings, self._batcher = encoder, settings, batcher
-        self._tokenizing = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
+        self._short = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
+        self._long = ThreadPoolExecutor(1, "jina-v3-tokenize-long")
 
-    async def admit(self, question: Question) -> Job:
+    async def admit(self, question: Question, gone: Gone) -> Job:
         """Check a question against the limits and queue it.
 
         Raises:
-            ApiError: too many texts or tokens, a text too long, or a full queue.
+            ApiError: too many texts, characters or tokens, a text too long, or a full queue; 499 when nobody is there.
         """
-        limit = self.settings.max_items
-        if len(question.texts) > limit:
-            raise ApiError(422, "VALIDATION_ERROR", f"input: {len(question.texts):,} texts, the limit is {limit:,}")
+        self.check_size(question.texts)
         if self.settings.recognize_prompts:
             question = recognized(question)
-        if sum(map(len, question.texts)) <= AT_ONCE_CHARACTERS:
-            job = self._job(question)
-        else:
-            job = await asyncio.get_running_loop().run_in_executor(self._tokenizing, self._job, question)
-        tokens = job.size
-        if tokens > self.settings.max_request_tokens:
-            most = self.settings.max_request_tokens
-            message = f"input: {tokens:,} tokens in one request, the limit is {most:,}: send several requests"
-            raise ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", message)
+        job = await self._job(question, gone)
         self._batcher.submit(job)
         return job
+
+    def check_size(self, texts: Sequence[str], name: str = "input") -> None:
+        """What can be told before anything is tokenized.
+
+        Raises:
+            ApiError: too many texts or characters.
+        """
+        limit, most = self.settings.max_items, self.settings.max_request_characters
+        if len(texts) > limit:
+            raise ApiError(422, "VALIDATION_ERROR", f"{name}: {len(texts):,} texts, the limit is {limit:,}")
+        if (characters := sum(map(len, texts))) > most:
+            message = f"{name}: {characters:,} characters in one request, the limit is {most:,}: send several requests"
+            raise ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", message)
+
+    def check_tokens(self, tokens: int, told: str = "tokens in one request") -> None:
+        """What can be told once it is tokenized.
+
+        Raises:
+            ApiError: too many tokens.
+        """
+        if tokens > (most := self.settings.max_request_tokens):
+            message = f"input: {tokens:,} {told}, the limit is {most:,}: send several requests"
+            raise ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", message)
+
+    async def count(self, texts: Sequence[str], task: str | None, gone: Gone) -> list[int]:
+        """Tokens of each text, prompt and specials included.
+
+        Raises:
+            ApiError: too many tokens; 499 when nobody is there to be answered.
+        """
+        counts: list[int] = []
+        for part in slices(texts):
+            counted = await self.in_pool(sum(map(len, part)), gone, self.encoder.count_tokens, part, task)
+            counts += counted if isinstance(counted, list) else [counted]
+            self.check_tokens(sum(counts))
+        return counts
+
+    async def in_pool(self, characters: int, gone: Gone, work: Callable[..., Answer], *arguments: object) -> Answer:
+        """Work on so many characters, in a thread unless they are few; what nobody waits for is not begun.
+
+        Raises:
+            ApiError: 499 when nobody is there to be answered.
+        """
+        if characters <= AT_ONCE_CHARACTERS:
+            return work(*arguments)
+        pool = self._short if characters <= SLICE_CHARACTERS else self._long
+        return await self.wait_while_there(
+            asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments)), gone
+        )
 
     async def wait(self, job: Job) -> Found:
         """The vectors of a job; a job that is cancelled meanwhile leaves the queue."""
         try:
-            return Found(await asyncio.wrap_future(job.result), job.size)
+            return Found(await asyncio.wrap_future(job.result), job.read)
         except asyncio.CancelledError:
             job.result.cancel()
             raise
@@ -94,40 +148,96 @@ class Service:
         Raises:
             ApiError: as `admit`; 499 when nobody is there to be answered.
         """
-        job = await self.admit(question)
+        job = await self.admit(question, gone)
         return await self.wait_while_there(asyncio.ensure_future(self.wait(job)), gone)
 
-    async def wait_while_there(self, waiting: asyncio.Task[Found], gone: Gone) -> Found:
-        while not waiting.done():
-            await asyncio.wait({waiting}, timeout=POLL_SECONDS)
-            if not waiting.done() and await gone():
-                waiting.cancel()
-                raise ApiError(499, "CLIENT_CLOSED_REQUEST", "the client hung up")
-        return waiting.result()
+    async def wait_while_there(self, waiting: asyncio.Future[Answer], gone: Gone) -> Answer:
+        """What is waited for, given up when the client hangs up or the wait is cancelled.
 
-    def _job(self, question: Question) -> Job:
+        Raises:
+            ApiError: 499 when nobody is there to be answered.
+        """
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=POLL_SECONDS)
+                if not waiting.done() and await gone():
+                    raise ApiError(499, "CLIENT_CLOSED_REQUEST", "the client hung up")
+            return waiting.result()
+        finally:
+            waiting.cancel()
+
+    async def _job(self, question: Question, gone: Gone) -> Job:
         texts, task = question.texts, question.task
         if question.late_chunking:
-            return self._late_job(question)
-        tokens, most = self.count(texts, task), self.encoder.max_tokens
+            return await self._late_job(question, gone)
+        tokens, most = await self.count(texts, task, gone), self.encoder.max_tokens
         if not question.truncate and (longest := max(tokens)) > most:
             raise InputTooLong(tokens.index(longest), longest, most)
         return Job(texts, [min(count, most) for count in tokens], task)
 
-    def _late_job(self, question: Question) -> Job:
+    async def _late_job(self, question: Question, gone: Gone) -> Job:
         text, spans = join_chunks(question.texts, " ")
         if question.spans is not None:
             if len(question.texts) > 1:
                 raise ApiError(422, "VALIDATION_ERROR", f"spans: they belong to one text, got {len(question.texts)}")
             spans = check_spans(question.spans, len(text), 0)
-        most = self.encoder.max_tokens
-        window = resolve_window(question.window, question.overlap, most)
-        return Job([text], self.count([text], question.task), question.task, spans, *window)
+            check_layers(spans, len(text))
+        size, overlap = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
+        open_document = getattr(self.encoder, "open_document", None)
+        if open_document is None or not spans:
+            (tokens,) = await self.count([text], question.task, gone)
+            return Job([text], [tokens], question.task, Document(spans, question.window, overlap))
+        most = size // 2
+        opening = partial(open_document, task=question.task, window=question.window, overlap=min(overlap, most))
+        opened: LateDocument = await self.in_pool(len(text), gone, opening, text, spans)
+        if opened.windows > 1 and overlap > most:
+            raise ApiError(
+                422,
+                "VALIDATION_ERROR",
+                f"overlap: {overlap:,} of {size:,} tokens, the limit is half a window, {most:,}: each token would be "
+                f"read {size / max(1, size - overlap):,.0f} times; lower overlap or raise window",
+            )
+        self.check_tokens(cost(opened, 0, opened.windows), "tokens in overlapping windows")
+        steps = in_steps(opened, max(1, round(self._batcher.budget * PIECE_SHARE) // size))
+        costs = [cost(opened, *piece) for piece in steps.windows]
+        return Job([text], costs, question.task, Document(spans, question.window, overlap, steps))
 
-    def count(self, texts: list[str], task: str | None) -> list[int]:
-        """Tokens of each text, prompt and specials included."""
-        counts = self.encoder.count_tokens(texts, task)
-        return counts if isinstance(counts, list) else [counts]
+
+def cost(opened: LateDocument, start: int, stop: int) -> int:
+    """What windows [start, stop) take, in tokens: all that are read, those in the overlaps each time."""
+    read = opened.tokens(start, stop)
+    return max(read, (stop - start) * WINDOW_TOKENS) if opened.windows > 1 else read
+
+
+def in_steps(opened: LateDocument, windows: int) -> Steps:
+    """So many windows in each."""
+    starts = range(0, opened.windows, windows)
+    return Steps(opened, [(start, min(start + windows, opened.windows)) for start in starts])
+
+
+def slices(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Neighbours of SLICE_CHARACTERS together; a longer text is alone."""
+    start = characters = 0
+    for index, text in enumerate(texts):
+        if index > start and characters + len(text) > SLICE_CHARACTERS:
+            yield texts[start:index]
+            start, characters = index, 0
+        characters += len(text)
+    yield texts[start:]
+
+
+def check_layers(spans: Sequence[Span], length: int) -> None:
+    """Keep spans from lying on one another by the thousand.
+
+    Raises:
+        ApiError: they do.
+    """
+    if (covered := sum(end - start for start, end in spans)) > SPAN_LAYERS * length:
+        message = (
+            f"spans: together {covered:,} characters, {covered / length:.0f} times the text; the limit is "
+            f"{SPAN_LAYERS} times: send a text again with the rest of them"
+        )
+        raise ApiError(422, "VALIDATION_ERROR", message)
 
 
 def recognized(question: Question) -> Question:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import as_task
@@ -25,7 +25,12 @@ class ServerSettings:
     """Take v3's own instruction at the head of a text as its task, for clients that send nothing but prefixes."""
     max_items: int = 2048
     max_body_bytes: int = 32 * 2**20
+    max_held_bytes: int = 256 * 2**20
+    """Bodies of all requests together; past it only small ones are taken in (429)."""
+    max_request_characters: int = 2_000_000
+    """The tokenizer takes up to two seconds and 300 MB for a million."""
     max_request_tokens: int = 2_000_000
+    """Computed for a request: of late chunking in windows, all windows with what they share."""
     max_waiting_tokens: int = 4_000_000
     """Tokens of all requests in the queue; past it a request is told to come back (429)."""
     body_seconds: float = 30.0
@@ -40,14 +45,20 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         as_task(self.default_task)
-        for name in ("max_items", "max_body_bytes", "max_request_tokens", "max_waiting_tokens"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(f"{name} must be above 0, got {getattr(self, name)}")
+        for limit in fields(self):
+            if limit.name.startswith("max_") and getattr(self, limit.name) < 1:
+                raise InvalidInput(f"{limit.name} must be above 0, got {getattr(self, limit.name)}")
 
     def answers_to(self, host: str) -> bool:
         """Whether a Host header, with or without a port, is one of ours."""
         name = host.lower().rpartition(":")[0] if PORT.search(host) else host.lower()
         return not self.hosts or name.strip("[]") in self.hosts
+
+    def is_own_origin(self, origin: str, host: str) -> bool:
+        """Whether an Origin header is this server's own page, asked for by `host`, or a page of this machine."""
+        _, scheme, address = origin.lower().partition("://")
+        name = PORT.sub("", address).strip("[]")
+        return bool(scheme) and (address == host.lower() or name in self.hosts | LOCAL_HOSTS)
 
     def lets_in(self, key: str) -> bool:
         """Whether a key is one of ours, in a time that tells nothing about it."""

@@ -15,6 +15,8 @@ from .service import Service
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/live"})
 """Answered without a key, so that a supervisor needs none."""
+STATUS_PATHS = OPEN_PATHS | {"/metrics"}
+"""Answered even where there are too many connections."""
 
 
 def router(service: Service, metrics: Metrics) -> APIRouter:

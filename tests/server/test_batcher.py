@@ -13,7 +13,7 @@ import pytest
 from jina_v3_connectors.server import batcher as module
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.errors import ApiError
-from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.jobs import Document, Job
 from jina_v3_connectors.server.metrics import Metrics
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
@@ -188,7 +188,7 @@ def test_what_was_taken_in_is_finished_at_the_end(encoder: Recording) -> None:
 
 def test_late_chunked_documents_are_computed_whole(batcher: Batcher) -> None:
     spans = [(0, 5), (5, 12)]
-    own = Job(["some text ok"], [5], "retrieval.passage", spans)
+    own = Job(["some text ok"], [5], "retrieval.passage", Document(spans))
     batcher.submit(own)
     wanted = FakeEncoder().encode_spans("some text ok", spans, task="retrieval.passage", normalize=False)
     assert np.allclose(own.result.result(10), wanted)

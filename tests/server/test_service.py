@@ -10,7 +10,7 @@ import pytest
 from jina_v3_connectors.server import service as module
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.errors import ApiError
-from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.jobs import Document, Job
 from jina_v3_connectors.server.metrics import Metrics
 from jina_v3_connectors.server.service import Question, Service, recognized
 from jina_v3_connectors.server.settings import ServerSettings
@@ -23,11 +23,16 @@ QUERY, PASSAGE = PROMPTS["retrieval.query"], PROMPTS["retrieval.passage"]
 ENCODER = FakeEncoder()
 
 
+async def there() -> bool:
+    """A client that has not hung up."""
+    return False
+
+
 def admitted(question: Question, **settings: Any) -> Job:
     """The job that a question becomes; nothing computes it."""
     own = ServerSettings(**settings)
     service = Service(ENCODER, own, Batcher(ENCODER, own.max_waiting_tokens, Metrics()))
-    return asyncio.run(service.admit(question))
+    return asyncio.run(service.admit(question, there))
 
 
 @pytest.mark.parametrize(("prompt", "task"), [(QUERY, "retrieval.query"), (PASSAGE, "retrieval.passage")])
@@ -62,7 +67,7 @@ def test_a_job_knows_what_each_text_costs() -> None:
     texts = ["one", "one two three", ""]
     job = admitted(Question(texts, "retrieval.query"))
     assert list(job.tokens) == ENCODER.count_tokens(texts, "retrieval.query")
-    assert job.spans is None
+    assert job.document is None
 
 
 @pytest.mark.parametrize("length", [10, module.AT_ONCE_CHARACTERS + 10])
@@ -94,13 +99,12 @@ def test_a_text_too_long_is_refused_or_counted_as_cut() -> None:
 def test_chunks_of_one_document_are_one_text() -> None:
     job = admitted(Question(["one two", "three"], "retrieval.passage", late_chunking=True))
     assert list(job.texts) == ["one two three"]
-    assert job.spans == [(0, 7), (7, 13)]
-    assert job.overlap == DEFAULT_OVERLAP
+    assert job.document == Document([(0, 7), (7, 13)], None, DEFAULT_OVERLAP)
 
 
 def test_spans_belong_to_one_text() -> None:
     job = admitted(Question(["one two"], None, late_chunking=True, spans=[(0, 3), (4, 7)], window=16, overlap=4))
-    assert (job.spans, job.window, job.overlap) == ([(0, 3), (4, 7)], 16, 4)
+    assert job.document == Document([(0, 3), (4, 7)], 16, 4)
     with pytest.raises(ApiError, match="they belong to one text, got 2"):
         admitted(Question(["one", "two"], None, late_chunking=True, spans=[(0, 3)]))
 
@@ -123,9 +127,9 @@ def test_wrong_spans_and_windows(change: dict[str, Any], error: type[Exception])
 def test_a_full_queue_refuses_with_the_time_to_wait() -> None:
     settings = ServerSettings(max_waiting_tokens=10)
     service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
-    asyncio.run(service.admit(Question(["one two three"], None)))
+    asyncio.run(service.admit(Question(["one two three"], None), there))
     with pytest.raises(ApiError, match="are waiting and the limit is 10") as full:
-        asyncio.run(service.admit(Question(["one two three four five six seven"], None)))
+        asyncio.run(service.admit(Question(["one two three four five six seven"], None), there))
     assert full.value.status == 429
     assert full.value.retry_after is not None
 
@@ -135,7 +139,7 @@ def test_a_cancelled_wait_leaves_the_queue() -> None:
     service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
 
     async def run() -> Job:
-        job = await service.admit(Question(["one"], None))
+        job = await service.admit(Question(["one"], None), there)
         waiting = asyncio.ensure_future(service.wait(job))
         await asyncio.sleep(0)
         waiting.cancel()

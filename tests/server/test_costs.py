@@ -1,0 +1,291 @@
+"""What a request may cost: windows with their overlaps, values, characters, tokens; work ends with its client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jina_v3_connectors.server import ServerSettings
+from jina_v3_connectors.server import service as module
+from jina_v3_connectors.server.batcher import Batcher
+from jina_v3_connectors.server.bodies import count_values
+from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.metrics import Metrics
+from jina_v3_connectors.server.service import Service, slices
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.testing import FakeEncoder
+
+from .running import running
+
+MODEL = "jina-embeddings-v3"
+WORDS = "some words to read again and again in overlapping windows " * 200
+SECONDS = 60
+
+
+class Stepping:
+    """The bundled model, which remembers the order of its work and can be held inside a document."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.done: list[str] = []
+        self.free = threading.Event()
+        self.max_batch_tokens = 256
+
+    def encode(self, texts: Sequence[str], **settings: Any) -> Any:
+        self.done.append("texts")
+        return self._encoder.encode(texts, **settings)
+
+    def read_windows(self, *arguments: Any) -> None:
+        self.done.append("windows")
+        self.free.wait(SECONDS)
+        self._encoder.read_windows(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+
+@pytest.fixture
+def stepping(exact: Encoder) -> Iterator[Stepping]:
+    encoder = Stepping(exact)
+    yield encoder
+    encoder.free.set()
+
+
+def document(**settings: Any) -> dict[str, Any]:
+    return {"model": MODEL, "input": [WORDS], "late_chunking": True, "window": 64, "overlap": 32, **settings}
+
+
+def wait_until(happened: Callable[[], Any]) -> None:
+    until = time.monotonic() + SECONDS
+    while not happened() and time.monotonic() < until:
+        time.sleep(0.005)
+    assert happened()
+
+
+def test_windows_that_overlap_by_more_than_half_are_refused(client: httpx.Client) -> None:
+    answer = client.post("/v1/embeddings", json=document(window=2000, overlap=1999, input=["many words " * 3000]))
+    assert answer.status_code == 422
+    assert "overlap: 1,999 of 2,000 tokens, the limit is half a window, 1,000" in answer.json()["detail"]
+    assert client.post("/v1/embeddings", json=document(overlap=32)).status_code == 200
+    assert client.post("/v1/embeddings", json=document(overlap=33)).status_code == 422
+
+
+def test_an_overlap_is_no_matter_where_one_window_is_enough(client: httpx.Client) -> None:
+    assert client.post("/v1/embeddings", json=document(input=["a few words"], window=64, overlap=60)).status_code == 200
+
+
+def test_what_windows_read_twice_counts_twice(exact: Encoder) -> None:
+    tokens = exact.count_tokens(WORDS)
+    with running(exact, ServerSettings(max_request_tokens=round(tokens * 1.5))) as url:
+        told = httpx.post(f"{url}/v1/embeddings", json=document(), timeout=SECONDS)
+        assert (told.status_code, told.json()["code"]) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+        assert "tokens in overlapping windows, the limit is" in told.json()["detail"]
+        fine = httpx.post(f"{url}/v1/embeddings", json=document(window=256, overlap=8), timeout=SECONDS)
+        assert fine.status_code == 200
+        assert tokens < fine.json()["usage"]["total_tokens"] < 1.5 * tokens
+
+
+def test_tiny_windows_cost_what_a_pass_costs(exact: Encoder) -> None:
+    with running(exact, ServerSettings(max_request_tokens=exact.count_tokens(WORDS) * 10)) as url:
+        told = httpx.post(f"{url}/v1/embeddings", json=document(window=2, overlap=0), timeout=SECONDS)
+        assert (told.status_code, told.json()["code"]) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+
+
+def test_others_pass_between_a_documents_windows(stepping: Stepping, exact: Encoder) -> None:
+    answers: list[httpx.Response] = []
+    with running(stepping) as url:
+
+        def ask(body: dict[str, Any]) -> threading.Thread:
+            def post() -> None:
+                answers.append(httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS))
+
+            thread = threading.Thread(target=post)
+            thread.start()
+            return thread
+
+        long = ask(document())
+        wait_until(lambda: stepping.done)
+        short = ask({"model": MODEL, "input": "a text"})
+        wait_until(lambda: "jina_v3_waiting_tokens 0.0" not in httpx.get(f"{url}/metrics").text)
+        time.sleep(0.2)
+        stepping.free.set()
+        long.join(SECONDS)
+        short.join(SECONDS)
+    assert stepping.done.index("texts") <= 2, "behind the windows that were under way"
+    assert stepping.done.count("windows") > 10
+    vectors = [np.array(answer.json()["data"][0]["embedding"]) for answer in answers]
+    wanted = exact.encode_chunks([WORDS], window=64, overlap=32)[0]
+    assert max(float(vector @ wanted) for vector in vectors) > 0.9999
+
+
+@pytest.mark.parametrize("keep_alive", [0.05, None])
+def test_a_document_is_read_no_further_once_its_client_is_gone(stepping: Stepping, keep_alive: float | None) -> None:
+    with running(stepping, ServerSettings(keep_alive_after=keep_alive)) as url:
+        impatient = httpx.Timeout(SECONDS, read=0.3)
+        with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=impatient) as client:
+            client.post(f"{url}/v1/embeddings", json=document())
+        time.sleep(3 * module.POLL_SECONDS)
+        stepping.free.set()
+        assert httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "x"}).status_code == 200
+        assert "jina_v3_waiting_tokens 0.0" in httpx.get(f"{url}/metrics").text
+    assert stepping.done.count("windows") <= 2
+
+
+def test_spans_may_not_lie_on_one_another_by_the_thousand(client: httpx.Client) -> None:
+    body = document(window=None, overlap=None, spans=[[0, len(WORDS)]] * 9)
+    answer = client.post("/v1/embeddings", json=body)
+    assert answer.status_code == 422
+    assert "9 times the text; the limit is 8 times" in answer.json()["detail"]
+    assert client.post("/v1/embeddings", json={**body, "spans": body["spans"][1:]}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/v1/tokens", "/v1/classify"])
+def test_a_million_empty_objects_are_counted_and_not_read(client: httpx.Client, path: str) -> None:
+    content = b'{"model": "jina-embeddings-v3", "labels": ["x"], "input": [' + b"{}," * 1_000_000 + b"{}]}"
+    answer = client.post(path, content=content)
+    assert answer.status_code == 422
+    assert "values, the limit is 73,728" in answer.json()["detail"]
+    assert len(answer.content) < 2000
+
+
+def test_lists_are_read_up_to_their_first_wrong_item(client: httpx.Client) -> None:
+    answer = client.post("/v1/embeddings", json={"model": MODEL, "input": [{}] * 2000})
+    assert answer.status_code == 422
+    assert 1 <= len(answer.json()["errors"]) <= 4
+    assert len(answer.content) < 5000
+
+
+def test_at_most_twenty_errors_are_listed(client: httpx.Client) -> None:
+    labels = {f"group {number}": [""] for number in range(8)}
+    answer = client.post("/v1/classify", json={"model": 1, "input": {}, "labels": labels, "more": "x" * 100_000})
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) <= 20
+    assert len(answer.content) < 20_000
+    spans = [["x"] * 1000] * 1000
+    many = client.post("/v1/embeddings", json={"model": MODEL, "input": "x", "spans": spans})
+    assert len(many.json().get("errors", [])) <= 20
+
+
+JSON_VALUES = st.recursive(
+    st.text(alphabet='ab,[{"\\\n', max_size=8) | st.integers() | st.none(),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(alphabet='k,"\\', max_size=3), inner, max_size=3)
+    ),
+    max_leaves=20,
+)
+
+
+def values_in(value: Any) -> int:
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(map(values_in, inside))
+
+
+@given(JSON_VALUES, st.booleans())
+def test_values_are_counted_without_parsing(value: Any, escaped: bool) -> None:
+    counted = count_values(json.dumps(value, ensure_ascii=escaped).encode(), limit=0)
+    there = values_in(value)
+    assert there <= counted <= 2 * there
+
+
+@pytest.fixture(scope="module")
+def small(exact: Encoder) -> Iterator[str]:
+    with running(exact, ServerSettings(max_items=3, max_request_tokens=50, max_request_characters=400)) as url:
+        yield url
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "told"),
+    [
+        ("/v1/tokens", {"input": ["x"] * 4}, "4 texts, the limit is 3"),
+        ("/v1/tokens", {"input": ["x" * 300] * 2}, "input: 600 characters in one request, the limit is 400"),
+        ("/v1/tokens", {"input": ["a b " * 20] * 2}, "tokens in one request, the limit is 50"),
+        ("/v1/embeddings", {"model": MODEL, "input": "x" * 500}, "500 characters in one request, the limit is 400"),
+        ("/v1/segment", {"content": "x" * 500}, "content: 500 characters in one request, the limit is 400"),
+        ("/v1/segment", {"content": "a b " * 40}, "tokens in one request, the limit is 50"),
+        ("/segment", {"content": "a b " * 40, "return_tokens": True}, "tokens in one request, the limit is 50"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_all_routes_have_the_same_limits(small: str, path: str, body: dict[str, Any], told: str) -> None:
+    answer = httpx.post(f"{small}{path}", json=body, timeout=SECONDS)
+    assert answer.status_code in (400, 422), answer.text
+    assert told in answer.json()["detail"]
+
+
+def test_the_segmenter_counts_by_get_within_the_limits(small: str) -> None:
+    answer = httpx.get(f"{small}/v1/segment", params={"content": "x" * 500}, timeout=SECONDS)
+    assert answer.status_code == 400
+
+
+def test_a_lone_surrogate_is_told_by_the_segmenter(client: httpx.Client) -> None:
+    answer = client.post("/v1/segment", content=b'{"content": "a \\ud800 b"}')
+    assert answer.status_code == 422
+    assert "lone surrogate" in answer.json()["detail"]
+
+
+class Counting(FakeEncoder):
+    """Remembers how many texts it counted at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counted: list[int] = []
+
+    def count_tokens(self, texts: Any, *arguments: Any, **settings: Any) -> Any:
+        self.counted.append(len(texts))
+        time.sleep(0.01)
+        return super().count_tokens(texts, *arguments, **settings)
+
+
+def test_counting_ends_with_its_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
+    encoder = Counting()
+    service = Service(encoder, ServerSettings(), Batcher(encoder, 1000, Metrics()))
+
+    async def gone() -> bool:
+        return len(encoder.counted) >= 2
+
+    with pytest.raises(ApiError, match="hung up") as left:
+        asyncio.run(service.count(["word " * 10_000] * 30, None, gone))
+    assert left.value.status == 499
+    assert sum(encoder.counted) <= 6
+
+
+def test_what_nobody_waits_for_is_not_begun() -> None:
+    service = Service(FakeEncoder(), ServerSettings(), Batcher(FakeEncoder(), 1000, Metrics()))
+    free, begun = threading.Event(), threading.Event()
+
+    async def gone() -> bool:
+        return True
+
+    async def stays() -> bool:
+        return False
+
+    async def run() -> None:
+        first = asyncio.ensure_future(service.in_pool(10**6, stays, free.wait, SECONDS))
+        await asyncio.sleep(0.05)
+        with pytest.raises(ApiError, match="hung up"):
+            await service.in_pool(10**6, gone, begun.set)
+        free.set()
+        await first
+        await service.in_pool(10**6, stays, bool)
+
+    asyncio.run(run())
+    assert not begun.is_set()
+
+
+@given(st.lists(st.integers(0, 250_000).map(lambda size: "x" * size), min_size=1, max_size=12))
+def test_slices_are_neighbours_and_short(texts: list[str]) -> None:
+    parts = list(slices(texts))
+    assert [text for part in parts for text in part] == texts
+    assert all(len(part) == 1 or sum(map(len, part)) <= module.SLICE_CHARACTERS for part in parts)
+    assert all(parts)
