@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -29,14 +29,6 @@ if TYPE_CHECKING:
     from ..demo.collections import Collections
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
-UVICORN: dict[str, Any] = {
-    "log_level": "warning",
-    "access_log": False,
-    "server_header": False,
-    "limit_concurrency": 512,
-    "backlog": 512,
-    "timeout_keep_alive": 30,
-}
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "256"
 """oneDNN keeps 1,024 kernels by default, of about a megabyte each; a server meets new shapes for ever."""
@@ -51,6 +43,13 @@ KERNELS = "256"
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A name to answer to, as of a proxy.")
 @click.option("--keep-alive/--no-keep-alive", default=True, show_default=True, help="Spaces before slow answers.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    help="Seconds after SIGTERM for answers to what was taken in.",
+)
 @click.option("--demo", is_flag=True, help="Also a page at / that asks questions of a small collection.")
 @click.option(
     "--store",
@@ -75,6 +74,7 @@ def command(
     insecure: bool,
     names: tuple[str, ...],
     keep_alive: bool,
+    grace: float,
     demo: bool,
     stores: tuple[str, ...],
     documents: tuple[Path, ...],
@@ -85,7 +85,7 @@ def command(
     Clients of that service, and OpenAI's, work by changing their URL: POST /v1/embeddings, /v1/classify, /v1/segment,
     GET /v1/models, /health, /metrics. Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
     only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
-    SIGTERM answers what was taken in, then ends.
+    SIGTERM answers what was taken in, for --grace seconds at most, then ends.
 
     \b
     Examples:
@@ -94,9 +94,8 @@ def command(
       jina-v3 serve --demo --store qdrant+http://localhost:6333 --store milvus:./demo.db --documents notes/
     """
     try:
-        import uvicorn
-
         from ..server import ServerSettings, create_app
+        from ..server.hosting import BACKLOG, hosted
         from ..server.one_thread import in_one_thread
         from ..server.settings import LOCAL_HOSTS, hash_key
     except ImportError as error:
@@ -119,8 +118,8 @@ def command(
     with bound(host, port) as own, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
         encoder = in_one_thread(choice.load)
         collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
-        server = uvicorn.Server(uvicorn.Config(create_app(encoder, settings, collections), **UVICORN))
-        own.listen(UVICORN["backlog"])
+        server = hosted(create_app(encoder, settings, collections), grace=grace)
+        own.listen(BACKLOG)
         announce(encoder, host, own.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[own])

@@ -9,25 +9,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-
 from jina_v3_connectors.demo.collections import Collections
 from jina_v3_connectors.server import ServerSettings, create_app
+from jina_v3_connectors.server.connections import ConnectionLimits
+from jina_v3_connectors.server.hosting import hosted
 
 START_SECONDS = 30.0
 
 
 @contextmanager
 def running(
-    encoder: Any, settings: ServerSettings | None = None, collections: Collections | None = None
+    encoder: Any,
+    settings: ServerSettings | None = None,
+    collections: Collections | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> Iterator[str]:
     """The base URL of a server over `encoder`, with the demo page where there are collections."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
-        app = create_app(encoder, settings, collections)
-        config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_keep_alive=30)
-        server = uvicorn.Server(config)
+        server = hosted(create_app(encoder, settings, collections), limits)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         until = time.monotonic() + START_SECONDS

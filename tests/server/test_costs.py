@@ -275,6 +275,7 @@ def test_what_nobody_waits_for_is_not_begun() -> None:
         await asyncio.sleep(0.05)
         with pytest.raises(ApiError, match="hung up"):
             await service.in_pool(10**6, gone, begun.set)
+        await asyncio.sleep(0.05)
         free.set()
         await first
         await service.in_pool(10**6, stays, bool)
