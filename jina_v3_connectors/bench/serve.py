@@ -90,7 +90,7 @@ def bench_serve(
         JinaV3Error: the server does not start.
         MissingExtra: httpx is not installed.
     """
-    load = _Load(encoder)
+    load = Load(encoder)
     result = ServeBench(clients, seconds)
     announce("encoding offline")
     before = load.offline()
@@ -101,7 +101,7 @@ def bench_serve(
     return result
 
 
-class _Load:
+class Load:
     """Texts, each always with the same task, and their vectors."""
 
     def __init__(self, encoder: TextEncoder) -> None:
@@ -126,27 +126,42 @@ class _Load:
 
 
 async def _measure(
-    load: _Load, url: str, process: subprocess.Popen[str], result: ServeBench, announce: Callable[[str], None]
+    load: Load, url: str, process: subprocess.Popen[str], result: ServeBench, announce: Callable[[str], None]
 ) -> None:
-    try:
-        import httpx
-    except ImportError:
-        raise MissingExtra("httpx", "remote") from None
-    limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=300, limits=limits) as client:
+    async with _client(url) as client:
         announce("asking alone")
         lone = [await _ask(client, load, result, None) for _ in range(LONE)]
         result.lone = float(np.median(lone))
         announce(f"{result.clients} clients, warming up")
-        await _crowd(client, load, ServeBench(result.clients, WARM_SECONDS), None)
+        await _ask_together(client, load, ServeBench(result.clients, WARM_SECONDS), None)
         announce(f"{result.clients} clients for {result.seconds:g} s")
         earlier = await _batches(client)
-        await _crowd(client, load, result, process.pid)
+        await _ask_together(client, load, result, process.pid)
         spent, batches = (now - then for now, then in zip(await _batches(client), earlier, strict=True))
         result.batch = spent / max(1.0, batches)
 
 
-async def _crowd(client: Any, load: _Load, result: ServeBench, pid: int | None) -> None:
+async def crowd(load: Load, url: str, pid: int, result: ServeBench) -> None:
+    """All clients of `result` for its seconds, after a moment that is not counted."""
+    async with _client(url) as client:
+        await _ask_together(client, load, ServeBench(result.clients, WARM_SECONDS), None)
+        await _ask_together(client, load, result, pid)
+
+
+def _client(url: str) -> Any:
+    """Asks with as many connections as there are clients.
+
+    Raises:
+        MissingExtra: httpx is not installed.
+    """
+    try:
+        import httpx
+    except ImportError:
+        raise MissingExtra("httpx", "remote") from None
+    return httpx.AsyncClient(base_url=url, timeout=300, limits=httpx.Limits(max_connections=None))
+
+
+async def _ask_together(client: Any, load: Load, result: ServeBench, pid: int | None) -> None:
     """All clients until the time is over; each finishes what it asked for."""
     start = time.perf_counter()
     end = start + result.seconds
@@ -173,7 +188,7 @@ async def _crowd(client: Any, load: _Load, result: ServeBench, pid: int | None) 
     result.served = done / (time.perf_counter() - start)
 
 
-async def _small(url: Any, load: _Load, result: ServeBench, end: float) -> None:
+async def _small(url: Any, load: Load, result: ServeBench, end: float) -> None:
     import httpx
 
     async with httpx.AsyncClient(base_url=url, timeout=300) as client:
@@ -182,7 +197,7 @@ async def _small(url: Any, load: _Load, result: ServeBench, end: float) -> None:
             await asyncio.sleep(SMALL_EVERY)
 
 
-async def _ask(client: Any, load: _Load, result: ServeBench, numbers: list[int] | None) -> float:
+async def _ask(client: Any, load: Load, result: ServeBench, numbers: list[int] | None) -> float:
     """Seconds of one request, the small one for None; its answer is checked."""
     small = numbers is None
     texts = [SMALL] if numbers is None else [load.texts[number] for number in numbers]

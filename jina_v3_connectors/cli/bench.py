@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from jina_v3_encoder.protocol import TextEncoder
     from jina_v3_encoder.task import Task
 
     from ..bench.report import BenchReport
@@ -250,9 +251,10 @@ def ingest(
 @command.command("serve")
 @click.option("--clients", type=click.IntRange(min=2), default=64, show_default=True, help="At the same time.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=60, show_default=True, help="Under load.")
+@click.option("--attack", is_flag=True, help="The same load alone and beside clients that mean harm.")
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def serve(clients: int, seconds: float, choice: ModelChoice, as_json: bool) -> None:
+def serve(clients: int, seconds: float, attack: bool, choice: ModelChoice, as_json: bool) -> None:
     """What a server gives under load, beside encoding the same texts offline.
 
     Starts `jina-v3 serve` and asks it from this process with requests of 1 to 64 texts, of five tasks and none; every
@@ -261,6 +263,7 @@ def serve(clients: int, seconds: float, choice: ModelChoice, as_json: bool) -> N
     \b
     Example:
       jina-v3 bench serve --model nano --seconds 20
+      jina-v3 bench serve --model nano --clients 16 --attack
     """
     from rich.console import Console
     from rich.table import Table
@@ -268,6 +271,9 @@ def serve(clients: int, seconds: float, choice: ModelChoice, as_json: bool) -> N
     from ..bench.serve import bench_serve
 
     encoder = choice.load()
+    if attack:
+        _attack(encoder, choice, clients, seconds, as_json=as_json)
+        return
     with Console(stderr=True).status("starting") as status:
         found = bench_serve(encoder, choice.arguments(), clients=clients, seconds=seconds, announce=status.update)
     if as_json:
@@ -287,3 +293,27 @@ def serve(clients: int, seconds: float, choice: ModelChoice, as_json: bool) -> N
         first, middle, last = (found.memory[place] / 2**20 for place in (0, len(found.memory) // 2, -1))
         table.add_row("memory", f"{first:.0f} MiB, half-way {middle:.0f}, at the end {last:.0f}")
     Console().print(table)
+
+
+def _attack(encoder: TextEncoder, choice: ModelChoice, clients: int, seconds: float, *, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..bench.attack import bench_attack
+
+    with Console(stderr=True).status("starting") as status:
+        found = bench_attack(encoder, choice.arguments(), clients=clients, seconds=seconds, announce=status.update)
+    if as_json:
+        click.echo(json.dumps(found.to_dict()))
+        return
+    title = f"{clients} clients for {seconds:g} s, model {encoder.model_id}"
+    table = Table("", "alone", "under attack", title=title, title_justify="left")
+    sides = (found.alone, found.attacked)
+    table.add_row("requests", *(f"{side.requests:,}" for side in sides))
+    table.add_row("failed, wrong", *(f"{len(side.failed)}, {side.wrong}" for side in sides))
+    table.add_row("a short question, median", *(f"{side.percentile(50) * 1000:.0f} ms" for side in sides))
+    table.add_row("p95", *(f"{side.percentile(95) * 1000:.0f} ms" for side in sides))
+    table.add_row("most memory", *(f"{max(side.memory, default=0) / 2**20:.0f} MiB" for side in sides))
+    Console().print(table)
+    for name, outcomes in found.attacks.items():
+        click.echo(f"{name}: {', '.join(f'{outcome} {times:,} times' for outcome, times in outcomes.items())}")

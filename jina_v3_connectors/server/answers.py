@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import orjson
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from .errors import as_api_error
 
@@ -39,7 +40,21 @@ async def patient_answer(
         raise
     if work.done():
         return json_answer(build(work.result()))
-    return StreamingResponse(_spaces(work, build), media_type=JSON)
+    return _Patient(work, build)
+
+
+class _Patient(StreamingResponse):
+    """Ends the work with its client, also where that was gone before the first space."""
+
+    def __init__(self, work: asyncio.Task[Value], build: Callable[[Value], dict[str, Any]]) -> None:
+        super().__init__(_spaces(work, build), media_type=JSON)
+        self._work: asyncio.Task[Any] = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._work.cancel()
 
 
 async def _spaces(work: asyncio.Task[Value], build: Callable[[Value], dict[str, Any]]) -> AsyncIterator[bytes]:
@@ -50,5 +65,3 @@ async def _spaces(work: asyncio.Task[Value], build: Callable[[Value], dict[str, 
         yield to_json(build(work.result()))
     except Exception as error:
         yield to_json(as_api_error(error).body())
-    finally:
-        work.cancel()

@@ -52,7 +52,7 @@ class Opposite(FakeEncoder):
 
 def test_another_models_answers_are_noticed() -> None:
     """The server answers with other vectors than the encoder's."""
-    load = module._Load(FakeEncoder(dimensions=32))
+    load = module.Load(FakeEncoder(dimensions=32))
     result = ServeBench(2, 0.5)
     with running(Opposite(dimensions=32)) as url:
         asyncio.run(_one(load, url, result))
@@ -60,7 +60,7 @@ def test_another_models_answers_are_noticed() -> None:
 
 
 def test_refusals_are_counted_and_told() -> None:
-    load = module._Load(FakeEncoder(dimensions=32))
+    load = module.Load(FakeEncoder(dimensions=32))
     load.tasks = ["retrieval"] * len(load.tasks)
     result = ServeBench(2, 0.5)
     with running(FakeEncoder(dimensions=32)) as url:
@@ -76,7 +76,7 @@ async def _one(load: Any, url: str, result: ServeBench) -> None:
 
 
 def test_every_request_has_texts_of_one_task() -> None:
-    load = module._Load(FakeEncoder(dimensions=32))
+    load = module.Load(FakeEncoder(dimensions=32))
     own = random.Random(0)
     drawn = [load.draw(own) for _ in range(200)]
     assert {len({load.tasks[number] for number in numbers}) for numbers in drawn} == {1}
