@@ -82,15 +82,16 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     for status, told in {
         400: "A model that is not served, too many tokens, or no JSON",
         401: "No key, or one that is not known",
+        403: "Sent by another site's page, and not as JSON",
         404: "No such address",
         405: "Another method",
         408: "The body did not arrive in time",
         413: "The body is too large",
         421: "Asked for by a name that the server does not go by",
         422: "A field is missing or has a value that is not allowed",
-        429: "Too much is waiting; Retry-After says when to come back",
+        429: "Too much is waiting or held; Retry-After says when to come back",
         500: "The server failed",
-        503: "The server is shutting down",
+        503: "The server is shutting down, or too many connections are open",
     }.items()
 }
 
