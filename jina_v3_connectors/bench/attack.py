@@ -121,7 +121,10 @@ def post(path: str, body: object, headers: str = "", *, patience: float = 60.0) 
             connection.settimeout(patience)
             with suppress(BrokenPipeError, ConnectionResetError):  # refused before it was all sent
                 connection.sendall(head + content)
-            return connection.recv(12)[9:].decode() or "closed"
+            try:
+                return connection.recv(12)[9:].decode() or "closed"
+            except TimeoutError:
+                return "left"
 
     return once
 
