@@ -23,7 +23,6 @@ from jina_v3_encoder.protocol import TextEncoder
 
 from .serve import Load, ServeBench, crowd, server
 
-CLIENTS = 16
 PAUSE = 0.25
 """Seconds between two rounds of an attack: the attackers share the server's cores."""
 IDLE = 600

@@ -124,6 +124,7 @@ def connect(url: str) -> MilvusClient:
             given = os.environ.get(TOKEN_VARIABLE)
             what = f"refuses the token in ${TOKEN_VARIABLE}" if given else "asks for a token"
             raise StoreError(
-                f"the Milvus server at {address.url} {what} ({said}): set ${TOKEN_VARIABLE} to user:password, or to an API key"
+                f"the Milvus server at {address.url} {what} ({said}): "
+                f"set ${TOKEN_VARIABLE} to user:password, or to an API key"
             ) from error
         raise StoreError(f"no Milvus server answers at {address.url}: {error.message or error}") from error
