@@ -26,6 +26,7 @@ from .agreement import Settings, agree
 from .batches import check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
+from .document_checks import check_characters
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreNotFound
 from .filters import Filter, as_condition
@@ -50,6 +51,14 @@ def check_collection_name(name: object) -> str:
             "and start with a letter or digit"
         )
     return name
+
+
+def _as_id(document_id: object) -> str:
+    """An id to look for; those that earlier versions stored may hold control characters."""
+    if not isinstance(document_id, str):
+        raise InvalidInput(f"a document's id must be a str, got {document_id!r:.200}")
+    check_characters(document_id, f"document id {document_id!r:.200}")
+    return document_id
 
 
 class VectorConnector:
@@ -224,11 +233,16 @@ class VectorConnector:
         """Delete documents with all their chunks; unknown ids are no error.
 
         Raises:
+            InvalidInput, DocumentError: one str in place of several, or an id that is no str.
             StoreNotFound: nothing was ingested yet.
         """
+        if isinstance(document_ids, str):
+            raise InvalidInput(
+                f"delete takes several ids, got the str {document_ids!r:.200}: pass [{document_ids!r:.200}]"
+            )
         self._require()
         with self._journal() as journal:
-            names = iter(document_ids)
+            names = map(_as_id, document_ids)
             while some := list(islice(names, DELETED_AT_ONCE)):
                 delete_documents(
                     journal, some, lambda tails: with_retries(partial(self.store.delete, tails), SHORT_RETRY)

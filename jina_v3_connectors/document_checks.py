@@ -37,7 +37,7 @@ def check_document(document: Document) -> None:
     if not isinstance(document.text, str):
         raise DocumentError(f"document {document.id!r}: its text must be a str, got {document.text!r:.200}")
     name = f"document {document.id!r}"
-    _check_characters(document.text, name)
+    check_characters(document.text, name)
     if document.format not in get_args(TextFormat):
         raise DocumentError(f"{name}: format is {document.format!r:.200}, use one of {', '.join(get_args(TextFormat))}")
     if not isinstance(document.metadata, Mapping):
@@ -78,7 +78,7 @@ def check_id(document: Document) -> None:
     document_id: object = document.id
     if not isinstance(document_id, str) or not document_id:
         raise DocumentError(f"a document's id must be a str with something in it, got {document_id!r:.200}")
-    _check_characters(document_id, f"document id {document_id!r:.200}")
+    check_characters(document_id, f"document id {document_id!r:.200}")
     control = CONTROL.search(document_id)
     if control:
         raise DocumentError(
@@ -93,7 +93,12 @@ def check_id(document: Document) -> None:
         )
 
 
-def _check_characters(text: str, where: str) -> None:
+def check_characters(text: str, where: str) -> None:
+    """Whether a str is text.
+
+    Raises:
+        DocumentError: it holds a lone surrogate.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -108,7 +113,7 @@ def _check_object(values: Mapping[Any, object], where: str, depth: int) -> None:
     for key, value in values.items():
         if not isinstance(key, str):
             raise DocumentError(f"{_shown(where)} must be JSON, where keys are str, got {key!r:.200}: make it a str")
-        _check_characters(key, f"{_shown(where)}, key {key!r:.200}")
+        check_characters(key, f"{_shown(where)}, key {key!r:.200}")
         _check_value(value, f"{where}[{key!r}]", depth)
 
 
@@ -118,7 +123,7 @@ def _check_value(value: object, where: str, depth: int) -> None:
         case None | bool():
             return
         case str():
-            _check_characters(value, _shown(where))
+            check_characters(value, _shown(where))
         case int():
             if not MIN_INTEGER <= value <= MAX_INTEGER:
                 raise DocumentError(

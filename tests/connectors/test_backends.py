@@ -14,6 +14,7 @@ from jina_v3_connectors import (
     ContractMismatch,
     ContractMissing,
     Document,
+    DocumentError,
     EmbeddingContract,
     Native,
     StoreError,
@@ -303,6 +304,18 @@ def test_awkward_ids_and_texts(backend: Backend) -> None:
         assert sorted(store.ids()) == sorted((name, 0) for name in names)
         store.delete(names)
         assert store.count() == 0
+
+
+def test_delete_takes_ids_and_nothing_else(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest([Document(name, "A text.") for name in "abc"])
+        with pytest.raises(InvalidInput, match="delete takes several ids, got the str 'abc'"):
+            store.delete("abc")
+        with pytest.raises(InvalidInput, match="a document's id must be a str, got 7"):
+            store.delete([7])  # type: ignore[list-item]
+        with pytest.raises(DocumentError, match="lone surrogate"):
+            store.delete(["a\ud800"])
+        assert store.count() == 3
 
 
 def test_large_limits(backend: Backend) -> None:
