@@ -159,3 +159,16 @@ def test_a_connector_that_was_opened_before_there_was_a_collection_sees_it(backe
             if not isinstance(backend, Embedded):
                 assert (early.count(), len(list(early.ids()))) == (6, 6)
         assert (early.count(), len(list(early.ids()))) == (6, 6)
+
+
+def test_an_alias_names_the_same_collection_to_the_journal(backend: Backend) -> None:
+    if not backend.aliases:
+        pytest.skip("no aliases")
+    with backend.connect("first") as first:
+        first.ingest(many(3))
+        first.swap_alias("live")
+    with backend.connect("live") as live:
+        report = live.ingest(many(5), prune=True)
+        assert (report.unchanged, report.documents, report.remarks) == (3, 2, [])
+    with backend.connect("first") as first:
+        assert first.ingest(many(5)).unchanged == 5
