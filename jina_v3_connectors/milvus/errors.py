@@ -57,13 +57,19 @@ def of_rpc(where: str, error: grpc.RpcError) -> StoreError:
     return StoreBusy(message) if state in BUSY_STATES else StoreError(message)
 
 
-def refusal(error: BaseException | None) -> str:
+def refusal(error: BaseException) -> str:
     """What a server said that refuses a token; empty where it said nothing of the kind.
 
-    The client says the same of every failed connection; why stands in the error it came from.
+    The client says the same of every failed connection; why stands in the errors it came from, which may form a ring.
     """
-    while error is not None:
-        if isinstance(error, grpc.RpcError) and error.code() in REFUSED_STATES:
-            return str(error.details())
-        error = error.__cause__ or error.__context__
+    seen: list[BaseException] = []
+    ahead: list[BaseException | None] = [error]
+    while ahead:
+        current = ahead.pop()
+        if current is None or any(current is one for one in seen):
+            continue
+        if isinstance(current, grpc.RpcError) and current.code() in REFUSED_STATES:
+            return str(current.details())
+        seen.append(current)
+        ahead += [current.__context__, current.__cause__]
     return ""
