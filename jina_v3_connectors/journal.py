@@ -20,6 +20,8 @@ from .errors import StoreError
 LISTED_AT_ONCE = 1000
 UNKNOWN_CHUNKS = 2**31 - 1
 """The number of chunks of a document that may have been written by somebody else."""
+PRIMARY_CODE = 0xFF
+"""The part of an extended SQLite error code that says what kind it is."""
 FORM = 2
 """Of the file; kept as its `user_version`. Form 1 wrote no row before the store had acknowledged."""
 TABLES = """
@@ -291,7 +293,10 @@ class Journal:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                raise StoreError(f"journal {self.file} cannot be written: {error}") from error
+            if code == sqlite3.SQLITE_FULL:
                 raise StoreError(
                     f"journal {self.file}: its disk is full: free some space and run the same again"
                 ) from error

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from jina_v3_connectors.cli import main
 from jina_v3_connectors.cli.terminal import STEERING, json_line, printable
 
+BACKWARDS = "\u202eback"
+"""An id has no control characters, see docs/values.md; this is none, and steers what follows all the same."""
 ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b31mred\rover\x08\u202eback"
 
 
@@ -26,7 +28,7 @@ def run(*arguments: str, given: str | None = None) -> str:
 
 @pytest.fixture
 def store(tmp_path: Path, original_folder: Path) -> str:
-    rows = [{"id": f"a{ATTACK}", "text": f"A text {ATTACK} ends."}]
+    rows = [{"id": f"a{BACKWARDS}", "text": f"A text {ATTACK} ends."}]
     file = tmp_path / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
     told = run("ingest", str(file), "--to", f"qdrant:{tmp_path / 'store'}", "--model", str(original_folder))
@@ -44,7 +46,7 @@ def test_hits_for_programs_are_exact(store: str) -> None:
     told = run("search", "text", "--from", store, "--json")
     assert not STEERING.search(told)
     hit = json.loads(told)
-    assert (hit["document_id"], hit["text"]) == (f"a{ATTACK}", f"A text {ATTACK} ends.")
+    assert (hit["document_id"], hit["text"]) == (f"a{BACKWARDS}", f"A text {ATTACK} ends.")
 
 
 def test_vectors_of_lines_are_exact(original_folder: Path) -> None:
@@ -60,7 +62,7 @@ def test_what_is_skipped_and_what_stops(tmp_path: Path, original_folder: Path) -
     command = ["ingest", str(file), "--to", f"qdrant:{tmp_path / 'store'}", "--model", str(original_folder)]
     stopped, skipped = run(*command), run(*command, "--skip-bad")
     for told in (stopped, skipped):
-        assert "lone surrogate" in told
+        assert "control character" in told
         assert not STEERING.search(told)
     assert not STEERING.search(run("ingest", f"{file}x", "--to", f"qdrant:{tmp_path}"))
 
