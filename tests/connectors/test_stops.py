@@ -31,7 +31,7 @@ from .backends import (
 from .stopping import EFFECTS, NOT_IN_AN_INGEST, QDRANT_CREATES, WITHOUT_EFFECT, Stop, connect, corpus, ingest
 from .test_kills import release, reopen
 
-KILLS = int(os.environ.get("JINA_V3_AIMED_KILLS", "8"))
+KILLS = int(os.environ.get("JINA_V3_AIMED_KILLS", "5"))
 STATES = (0, 1, 2, 3)
 ORDERS = [order for order in itertools.product(STATES, repeat=3) if any(order)]
 """Versions of a document before the killed run, in it, and in the run after it; 0 is not there."""
