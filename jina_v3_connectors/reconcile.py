@@ -67,10 +67,15 @@ def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
 
 
 def _counts_agree(journal: Journal, store: Store, retry: RetryPolicy) -> bool:
-    """Whether the count is possible; a store that counts late gets the time it needs."""
+    """Whether the count is as it must be; a store that counts late gets the time it needs.
+
+    While documents are open no count can tell: what is missing of others may stand in for what was written of them.
+    """
     whole, opened, unknown = journal.expected()
+    if opened:
+        return False
     until = time.monotonic() + store.counts_after
-    while not whole <= with_retries(store.count, retry) - unknown <= whole + opened:
+    while with_retries(store.count, retry) != whole + unknown:
         if time.monotonic() >= until:
             return False
         time.sleep(COUNT_PAUSE)
