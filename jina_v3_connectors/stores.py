@@ -85,6 +85,8 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
 def shown_url(url: str) -> str:
     """A store's URL for people: without user and password. A folder's name may hold an @."""
     kind, _, rest = url.partition(":")
+    if kind in LOCAL_BACKENDS and "://" in rest:  # the + was forgotten
+        return f"{kind}:{without_userinfo(rest)}"
     return url if kind in LOCAL_BACKENDS and not rest.startswith("//") else without_userinfo(url)
 
 
@@ -103,7 +105,7 @@ def _place(url: str) -> tuple[str, dict[str, Any]]:
         if scheme in SCHEMES and rest.startswith("//") and rest.strip("/"):
             server_address(f"{scheme}:{rest}")
             return backend, {"url": f"{scheme}:{rest}"}
-        if not scheme and rest and not rest.startswith("//"):
+        if not scheme and rest and not rest.startswith("//") and "://" not in rest:
             return backend, {"path": Path(rest).expanduser()}
     if kind == "pinecone" and rest and not rest.startswith("/"):
         return backend, {"url": rest}

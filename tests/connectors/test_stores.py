@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jina_v3_connectors import ContractMismatch, Document, StoreNotFound, VectorConnector, WholeDocument
+from jina_v3_connectors import ContractMismatch, Document, StoreNotFound, VectorConnector, WholeDocument, stores
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_connectors.stores import filled_store, open_store
 from jina_v3_encoder.errors import InvalidInput
@@ -110,3 +110,9 @@ def test_looking_makes_nothing(tmp_path: Path, place: str) -> None:
     with pytest.raises(StoreNotFound, match="yet; fill it with"):
         filled_store(place.format(tmp_path), "docs")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forgotten_plus_makes_no_folder_and_tells_no_password() -> None:
+    with pytest.raises(InvalidInput, match="unknown store") as caught:
+        stores.store_at("qdrant:http://u:s3cret@h:6333", "docs")
+    assert "s3cret" not in str(caught.value)
