@@ -93,6 +93,11 @@ def check_id(document: Document) -> None:
         )
 
 
+def is_text(text: str) -> bool:
+    """Whether a str can be written as UTF-8: it holds no lone surrogate."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def check_characters(text: str, where: str) -> None:
     """Whether a str is text.
 

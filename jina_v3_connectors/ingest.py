@@ -35,7 +35,7 @@ from .batches import (
 )
 from .chunking import Chunker
 from .contract import EmbeddingContract
-from .document_checks import check_document, check_id
+from .document_checks import check_document, check_id, is_text
 from .documents import Chunk, Document, Tail
 from .errors import DocumentError
 from .journal import UNKNOWN_CHUNKS, Entry, Journal
@@ -182,7 +182,12 @@ class Ingestion:
 
     def _note(self, document: Document) -> None:
         """Remember that it came by, before its content is looked at: what is refused is not pruned."""
-        check_id(document)
+        try:
+            check_id(document)
+        except DocumentError:
+            if isinstance(document, Document) and isinstance(document.id, str) and is_text(document.id):
+                self.journal.note(document.id)  # of an earlier version, which may have stored it
+            raise
         if not self.journal.note(document.id):
             raise DocumentError(
                 f"document {document.id!r} came twice in one run: ids must be unique, or one would replace the other; "

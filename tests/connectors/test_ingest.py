@@ -404,3 +404,14 @@ def test_an_upsert_that_gave_up_half_way_leaves_nothing_wrong(tmp_path: Path) ->
     assert bench.shelf.texts() == ["Due.", "Uno."]
     assert bench.run([old]).documents == 1
     assert bench.shelf.texts() == ["One.", "Two."]
+
+
+def test_a_document_whose_id_is_refused_today_is_not_pruned(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = "x" * 3000
+    with monkeypatch.context() as patch:
+        patch.setattr("jina_v3_connectors.document_checks.MAX_ID_BYTES", 4000)
+        bench.run([Document(long, "Kept."), Document("gone", "Gone.")])
+    for _ in range(2):
+        report = bench.run([Document(long, "Kept."), Document("a\ud800", "Bad.")], skip_bad=True, prune=True)
+        assert report.skipped == 2
+    assert bench.shelf.texts() == ["Kept."]
