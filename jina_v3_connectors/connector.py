@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import threading
 import time
@@ -16,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
@@ -28,7 +30,7 @@ from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .document_checks import check_characters
 from .documents import Document, Hit
-from .errors import ContractMismatch, ContractMissing, StoreNotFound
+from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
 from .filters import Filter, as_condition
 from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
 from .journal import Journal
@@ -163,7 +165,7 @@ class VectorConnector:
         if self._chunker.description != self.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
         options = IngestOptions(skip_bad, retry, on_progress)
-        with self._journal() as journal:
+        with self._journal(retry.total) as journal:
             claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
             run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, complete=complete)
@@ -241,7 +243,7 @@ class VectorConnector:
                 f"delete takes several ids, got the str {document_ids!r:.200}: pass [{document_ids!r:.200}]"
             )
         self._require()
-        with self._journal() as journal:
+        with self._journal(SHORT_RETRY.total) as journal:
             names = map(_as_id, document_ids)
             while some := list(islice(names, DELETED_AT_ONCE)):
                 delete_documents(
@@ -330,11 +332,19 @@ class VectorConnector:
         return self.contract
 
     @contextmanager
-    def _journal(self) -> Iterator[Journal]:
+    def _journal(self, patience: float) -> Iterator[Journal]:
+        """The journal, for one ingest or delete of this collection at a time: another's rows may not be closed."""
         target = "/".join(filter(None, (self.contract.collection_id, self.store.partition)))
         journal = Journal(self.store.journal_file, target)
         try:
-            yield journal
+            name = f"{journal.file.name}.{hashlib.blake2b(target.encode(), digest_size=8).hexdigest()}.lock"
+            with FileLock(journal.file.with_name(name), timeout=patience):
+                yield journal
+        except Timeout:
+            raise StoreError(
+                f"collection {self.collection!r}: another ingest on this machine has been writing it for over "
+                f"{patience:.0f} s; wait for it to end, then run this again"
+            ) from None
         finally:
             journal.close()
 

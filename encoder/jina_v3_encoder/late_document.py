@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 
@@ -25,7 +26,16 @@ class LateDocument:
         self._ids, self._window, self._bank = ids, window, bank
         self._owned = owned_tokens(rows)
         self._starts = window_starts(len(ids), *window)
-        self.sums, self.counts = torch.zeros(len(rows), dimensions), torch.zeros(len(rows), 1)
+        self._shape = len(rows), dimensions
+
+    @cached_property
+    def sums(self) -> torch.Tensor:
+        """Made when the first window is read: documents that wait take no memory for their vectors."""
+        return torch.zeros(self._shape)
+
+    @cached_property
+    def counts(self) -> torch.Tensor:
+        return torch.zeros(self._shape[0], 1)
 
     @property
     def windows(self) -> int:
