@@ -10,6 +10,7 @@ import pytest
 
 from jina_v3_connectors import AnotherWriter, Chunk, Document, RetryPolicy, StoreError, reconcile
 from jina_v3_connectors.documents import Tail
+from jina_v3_connectors.journal import Journal
 from jina_v3_connectors.pinecone import store as pinecone_store
 from jina_v3_connectors.store import STATE_VARIABLE
 
@@ -190,3 +191,22 @@ def test_two_ingests_with_one_journal_take_turns(backend: Backend) -> None:
         assert first.ingest(documents()).documents == 1
         assert first.ingest(many(1)).unchanged == 1
     assert same_vectors(backend.vectors(), expected(many(1)))
+
+
+def test_an_open_document_does_not_hide_what_others_have_lost(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chunks of the open one make up for those that are missing, so no count can tell."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with backend.connect() as store:
+        store.ingest(many(2))
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "record", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                store.ingest(many(3))
+        store.store.delete([Tail("d0", 0)])
+        assert store.ingest(many(3)).unchanged == 1
+    assert same_vectors(backend.vectors(), expected(many(3)))
