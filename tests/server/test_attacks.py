@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -87,11 +88,13 @@ def test_a_peer_has_its_own_limit() -> None:
 
 @pytest.mark.parametrize("limit", ["connections", "per_peer"])
 def test_health_and_metrics_answer_when_all_connections_are_served(limit: str) -> None:
+    free = threading.Event()
+
     class Held(FakeEncoder):
-        """Every text takes long."""
+        """Every text takes until it is let go."""
 
         def encode(self, texts: Any, **settings: Any) -> Any:
-            time.sleep(2)
+            assert free.wait(SECONDS)
             return super().encode(texts, **settings)
 
     body = json.dumps(GOOD).encode()
@@ -108,6 +111,7 @@ def test_health_and_metrics_answer_when_all_connections_are_served(limit: str) -
         assert refused.headers["retry-after"]
         for path in ("/health", "/ready", "/live", "/metrics"):
             assert httpx.get(f"{url}{path}", timeout=SECONDS).status_code == 200
+        free.set()
         for connection in served:
             assert b" 200 " in connection.recv(2**16)
 
@@ -146,12 +150,12 @@ def test_dripping_headers_are_given_up() -> None:
 
 
 def test_a_connection_is_kept_between_requests_and_given_up_when_idle() -> None:
-    limits = ConnectionLimits(header_seconds=0.2, idle_seconds=1.5)
+    limits = ConnectionLimits(header_seconds=1.0, idle_seconds=4.0)
     with running(FakeEncoder(), limits=limits) as url, connect(url) as connection:
-        for _ in range(3):
+        for _ in range(2):
             connection.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b" 200 " in connection.recv(4000)
-            time.sleep(0.4)
+            time.sleep(1.2)
         assert ended(connection)
 
 
