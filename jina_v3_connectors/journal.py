@@ -220,7 +220,7 @@ class Journal:
         while page := list(islice(chunks, LISTED_AT_ONCE)):
             self._many((HOLD, [(name, number + 1) for name, number in page]))
         documents, unknown = self._one(f"SELECT count(*), coalesce(sum(chunks), 0) {UNKNOWN_HELD}", self.target)
-        known = "INSERT INTO documents SELECT ?, id, NULL, past " + UNKNOWN_HELD
+        known = f"INSERT INTO documents SELECT ?, id, NULL, {UNKNOWN_CHUNKS} {UNKNOWN_HELD}"
         opened, *_ = self._many(
             (OPEN_DIFFERING, [(self.target,)]),
             (RAISE_OPEN, [(self.target,)]),
@@ -230,8 +230,8 @@ class Journal:
         return Difference(opened, documents)
 
     def open_all(self) -> None:
-        """Believe no row any more."""
-        self._many(("UPDATE documents SET digest = NULL WHERE target = ?", [(self.target,)]))
+        """Believe no row any more, nor that there are no more chunks than it says."""
+        self._many(("UPDATE documents SET digest = NULL, chunks = ? WHERE target = ?", [(UNKNOWN_CHUNKS, self.target)]))
 
     def next_generation(self) -> int:
         """The number of this ingest, counted over all of the collection's."""

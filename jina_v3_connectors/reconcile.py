@@ -37,6 +37,7 @@ def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *
     """
     if take_over:
         journal.open_all()
+        time.sleep(store.counts_after)
         with_retries(lambda: journal.compare(store.ids(), take_over=True), retry)
     else:
         check_writer(collection, journal, store, retry)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jina_v3_connectors.errors import StoreError
-from jina_v3_connectors.journal import LISTED_AT_ONCE, Entry, Journal
+from jina_v3_connectors.journal import LISTED_AT_ONCE, UNKNOWN_CHUNKS, Entry, Journal
 
 
 @pytest.fixture
@@ -79,7 +79,9 @@ def test_what_the_store_says_opens_rows(file: Path) -> None:
     assert journal.get("foreign") is None
     assert journal.expected().unknown == 2
     assert journal.compare(held, take_over=True).unknown == 1
-    assert (journal.get("foreign"), journal.expected().unknown) == (Entry(None, 2), 0)
+    assert (journal.get("foreign"), journal.expected().unknown) == (Entry(None, UNKNOWN_CHUNKS), 0)
+    journal.open_all()
+    assert journal.get("same") == Entry(None, UNKNOWN_CHUNKS), "whose tail is deleted, whatever there is of it"
     journal.close()
 
 
