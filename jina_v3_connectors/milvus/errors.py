@@ -25,7 +25,15 @@ BUSY_STATES = frozenset(
         grpc.StatusCode.CANCELLED,
     }
 )
-BUSY_SIGNS = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "wait for loading collection timeout", "wait for flush timeout")
+BUSY_SIGNS = (
+    "UNAVAILABLE",
+    "DEADLINE_EXCEEDED",
+    "wait for loading collection timeout",
+    "wait for flush timeout",
+    "node not match",
+    "node not found",
+)
+"""The last two come for a while after a server was started again, until it knows its own parts."""
 REFUSED_STATES = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 TOO_LARGE = "larger than max"
 """How gRPC says that a message is over its receiver's or sender's limit, on both sides."""
