@@ -34,7 +34,7 @@ from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
 from .filters import Filter, as_condition
 from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
 from .journal import Journal
-from .reconcile import check_writer, claim, reconcile
+from .reconcile import WriterCheck, check_writer, claim, reconcile
 from .store import Store
 
 FloatArray = NDArray[np.float32]
@@ -168,7 +168,16 @@ class VectorConnector:
         with self._journal(retry.total) as journal:
             claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
-            run = Ingestion(self.encoder, self.contract, self._chunker, self.store, journal, options, complete=complete)
+            run = Ingestion(
+                self.encoder,
+                self.contract,
+                self._chunker,
+                self.store,
+                journal,
+                options,
+                complete=complete,
+                check_writer=WriterCheck(self.collection, journal, self.store, retry),
+            )
             report = run.run(documents)
             report.remarks += remarks
             check_writer(self.collection, journal, self.store, retry)

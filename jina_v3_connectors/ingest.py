@@ -60,6 +60,9 @@ class Sink(Protocol):
     def delete(self, tails: Sequence[Tail]) -> None:
         """Delete chunks. Raises as `upsert`."""
 
+    def check_storable(self, document: Document) -> None:
+        """Raises DocumentError for a document that this store cannot keep, before anything is encoded."""
+
 
 @dataclass
 class IngestReport:
@@ -116,10 +119,15 @@ class Ingestion:
         options: IngestOptions,
         *,
         complete: bool,
+        check_writer: Callable[[], None] = lambda: None,
     ) -> None:
-        """`complete` says that documents that the journal does not know have no chunks in the collection."""
+        """`complete` says that documents that the journal does not know have no chunks in the collection.
+
+        `check_writer` is called before each batch is written, and raises where another journal has taken over.
+        """
         self.encoder, self.contract, self.chunker = encoder, contract, chunker
         self.sink, self.journal, self.options, self.complete = sink, journal, options, complete
+        self._check_writer = check_writer
         self.report = IngestReport()
         self._queue: Queue[list[tuple[Cut, FloatArray]] | None] = Queue(QUEUED_BATCHES)
         self._failure: BaseException | None = None
@@ -168,6 +176,7 @@ class Ingestion:
                 digest = self._digest(document)
                 known = self.journal.get(document.id)
                 if known is None or known.digest != digest:
+                    self.sink.check_storable(document)
                     chunks = cut(document, self.chunker)
                     check_chunks(chunks, self.contract.dimensions, self.sink.write_limits)
                     yield Cut(document, chunks, digest)
@@ -215,7 +224,7 @@ class Ingestion:
                 check_vectors(result, self.contract.dimensions)
                 fresh.append((item, result))
         self.journal.open_encoded(
-            [(cut.document.id, self._reach(cut), cut.digest, vectors.tobytes()) for cut, vectors in fresh]
+            [(cut.document.id, self._reach(cut), spans_digest(cut), vectors.tobytes()) for cut, vectors in fresh]
         )
         return ready + fresh, refused
 
@@ -226,12 +235,10 @@ class Ingestion:
 
     def _kept(self, item: Cut) -> FloatArray | None:
         """Vectors that an earlier run encoded and did not get stored."""
-        content = self.journal.kept(item.document.id, item.digest) if self._leftovers else None
+        content = self.journal.kept(item.document.id, spans_digest(item)) if self._leftovers else None
         if content is None:
             return None
         vectors = np.frombuffer(content, dtype=np.float32) if content else np.zeros(0, dtype=np.float32)
-        if len(vectors) != len(item.chunks) * self.contract.dimensions:
-            return None  # cut in another way meanwhile
         return vectors.reshape(len(item.chunks), self.contract.dimensions)
 
     def _refuse(self, error: DocumentError) -> None:
@@ -258,6 +265,7 @@ class Ingestion:
 
         The journal has opened these documents before (`_encode`), and closes them here when the store has all.
         """
+        self._check_writer()
         chunks = [chunk for item, _ in batch for chunk in item.chunks]
         if chunks:
             vectors = np.concatenate([own for _, own in batch if len(own)])
@@ -315,6 +323,12 @@ class Ingestion:
             yield
         finally:
             setattr(self.report, name, getattr(self.report, name) + time.perf_counter() - start)
+
+
+def spans_digest(cut: Cut) -> bytes:
+    """Under which the vectors of `cut` are kept: a chunker that cuts in another way now must not get them."""
+    spans = json.dumps([(chunk.start, chunk.end) for chunk in cut.chunks])
+    return hashlib.blake2b(cut.digest + spans.encode(), digest_size=16).digest()
 
 
 def delete_documents(journal: Journal, names: Sequence[str], delete: Callable[[Sequence[Tail]], None]) -> None:

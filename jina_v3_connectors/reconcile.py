@@ -2,12 +2,15 @@
 
 The rule for collections on servers: one journal at a time. A collection names the journal that wrote last, and which of
 its ingests that was. Another journal, or an older copy of the same one, does not know what is stored, so it may
-neither skip nor prune; it is refused until it takes over: lists what is stored, and writes all of it again.
+neither skip nor prune; it is refused until it takes over: lists what is stored, and writes all of it again. An ingest
+that runs meanwhile stops before its next batch. `delete` of single documents is open to everybody: the next ingest sees
+the count. Pinecone has room for one mark: in namespaces other than the default one the count alone tells of others.
 """
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import NamedTuple
 
 from jina_v3_encoder.retry import RetryPolicy, with_retries
@@ -56,6 +59,20 @@ def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPo
         name, _, ingest = token.partition("/")
         if name != journal.id or not ingest.isdigit() or int(ingest) > journal.generation:
             raise AnotherWriter(collection, journal.file, older_copy=name == journal.id)
+
+
+class WriterCheck:
+    """`check_writer` for each batch of a run, no more often than the store allows."""
+
+    def __init__(self, collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
+        self._check = partial(check_writer, collection, journal, store, retry)
+        self._pause, self._last = store.writer_pause, time.monotonic()
+
+    def __call__(self) -> None:
+        """Raises AnotherWriter."""
+        if time.monotonic() - self._last >= self._pause:
+            self._check()
+            self._last = time.monotonic()
 
 
 def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .batches import WriteLimits
 from .contract import EmbeddingContract
-from .documents import Chunk, Hit, Tail
+from .documents import Chunk, Document, Hit, Tail
 from .filters import Condition
 
 FloatArray = NDArray[np.float32]
@@ -35,6 +35,9 @@ class Store(ABC):
     """Names the part of a collection this store works in, where the backend divides collections."""
     counts_after: float = 0.0
     """Seconds after which `count` and `ids` know of every write that was acknowledged."""
+
+    writer_pause: float = 0.0
+    """Seconds between two looks at `writer` during an ingest, where it is a request that should be rare."""
 
     @property
     @abstractmethod
@@ -72,6 +75,9 @@ class Store(ABC):
             ContractMismatch: its vectors have another size or metric.
             StoreError: it is not laid out so that this project can work with it.
         """
+
+    def check_storable(self, document: Document) -> None:  # noqa: B027 - most backends take every document
+        """Raises DocumentError for a document that this collection cannot keep; called before it is encoded."""
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:

@@ -23,7 +23,7 @@ def to_row(chunk: Chunk, vector: FloatArray, partition_key: str | None = None) -
     Raises:
         DocumentError: the metadata has no str where the partition key is.
     """
-    partition = {PARTITION: _partition(chunk, partition_key)} if partition_key else {}
+    partition = {PARTITION: partition_of(chunk.document_id, chunk.metadata, partition_key)} if partition_key else {}
     return {
         **partition,
         "id": str(chunk.id),
@@ -38,13 +38,18 @@ def to_row(chunk: Chunk, vector: FloatArray, partition_key: str | None = None) -
     }
 
 
-def _partition(chunk: Chunk, key: str) -> str:
-    value: Any = chunk.metadata
+def partition_of(document_id: str, metadata: Mapping[str, Any], key: str) -> str:
+    """The str that `metadata` holds at `key`, by which a server spreads documents over partitions.
+
+    Raises:
+        DocumentError: there is none, or it is too long.
+    """
+    value: Any = metadata
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if not isinstance(value, str) or len(value.encode("utf-8", "replace")) > MAX_PARTITION:
         raise DocumentError(
-            f"document {chunk.document_id!r}: its metadata must hold a str of up to {MAX_PARTITION} bytes at {key!r}, "
+            f"document {document_id!r}: its metadata must hold a str of up to {MAX_PARTITION} bytes at {key!r}, "
             f"the collection's partition key, got {value!r:.200}"
         )
     return value

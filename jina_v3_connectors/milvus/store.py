@@ -18,13 +18,13 @@ from jina_v3_encoder.errors import InvalidInput
 
 from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
-from ..disk import check_room, room_to_write
-from ..documents import Chunk, Hit, Tail
+from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
+from ..documents import Chunk, Document, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..store import FloatArray, Store
 from .answers import in_parts
-from .convert import OUTPUT_FIELDS, any_tail, to_hit, to_row
+from .convert import OUTPUT_FIELDS, any_tail, partition_of, to_hit, to_row
 from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
 from .filters import expression
 from .quiet import quiet
@@ -129,6 +129,7 @@ class MilvusStore(Store):
 
     def create(self, contract: EmbeddingContract) -> None:
         """Make the collection with its contract, then its index; who is killed between leaves the rest to `_ready`."""
+        self._check_room(TO_WRITE)
         with self._errors():
             if not self.client.has_collection(self.collection, timeout=TIMEOUT):
                 self._create_collection(contract)
@@ -175,14 +176,18 @@ class MilvusStore(Store):
                 self.collection, {CONTRACT_PROPERTY: to_property(contract)}, timeout=TIMEOUT
             )
 
+    def check_storable(self, document: Document) -> None:
+        if self.layout.partition_key:
+            partition_of(document.id, document.metadata, self.layout.partition_key)
+
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        if self._folder is not None:
-            check_room(self._folder, room_to_write(chunks, vectors.shape[1]))
+        self._check_room(room_to_write(chunks, vectors.shape[1]))
         key = self.layout.partition_key
         rows = [to_row(chunk, vector, key) for chunk, vector in zip(chunks, vectors, strict=True)]
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
     def delete(self, tails: Sequence[Tail]) -> None:
+        self._check_room(TO_DELETE)
         self._call(lambda client: client.delete(self.collection, filter=any_tail(tails), timeout=TIMEOUT))
 
     def nearest(
@@ -297,6 +302,11 @@ class MilvusStore(Store):
             )
         else:
             _wait_until_none(self._rows_not_loaded, LOAD_SECONDS)
+
+    def _check_room(self, needed: int) -> None:
+        """Servers look after their own disk."""
+        if self._folder is not None:
+            check_room(self._folder, needed)
 
     def _rows_without_index(self) -> int:
         with self._errors():

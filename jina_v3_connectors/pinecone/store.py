@@ -36,6 +36,8 @@ MAX_LIMIT = 10_000
 QUERIES_AT_ONCE = 8
 CONTRACT_SECONDS = 60.0
 """How long a contract that was read is believed in searches; describing an index is a request to another service."""
+WRITER_SECONDS = 10.0
+"""Between two looks at who writes; that too is a request to the other service."""
 VISIBLE_SECONDS = 10.0
 VISIBLE_PAUSE = 0.05
 READY_SECONDS = 300
@@ -50,6 +52,7 @@ class PineconeStore(Store):
     write_limits = WriteLimits(rows=1000, bytes=2 * 10**6 - 20_000, at_once=4, text_bytes=30_000, metadata_bytes=4_000)
     """A request takes 2 MB and 1,000 rows; a record 40 KB beside its vector, of which metadata is kept three times."""
     counts_after = VISIBLE_SECONDS
+    writer_pause = WRITER_SECONDS
 
     def __init__(
         self,

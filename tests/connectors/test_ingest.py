@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jina_v3_connectors.batches import WriteLimits
-from jina_v3_connectors.chunking import WholeDocument
+from jina_v3_connectors.chunking import Chunker, WholeDocument
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
@@ -59,6 +59,9 @@ class Shelf:
         for key in stale:
             del self.points[key]
 
+    def check_storable(self, document: Document) -> None:
+        """Takes every document."""
+
     def texts(self) -> list[str]:
         return sorted(chunk.text.strip() for chunk, _ in self.points.values())
 
@@ -70,6 +73,7 @@ class Bench:
     file: Path
     shelf: Shelf = field(default_factory=Shelf)
     encoder: FakeEncoder = field(default_factory=FakeEncoder)
+    chunker: Chunker = field(default_factory=Sentences)
 
     def run(
         self, documents: Any, *, complete: bool = False, target: str = "c", prune: bool = False, **options: Any
@@ -77,7 +81,7 @@ class Bench:
         journal = Journal(self.file, target)
         options.setdefault("retry", AT_ONCE)
         try:
-            settings = (self.encoder, CONTRACT, Sentences(), self.shelf, journal, IngestOptions(**options))
+            settings = (self.encoder, CONTRACT, self.chunker, self.shelf, journal, IngestOptions(**options))
             ingestion = Ingestion(*settings, complete=complete)
             report = ingestion.run(documents)
             if prune:
@@ -90,6 +94,10 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "journal.sqlite")
+
+
+def refusing() -> None:
+    raise StoreError("out of order")
 
 
 def documents(count: int, sentences: int = 2) -> list[Document]:
@@ -276,6 +284,25 @@ def test_poisoned_documents_are_skipped_and_named_when_asked(tmp_path: Path) -> 
     assert any("expected a Document" in reason for reason in report.bad)
     again = bench.run(corpus, skip_bad=True)
     assert (again.unchanged, again.skipped) == (30, 3), "they are tried again, and only they"
+
+
+def test_kept_vectors_are_not_given_to_other_spans(bench: Bench) -> None:
+    """A chunker that changed under the same description cuts as many chunks, elsewhere."""
+
+    class Elsewhere(Sentences):
+        def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+            first, second = super().spans(text, text_format)
+            return [(first[0], first[1] - 3), (first[1] - 3, second[1])]
+
+    bench.shelf.before = refusing  # type: ignore[method-assign]
+    with pytest.raises(StoreError):
+        bench.run(documents(1))
+    del bench.shelf.before
+    bench.chunker = Elsewhere()
+    bench.run(documents(1))
+    for chunk, row in bench.shelf.points.values():
+        wanted = bench.encoder.encode([chunk.text], task="retrieval.passage", dimensions=16)[0]
+        assert np.allclose(row, wanted), chunk
 
 
 def test_when_the_source_breaks_what_was_read_is_stored(bench: Bench) -> None:

@@ -227,6 +227,10 @@ def test_a_partition_key_keeps_tenants_apart(tmp_path: Path) -> None:
         for metadata in ({}, {"tenant": 3}, {"tenant": "x" * 2000}):
             with pytest.raises(DocumentError, match="must hold a str of up to 1000 bytes at 'tenant'"):
                 store.ingest([Document("bad", "text", metadata)])
+        report = store.ingest(
+            [*corpus, Document("bad", "text"), Document("a new", "text", {"tenant": "a"})], skip_bad=True
+        )
+        assert (report.skipped, report.documents, report.unchanged) == (1, 1, 30)
     assert expression(parse_filter({"tenant": "x"}), "tenant") == 'partition in ["x"]'
     with pytest.raises(InvalidInput, match="must name a metadata field"):
         MilvusLayout(partition_key="no such; field")

@@ -21,6 +21,7 @@ from .test_backends import expected, many
 @pytest.fixture(autouse=True)
 def _no_long_wait_for_pinecone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pinecone_store.PineconeStore, "counts_after", 0.2)
+    monkeypatch.setattr(pinecone_store.PineconeStore, "writer_pause", 0.0)
     monkeypatch.setattr(reconcile, "COUNT_PAUSE", 0.05)
 
 
@@ -151,6 +152,25 @@ def test_a_take_over_during_a_run_is_noticed_before_anything_is_pruned(
         with pytest.raises(AnotherWriter):
             first.ingest(documents(), prune=True)
         assert first.count() == 10
+
+
+def test_a_take_over_during_a_run_stops_it_before_its_next_write(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_writer(backend) or backend.url.startswith("milvus:"):
+        pytest.skip("the journal lies beside the data")
+    older, newer = many(200), [Document(f"d{n}", "Newer. Text.") for n in range(200)]
+
+    def documents() -> Any:
+        monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "machine-2"))
+        with backend.connect() as second:
+            second.ingest(newer, take_over=True)
+        yield from older
+
+    with backend.connect() as first:
+        with pytest.raises(AnotherWriter):
+            first.ingest(documents())
+        assert same_vectors(backend.vectors(), expected(newer))
 
 
 def test_a_connector_that_was_opened_before_there_was_a_collection_sees_it(backend: Backend) -> None:
