@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jina_v3_encoder.retry import RetryPolicy
 
 if TYPE_CHECKING:
-    from .chunking import Chunker, SemanticChunker, WholeDocument
+    from .chunking import Chunker, WholeDocument
+    from .chunking.splitter import SemanticChunker
     from .connector import VectorConnector
     from .contract import EmbeddingContract
     from .documents import Chunk, Document, Hit
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
         StoreNotFound,
     )
     from .filters import Native
-    from .ingest import IngestReport
+    from .ingestion.ingestion import IngestReport
 
 __all__ = [
     "AnotherWriter",

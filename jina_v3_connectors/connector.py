@@ -24,17 +24,17 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 
-from .agreement import Settings, agree
-from .batches import check_vectors
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .document_checks import check_characters
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
 from .filters import Filter, as_condition
-from .ingest import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
-from .journal import Journal
-from .reconcile import WriterCheck, check_writer, claim, reconcile
+from .ingestion.ingestion import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
+from .ingestion.journal import Journal
+from .ingestion.reconcile import WriterCheck, check_writer, claim, reconcile
+from .limits import check_vectors
+from .settings import Settings, agree
 from .store import Store
 
 FloatArray = NDArray[np.float32]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
-from jina_v3_encoder.late_chunking import resolve_window
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.texts.late_chunking import resolve_window
 
 from .errors import ContractMismatch, StoreError
 

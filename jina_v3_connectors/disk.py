@@ -10,9 +10,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from .batches import estimated_bytes
 from .documents import Chunk
 from .errors import StoreError
+from .limits import estimated_bytes
 
 TO_OPEN = 36 * 2**20
 """Bytes that an engine may write when it opens a collection, even for a search: Qdrant's fills a log file of 32 MiB."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.texts.late_chunking import Span
 
 from .documents import Document, TextFormat
 from .errors import DocumentError

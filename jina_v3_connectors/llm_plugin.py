@@ -39,7 +39,7 @@ class JinaV3EmbeddingModel(llm.EmbeddingModel):  # type: ignore[misc, name-defin
 
     def embed_batch(self, items: Iterable[str | bytes], *, key: str | None = None) -> Iterator[list[float]]:
         """Vectors in order; the items are taken a few at a time, however many there are."""
-        from .shared import shared_encoder
+        from .shared_encoders import shared_encoder
 
         encoder = shared_encoder(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL))
         texts = iter(items)

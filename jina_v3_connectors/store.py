@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .batches import WriteLimits
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Hit, Tail
 from .filters import Condition
+from .limits import WriteLimits
 
 FloatArray = NDArray[np.float32]
 STATE_VARIABLE = "JINA_V3_STATE"

@@ -15,22 +15,22 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from .ahead import ahead
-from .batching import Reading, fill, pack, plan_batches, used_rows, window_readings
-from .checkpoint import Checkpoint, find_checkpoint, load_model
+from .checkpoints.checkpoint import Checkpoint, find_checkpoint, load_model
+from .checkpoints.fingerprint import fingerprint
+from .checkpoints.layouts import Layout
+from .checkpoints.save import save_checkpoint
 from .config import QUANTIZATIONS, ModelConfig, Quantization
-from .device import default_batch_tokens, resolve_device, resolve_dtype
 from .errors import CheckpointMismatch, InvalidInput
-from .fingerprint import fingerprint
-from .inputs import as_spans, as_texts
-from .late_chunking import Span, join_chunks, resolve_window, token_rows, windows
-from .late_document import LateDocument
-from .layouts import Layout
-from .model import JinaV3Model
-from .pooling import sum_states
-from .quantize import check_int8
-from .save import save_checkpoint
+from .network.batching import Reading, fill, pack, plan_batches, used_rows, window_readings
+from .network.device import default_batch_tokens, resolve_device, resolve_dtype
+from .network.jina_v3 import JinaV3Model
+from .network.late_document import LateDocument
+from .network.pooling import sum_states
+from .network.quantize import check_int8
 from .task import Task, TaskLike, as_task, as_tasks
-from .tokenizer import IntArray, TextTokenizer
+from .texts.inputs import as_spans, as_texts
+from .texts.late_chunking import Span, join_chunks, resolve_window, token_rows, windows
+from .texts.tokenizer import IntArray, TextTokenizer
 from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 

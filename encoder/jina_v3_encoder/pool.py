@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from .errors import InputTooLong, JinaV3Error
-from .inputs import as_spans, as_texts
-from .late_chunking import Span, join_chunks
 from .task import TaskLike, as_tasks
+from .texts.inputs import as_spans, as_texts
+from .texts.late_chunking import Span, join_chunks
 from .usage import add_tokens
 from .vectors import OutputType
 from .workers import Plan, WorkerGroup, plan_cores

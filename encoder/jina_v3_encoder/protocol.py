@@ -7,8 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
-from .late_chunking import Span
 from .task import TaskLike
+from .texts.late_chunking import Span
 from .vectors import OutputType
 
 

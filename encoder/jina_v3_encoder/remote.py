@@ -16,10 +16,10 @@ from tqdm.auto import tqdm
 from .address import server_address
 from .config import PROMPTS
 from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
-from .inputs import as_spans, as_texts
-from .late_chunking import Span, check_spans, join_chunks, resolve_window
 from .retry import RetryPolicy, with_retries
 from .task import Task, TaskLike, as_task, as_tasks
+from .texts.inputs import as_spans, as_texts
+from .texts.late_chunking import Span, check_spans, join_chunks, resolve_window
 from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 

@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from .config import ModelConfig
 from .errors import InputTooLong
-from .inputs import as_spans, as_texts
-from .late_chunking import Span, join_chunks, resolve_window
 from .task import TaskLike, as_task, as_tasks
+from .texts.inputs import as_spans, as_texts
+from .texts.late_chunking import Span, join_chunks, resolve_window
 from .tokenizer_factory import write_tokenizer
 from .usage import add_tokens
 from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
 
 if TYPE_CHECKING:
-    from .layouts import Layout
+    from .checkpoints.layouts import Layout
 
 WORD = re.compile(r"\w+|[^\w\s]")
 TASK_SHARE = 0.15
@@ -187,9 +187,9 @@ def write_random_checkpoint(
     """
     import torch
 
-    from .device import DTYPES
-    from .model import JinaV3Model
-    from .save import save_checkpoint
+    from .checkpoints.save import save_checkpoint
+    from .network.device import DTYPES
+    from .network.jina_v3 import JinaV3Model
 
     config = config or tiny_config()
     generator = torch.Generator().manual_seed(seed)

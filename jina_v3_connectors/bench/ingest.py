@@ -18,7 +18,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..chunking import WholeDocument
 from ..connector import VectorConnector
 from ..documents import Chunk, Document
-from ..ingest import IngestReport
+from ..ingestion.ingestion import IngestReport
 from ..qdrant.embedded import EmbeddedStore
 from ..qdrant.layout import QdrantLayout
 from ..store import FloatArray

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.config import ModelConfig
-from jina_v3_encoder.linear import PackedProduct, Product, can_pack
-from jina_v3_encoder.quantize import Int8Product, quantize_weight
+from jina_v3_encoder.network.linear import PackedProduct, Product, can_pack
+from jina_v3_encoder.network.quantize import Int8Product, quantize_weight
 
 from .corpus import full_geometry
 

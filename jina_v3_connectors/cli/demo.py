@@ -37,7 +37,7 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
     from rich.markup import escape
 
     from .. import demo
-    from ..chunking import SemanticChunker
+    from ..chunking.splitter import SemanticChunker
     from ..demo.collections import Collections
     from ..demo.corpus import MODES, Corpus
 

@@ -107,7 +107,7 @@ def _evaluate(
 ) -> EvalReport:
     from rich.console import Console
 
-    from ..chunking import SemanticChunker
+    from ..chunking.splitter import SemanticChunker
     from ..evaluation.encoding import PassageEncoder
     from ..evaluation.report import evaluate
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..documents import Document
-    from ..ingest import IngestReport
+    from ..ingestion.ingestion import IngestReport
 
 
 @click.command("ingest")
@@ -73,9 +73,9 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from ..chunking import SemanticChunker
-    from ..sources import find_files
-    from ..stores import open_store, shown_url
+    from ..backends import open_store, shown_url
+    from ..chunking.splitter import SemanticChunker
+    from ..files.folders import find_files
 
     files = find_files(paths)
     console = Console(stderr=True)
@@ -164,7 +164,7 @@ def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from rich.markup import escape
 
-    from ..sources import read_documents
+    from ..files.folders import read_documents
 
     for file in files:
         size, read = file.stat().st_size, 0

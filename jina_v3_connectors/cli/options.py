@@ -124,7 +124,7 @@ def as_task_name(task: str) -> str | None:
 
 def tokenizer_of(encoder: TextEncoder) -> Path:
     """The tokenizer that chunks are measured with: the encoder's own, or the bundled model's for one that is remote."""
-    from jina_v3_encoder.checkpoint import find_checkpoint
+    from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 
     own: Path | None = getattr(encoder, "tokenizer_file", None)
     return own or find_checkpoint(DEFAULT_MODEL).tokenizer_file

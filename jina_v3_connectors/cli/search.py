@@ -45,8 +45,8 @@ def command(
     Example:
       jina-v3 search "Wer hat das Fernrohr erfunden?" --from qdrant:./store
     """
+    from ..backends import filled_store
     from ..connector import VectorConnector
-    from ..stores import filled_store
 
     allowed = None if condition is None else _parsed(condition)
     place, contract = filled_store(store, collection)

@@ -165,10 +165,10 @@ def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequenc
         InvalidInput: more documents than the page can hold, or a store of another backend.
     """
     from .. import demo
-    from ..chunking import SemanticChunker
+    from ..chunking.splitter import SemanticChunker
     from ..demo.collections import Collections
     from ..demo.corpus import Corpus
-    from ..sources import find_files, read_documents
+    from ..files.folders import find_files, read_documents
 
     documents = (document for file in find_files(paths) for document in read_documents(file))
     chunker = SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..documents import Document
-from ..sources import read_documents
+from ..files.folders import read_documents
 
 CORPUS = Path(__file__).parent / "corpus.jsonl"
 CHUNK_TOKENS = 64

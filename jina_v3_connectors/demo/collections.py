@@ -9,10 +9,10 @@ from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY
 
+from ..backends import open_store
 from ..connector import VectorConnector
 from ..documents import Hit
 from ..errors import AnotherWriter
-from ..stores import open_store
 from .corpus import Corpus, FloatArray
 
 BACKENDS = {"qdrant": "Qdrant", "milvus": "Milvus"}

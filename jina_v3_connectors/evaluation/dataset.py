@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DocumentError
-from ..json_lines import read_json_lines
+from ..files.json_lines import read_json_lines
 
 QRELS_HEADER = "query-id"
 

@@ -21,7 +21,7 @@ from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.protocol import TextEncoder
 
-from ..shared import shared_encoder
+from ..shared_encoders import shared_encoder
 from .cache import RoleCache
 from .groups import groups_of
 

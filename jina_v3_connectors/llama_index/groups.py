@@ -9,9 +9,9 @@ from itertools import pairwise
 from llama_index.core.schema import BaseNode, MetadataMode
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.texts.late_chunking import Span
 
-from ..grouping import Piece, locate, stitch
+from ..chunking.located import Piece, locate, stitch
 
 MOST_SHARED = 0.5
 """Part of a chunk that may lie in the one before: more says that the parser found it in the wrong place."""

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..documents import Chunk, Hit, Tail
 from ..errors import DocumentError
+from ..keywords import terms_of
 from ..store import FloatArray
 from ..stored_chunk import stored_chunk
-from ..terms import terms_of
 from .filters import joined
 from .schema import MAX_PARTITION, PARTITION, VECTOR
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 
 from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
-from ..terms import number_term, term
+from ..keywords import number_term, term
 from .schema import PARTITION
 
 EVERYTHING = 'id != ""'

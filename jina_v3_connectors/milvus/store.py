@@ -16,12 +16,12 @@ import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
 
-from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
 from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Document, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
+from ..limits import WriteLimits
 from ..store import FloatArray, Store
 from .answers import in_parts
 from .convert import OUTPUT_FIELDS, any_tail, partition_of, to_hit, to_row

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..documents import Chunk, Hit, Tail
+from ..keywords import numbers_of, terms_of
 from ..store import FloatArray
 from ..stored_chunk import stored_chunk
-from ..terms import numbers_of, terms_of
 
 TERMS = "terms"
 NUMBER_PREFIX = "meta."

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
-from ..terms import number_term, term
+from ..keywords import number_term, term
 from .convert import NUMBER_PREFIX, TERMS
 
 EVERYTHING: dict[str, Any] = {"chunk": {"$gte": 0}}

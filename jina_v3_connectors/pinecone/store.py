@@ -13,11 +13,11 @@ from typing import Any
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 
-from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
+from ..limits import WriteLimits
 from ..store import FloatArray, Store, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import any_tail, to_hit

@@ -23,12 +23,12 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
-from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
 from ..disk import READ_ONLY, TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Hit, Tail
 from ..errors import StoreError, StoreNotFound
 from ..filters import Condition
+from ..limits import WriteLimits
 from ..store import FloatArray, Store
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload

@@ -12,11 +12,11 @@ import numpy as np
 
 from jina_v3_encoder.errors import MissingExtra
 
-from ..batches import WriteLimits
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
+from ..limits import WriteLimits
 from ..store import FloatArray, Store, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload

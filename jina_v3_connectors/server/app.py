@@ -10,8 +10,9 @@ from fastapi import FastAPI
 
 from jina_v3_encoder.protocol import TextEncoder
 
+from ..demo import page
 from ..demo.collections import Collections
-from . import classify, embeddings, errors, page, segment, status
+from . import classify, embeddings, errors, segment, status
 from .batcher import Batcher
 from .gate import Gate
 from .metrics import Metrics

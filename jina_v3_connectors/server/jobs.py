@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.texts.late_chunking import Span
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.late_document import LateDocument
+    from jina_v3_encoder.network.late_document import LateDocument
 
 FloatArray = NDArray[np.float32]
 SECONDS_PER_TOKEN = 0.001

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from tokenizers import Encoding, Tokenizer
 
+from ..chunking.lines import Utf16, segments
 from .answers import json_answer
 from .errors import ApiError
 from .models import NAME
 from .schemas import SegmentRequest
-from .segmenting import Utf16, segments
 from .service import Service
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.late_chunking import Span, check_spans, join_chunks, resolve_window
 from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.texts.late_chunking import Span, check_spans, join_chunks, resolve_window
 
 from .batcher import Batcher
 from .errors import ApiError
@@ -23,7 +23,7 @@ from .jobs import Document, Job, Steps
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.late_document import LateDocument
+    from jina_v3_encoder.network.late_document import LateDocument
 
 POLL_SECONDS = 0.5
 TOKENIZING_THREADS = 2

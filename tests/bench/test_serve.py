@@ -19,7 +19,7 @@ from jina_v3_connectors.cli import main
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import JinaV3Error
 from jina_v3_encoder.testing import FakeEncoder
-from tests.server.running import running
+from tests.support.running import running
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ import torch
 from jina_v3_connectors.bench import setting as module
 from jina_v3_connectors.bench.setting import Roof, Setting, load, operations_per_token, random_model
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.quantize import check_int8
+from jina_v3_encoder.network.quantize import check_int8
 
 
 def test_the_roof_counts_the_linear_layers_of_a_block() -> None:

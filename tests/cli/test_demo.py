@@ -15,8 +15,8 @@ from qdrant_client import QdrantClient
 from jina_v3_connectors import SemanticChunker, demo
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
-from tests.server.running import running
 from tests.servers.qdrant import qdrant_server
+from tests.support.running import running
 
 WIDE = os.environ | {"COLUMNS": "200"}
 COMMAND = [sys.executable, "-W", "error", "-m", "jina_v3_connectors"]

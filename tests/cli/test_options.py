@@ -19,7 +19,7 @@ from jina_v3_connectors.cli.options import (
     task_option,
     tokenizer_of,
 )
-from jina_v3_encoder.checkpoint import find_checkpoint
+from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput, RemoteError
 from jina_v3_encoder.task import TASK_NAMES

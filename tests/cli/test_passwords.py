@@ -21,14 +21,14 @@ from jina_v3_connectors.demo.collections import Collections
 from jina_v3_connectors.demo.corpus import Corpus
 from jina_v3_connectors.documents import Document
 from jina_v3_connectors.llama_index import JinaV3Embedding
-from jina_v3_connectors.shared import shared_encoder
+from jina_v3_connectors.shared_encoders import shared_encoder
 from jina_v3_encoder.errors import InvalidInput, RemoteError
 from jina_v3_encoder.remote import RETRY, RemoteEncoder
 from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.testing import FakeEncoder
-from tests.server.running import running
 from tests.servers.milvus import milvus_server
 from tests.servers.qdrant import qdrant_server
+from tests.support.running import running
 
 SECRET = "Hunter2"
 PASSWORDS = st.text(max_size=8).map(SECRET.__add__)
@@ -49,7 +49,7 @@ FORMS = [
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jina_v3_connectors.stores.SHORT_RETRY", RetryPolicy(first=0.01, total=0.02))
+    monkeypatch.setattr("jina_v3_connectors.backends.SHORT_RETRY", RetryPolicy(first=0.01, total=0.02))
 
 
 def told(arguments: list[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .backends import NAMES, Backend, backend_named, shared_milvus
+from ..support.backends import NAMES, Backend, backend_named, shared_milvus
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,14 @@ from jina_v3_connectors import (
     Native,
     StoreError,
     StoreNotFound,
-    agreement,
+)
+from jina_v3_connectors import (
+    settings as agreement,
 )
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
 
-from .backends import Backend, Milvus, PineconeService, same_vectors
+from ..support.backends import Backend, Milvus, PineconeService, same_vectors
 
 TEXTS = {
     "cats": "The black cat sleeps. It dreams of mice.",

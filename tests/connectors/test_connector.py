@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jina_v3_connectors.batches import WriteLimits
 from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Hit, Tail
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
+from jina_v3_connectors.limits import WriteLimits
 from jina_v3_connectors.store import Store
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
 
 Shelf = dict[str, Any]
 

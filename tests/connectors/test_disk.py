@@ -18,13 +18,13 @@ import pytest
 
 from jina_v3_connectors import Document, StoreError
 from jina_v3_connectors.disk import TO_OPEN, TO_WRITE
-from jina_v3_connectors.journal import Entry, Journal
+from jina_v3_connectors.ingestion.journal import Entry, Journal
 from jina_v3_connectors.milvus import MilvusConnector
 from jina_v3_connectors.qdrant import QdrantConnector, embedded
 from jina_v3_connectors.qdrant.layout import QdrantLayout
 from jina_v3_encoder.testing import FakeEncoder
 
-from .backends import Sentences
+from ..support.backends import Sentences
 
 ROOT = Path(__file__).parents[2]
 MIB = 2**20

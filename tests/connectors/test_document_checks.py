@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from jina_v3_connectors import Document, DocumentError
-from jina_v3_connectors.batches import cut
 from jina_v3_connectors.document_checks import (
     MAX_DEPTH,
     MAX_ID_BYTES,
@@ -20,12 +19,13 @@ from jina_v3_connectors.document_checks import (
     check_document,
     check_spans,
 )
+from jina_v3_connectors.ingestion.chunked import cut
 from jina_v3_connectors.milvus.store import MilvusStore
 from jina_v3_connectors.pinecone.store import PineconeStore
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.rest import Failures
-from .backends import Backend, Embedded
+from ..support.backends import Backend, Embedded
 
 TEXT = "A text. And more."
 DOCS = Path(__file__).parents[2] / "docs" / "values.md"

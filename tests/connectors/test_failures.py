@@ -21,7 +21,7 @@ from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import free_port, start_milvus
 from ..servers.rest import Failures
-from .backends import Backend, Sentences, backend_named, same_vectors
+from ..support.backends import Backend, Sentences, backend_named, same_vectors
 from .test_backends import expected, many
 
 AT_ONCE = RetryPolicy(first=0.01, longest=0.02, total=60.0)
@@ -134,7 +134,7 @@ def test_nothing_answers() -> None:
 def test_a_missing_package_names_its_pip_line() -> None:
     code = (
         "import sys; sys.modules['pymilvus'] = sys.modules['pinecone'] = sys.modules['qdrant_client'] = None\n"
-        "from jina_v3_connectors.stores import store_at\n"
+        "from jina_v3_connectors.backends import store_at\n"
         "import os; os.environ['PINECONE_API_KEY'] = 'x'\n"
         "for url in ('milvus+http://h:1', 'pinecone:docs', 'qdrant+http://h:1'):\n"
         "    try: store_at(url, 'docs')\n"

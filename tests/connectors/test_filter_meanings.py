@@ -17,7 +17,7 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
-from .backends import NAMES, backend_named
+from ..support.backends import NAMES, backend_named
 
 METADATA: list[dict[str, Any]] = [
     {"lang": "de", "year": 2020, "draft": True},

@@ -14,7 +14,7 @@ from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.qdrant.schema import CONTRACT_FILE
 
 from ..servers.rest import Failures
-from .backends import ROW, Backend, Embedded, Milvus
+from ..support.backends import ROW, Backend, Embedded, Milvus
 
 WRONG_TYPES: dict[str, Any] = {
     "model": 7,

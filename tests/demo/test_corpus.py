@@ -13,8 +13,8 @@ from jina_v3_connectors.demo.corpus import Corpus
 from jina_v3_connectors.documents import TextFormat
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.late_chunking import Span
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.late_chunking import Span
 
 
 class Lines:

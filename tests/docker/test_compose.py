@@ -19,7 +19,7 @@ import pytest
 from jina_v3_connectors.cli import main
 from jina_v3_connectors.cli.serve import KEYS_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
-from tests.server.running import running
+from tests.support.running import running
 
 from .reading import VARIABLE, compose, compose_text, copies, dockerfile, example_settings
 

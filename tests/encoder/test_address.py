@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jina_v3_encoder.address import HIDDEN, Address, server_address, without_userinfo
-from jina_v3_encoder.checkpoint import find_checkpoint
+from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 from jina_v3_encoder.errors import CheckpointNotFound, InvalidInput
 
 PASSWORDS = st.text(min_size=1, max_size=20).map(lambda text: f"Hunter2{text}")

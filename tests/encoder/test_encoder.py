@@ -19,8 +19,8 @@ from jina_v3_encoder.errors import (
     JinaV3Error,
     UnknownTask,
 )
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.tokenizer_factory import WORDS
 
 LONG = "the " * 600

@@ -10,11 +10,11 @@ import pytest
 from safetensors import safe_open
 
 from jina_v3_connectors import demo
+from jina_v3_encoder.checkpoints.layouts import original_slots
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.layouts import original_slots
 from jina_v3_encoder.task import TASK_NAMES, Task
 
-from ..parity.reference import Reference, late_chunks
+from ..support.reference import Reference, late_chunks
 
 TEXTS = [document.text for document in demo.documents()]
 TASKS: tuple[str | None, ...] = (*TASK_NAMES, None)

@@ -23,7 +23,7 @@ from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.usage import count_usage
 
-from ..server.running import running
+from ..support.running import running
 
 TEXTS = ["A lighthouse warns ships.", "Das Brot ist frisch.", "", "Two plus two"]
 QUICK = RetryPolicy(first=0.01, longest=0.05, total=1.0, wait_for_absent=False)

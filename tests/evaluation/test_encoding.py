@@ -8,8 +8,8 @@ import pytest
 from jina_v3_connectors.chunking import WholeDocument
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 from jina_v3_connectors.evaluation.encoding import SEPARATOR, PassageEncoder, Variant
-from jina_v3_encoder.late_chunking import Span
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.late_chunking import Span
 
 TASK = "retrieval.passage"
 CHUNKED = Dataset(

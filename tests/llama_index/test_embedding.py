@@ -318,7 +318,7 @@ def test_qdrants_store() -> None:
 @pytest.mark.skipif(not PYMILVUS_2.exists(), reason="needs pymilvus 2, which `make test` installs apart")
 def test_milvus_store(tmp_path: Path) -> None:
     """Its pymilvus and ours cannot be installed together, so it runs in a process that sees the other one."""
-    script = Path(__file__).with_name("milvus_store.py")
+    script = Path(__file__).parents[1] / "support" / "milvus_store.py"
     path = os.pathsep.join([str(PYMILVUS_2), *sys.path])
     with milvus_server(tmp_path) as url:
         done = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.vectors import finish
 
-from .texts import ANSWERS, GRADED, INTENTS, SUBJECTS, TRANSLATIONS
+from ..support.texts import ANSWERS, GRADED, INTENTS, SUBJECTS, TRANSLATIONS
 
 PASSAGES = [passage for _, _, passage in ANSWERS]
 ENGLISH = [question for question, _, _ in ANSWERS]

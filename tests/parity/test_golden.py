@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from jina_v3_encoder.batching import Reading, pack
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.network.batching import Reading, pack
 from jina_v3_encoder.task import Task
 
 WEIGHTS = os.environ.get("JINA_V3_WEIGHTS")

@@ -10,7 +10,7 @@ import pytest
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.tokenizer_factory import WORDS
 
-from .reference import Reference, late_chunks
+from ..support.reference import Reference, late_chunks
 
 TOLERANCE = 2e-5
 TASKS = ("retrieval.passage", "retrieval.query", "separation", None)

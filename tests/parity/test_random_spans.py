@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidSpan
 
-from .reference import Reference, late_chunks
+from ..support.reference import Reference, late_chunks
 
 TOLERANCE = 2e-5
 WORDS = ("the", "world", "sea", "Ａｂｃ", "ﬁnd", "東京", "は", "😀", "مرحبا", "e\u0301", ".", "--", "a b", "\n", "  ")
@@ -62,7 +62,7 @@ def test_windows(
 @given(text=TEXTS, cuts=st.lists(st.floats(0.05, 0.95), min_size=1, max_size=4), task=TASKS)
 def test_a_partition_uses_every_token_once(encoder: Encoder, text: str, cuts: list[float], task: str | None) -> None:
     """The spans' mean states, weighted by their tokens, add up to the mean state of the whole text."""
-    from jina_v3_encoder.late_chunking import token_rows
+    from jina_v3_encoder.texts.late_chunking import token_rows
 
     spans = partition(text, cuts)
     (tokens,) = encoder._tokenizer.encode_with_offsets([text], encoder.config.prompt(None))

@@ -14,7 +14,7 @@ from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.testing import tiny_config, write_random_checkpoint
 from jina_v3_encoder.tokenizer_factory import WORDS
 
-from .reference import Reference
+from ..support.reference import Reference
 
 TOLERANCE = 2e-5
 SIZES = {

@@ -7,8 +7,8 @@ import pytest
 
 from jina_v3_encoder.encoder import Encoder
 
+from ..support.running import running
 from .hosted import check
-from .running import running
 
 
 @pytest.fixture(scope="session")

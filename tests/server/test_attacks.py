@@ -22,7 +22,7 @@ from jina_v3_connectors.server.settings import LOCAL_HOSTS, hash_key
 from jina_v3_encoder.testing import FakeEncoder
 from tests.cli.test_serve import serving
 
-from .running import running
+from ..support.running import running
 
 GOOD = {"model": "jina-embeddings-v3", "input": "a text"}
 SECONDS = 60

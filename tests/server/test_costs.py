@@ -27,7 +27,7 @@ from jina_v3_connectors.server.service import Service, slices
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.testing import FakeEncoder
 
-from .running import running
+from ..support.running import running
 
 MODEL = "jina-embeddings-v3"
 WORDS = "some words to read again and again in overlapping windows " * 200

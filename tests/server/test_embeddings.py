@@ -13,7 +13,7 @@ from jina_v3_connectors.server import ServerSettings
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES
 
-from .running import running
+from ..support.running import running
 
 MODEL = "jina-embeddings-v3"
 

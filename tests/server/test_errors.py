@@ -16,7 +16,7 @@ from jina_v3_connectors.server.errors import as_api_error
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.testing import FakeEncoder
 
-from .running import running
+from ..support.running import running
 
 MODEL = "jina-embeddings-v3"
 GOOD = {"model": MODEL, "input": "a text"}

@@ -19,11 +19,11 @@ from jina_v3_connectors.cli import main
 from jina_v3_connectors.errors import ContractMismatch
 from jina_v3_connectors.llama_index import JinaV3Embedding
 from jina_v3_connectors.qdrant import QdrantConnector
-from jina_v3_connectors.shared import forget_encoders
+from jina_v3_connectors.shared_encoders import forget_encoders
 from jina_v3_encoder import RemoteEncoder
 from jina_v3_encoder.encoder import Encoder
 
-from .running import running
+from ..support.running import running
 
 TEXTS = ["A lighthouse warns ships of rocks.", "Bread is baked from flour.", "The moon turns around the earth."]
 

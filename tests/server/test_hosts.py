@@ -15,8 +15,8 @@ from jina_v3_connectors.server.settings import LOCAL_HOSTS
 from jina_v3_encoder.testing import FakeEncoder
 from tests.cli.test_serve import serving
 
+from ..support.running import running
 from .hosted import check
-from .running import running
 
 GOOD = {"model": "jina-embeddings-v3", "input": "a text"}
 

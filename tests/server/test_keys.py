@@ -16,7 +16,7 @@ from jina_v3_connectors.server.settings import hash_key
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
-from .running import running
+from ..support.running import running
 
 GOOD = {"model": "jina-embeddings-v3", "input": "a text"}
 

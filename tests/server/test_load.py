@@ -26,7 +26,7 @@ from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import free_port
-from .running import running
+from ..support.running import running
 
 MODEL = "jina-embeddings-v3"
 GOOD = {"model": MODEL, "input": "a text"}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from jina_v3_connectors.server.segmenting import Utf16, segments
+from jina_v3_connectors.chunking.lines import Utf16, segments
 from jina_v3_encoder.encoder import Encoder
 
 MODEL = "jina-embeddings-v3"

@@ -16,8 +16,8 @@ from jina_v3_connectors.server.service import Question, Service, recognized
 from jina_v3_connectors.server.settings import ServerSettings
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong, InvalidInput, InvalidSpan
-from jina_v3_encoder.late_chunking import DEFAULT_OVERLAP
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
 
 QUERY, PASSAGE = PROMPTS["retrieval.query"], PROMPTS["retrieval.passage"]
 ENCODER = FakeEncoder()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from haystack import Document
 
-from jina_v3_connectors.grouping import Piece, locate, stitch
+from jina_v3_connectors.chunking.located import Piece, locate, stitch
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.late_chunking import Span
+from jina_v3_encoder.texts.late_chunking import Span
 
 START_KEY = "split_idx_start"
 NUMBER_KEY = "split_id"

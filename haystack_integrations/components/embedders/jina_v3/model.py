@@ -8,7 +8,7 @@ from typing import Any
 from haystack import default_to_dict
 from haystack.utils import ComponentDevice
 
-from jina_v3_connectors.shared import shared_encoder
+from jina_v3_connectors.shared_encoders import shared_encoder
 from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder

@@ -1,0 +1,1 @@
+"""Model files on disk: found, checked, read, written and fingerprinted."""

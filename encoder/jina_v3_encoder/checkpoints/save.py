@@ -1,0 +1,106 @@
+"""Write a network as a checkpoint folder in either published layout."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..config import CONFIG_FILE
+from ..errors import CheckpointError
+from ..network.jina_v3 import JinaV3Model
+from ..task import Task
+from .checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, original_slots
+
+BASE_PREFIX = "roberta."
+ADAPTER_PREFIX = "base_model.model."
+TARGET_MODULES = ["word_embeddings", "token_type_embeddings", *QKV_PARTS, "o_proj", "fc1", "fc2", "dense"]
+# PEFT resolves adapter names against transformers' own modules, so the adapters are written under those names.
+ADAPTER_NAMES = (("encoder.layers.", "layers."), (".mixer.out_proj.", ".self_attn.o_proj."))
+
+
+def save_checkpoint(
+    model: JinaV3Model,
+    tokenizer_file: Path,
+    folder: Path,
+    layout: Layout = "original",
+    dtype: torch.dtype = torch.bfloat16,
+) -> None:
+    """Write config.json, tokenizer.json and the weights of `model` into `folder`, which is made if need be.
+
+    Raises:
+        CheckpointError: the layout is unknown or the folder cannot be written.
+    """
+    if layout not in ("original", "hf"):
+        raise CheckpointError(f"unknown layout {layout!r}: use 'original' or 'hf'")
+    if layout == "hf" and model.config.quantization:
+        raise CheckpointError("the hf layout has no int8 weights: save as 'original', or load without quantize")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if tokenizer_file.resolve() != (folder / TOKENIZER_FILE).resolve():
+            shutil.copyfile(tokenizer_file, folder / TOKENIZER_FILE)
+        if layout == "original":
+            _save_original(model, folder, dtype)
+        else:
+            _save_hf(model, folder, dtype)
+    except OSError as error:
+        raise CheckpointError(f"cannot write the checkpoint to {folder}: {error}") from error
+
+
+def _save_original(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
+    config = model.config
+    _write(_gather(model, original_slots(config), dtype, BASE_PREFIX), folder / WEIGHTS_FILE)
+    _write_json(folder / CONFIG_FILE, {"architectures": ["XLMRobertaModel"], **_config_values(model, dtype)})
+
+
+def _save_hf(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
+    config = model.config
+    _write(_gather(model, hf_base_slots(config), dtype, BASE_PREFIX), folder / WEIGHTS_FILE)
+    rope = {"rope_type": "default", "rope_theta": config.rotary_emb_base}
+    values = {"model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"], "rope_parameters": rope}
+    _write_json(folder / CONFIG_FILE, {**_config_values(model, dtype), **values})
+    for task in Task:
+        target = folder / task.folder
+        target.mkdir(exist_ok=True)
+        tensors = _gather(model, hf_adapter_slots(config, task), dtype, "")
+        _write({ADAPTER_PREFIX + _adapter_name(name): value for name, value in tensors.items()}, target / ADAPTER_FILE)
+        adapter = {"peft_type": "LORA", "base_model_name_or_path": None, "lora_dropout": 0.0}
+        rank = {"r": config.lora_rank, "lora_alpha": config.lora_alpha, "target_modules": TARGET_MODULES}
+        _write_json(target / ADAPTER_CONFIG_FILE, {**adapter, **rank})
+
+
+def _gather(model: JinaV3Model, slots: Mapping[str, Slot], dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+    return {
+        prefix + name: _stored(slot.view(model.tensor(slot.parameter)), slot, dtype) for name, slot in slots.items()
+    }
+
+
+def _stored(tensor: Tensor, slot: Slot, dtype: torch.dtype) -> Tensor:
+    """Bytes and their scales stay what they are."""
+    kept = tensor.dtype is torch.int8 or slot.parameter.endswith("weight_scale")
+    return tensor.to("cpu", tensor.dtype if kept else dtype).contiguous().clone()
+
+
+def _adapter_name(name: str) -> str:
+    for ours, theirs in ADAPTER_NAMES:
+        name = name.replace(ours, theirs)
+    return name
+
+
+def _config_values(model: JinaV3Model, dtype: torch.dtype) -> dict[str, Any]:
+    return {**model.config.to_dict(), "torch_dtype": str(dtype).removeprefix("torch.")}
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

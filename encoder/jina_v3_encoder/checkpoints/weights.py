@@ -1,0 +1,174 @@
+"""Tensors between safetensors files and the network: counted, shape-checked, finite-checked, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..errors import CheckpointError, CheckpointMismatch
+from .layouts import IGNORED, Slot, canonical_name
+
+REOPEN_BYTES = 4 * 2**20
+"""Mapped pages count as resident until the file is closed, so it is reopened after this many bytes."""
+LISTED = 12
+FLOAT_TYPES = {"F64", "F32", "F16", "BF16"}
+ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """A tensor in a file, described by the file's header."""
+
+    file: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @property
+    def bytes(self) -> int:
+        return ITEM_BYTES.get(self.dtype, 1) * torch.Size(self.shape).numel()
+
+
+@contextmanager
+def open_safetensors(path: Path) -> Any:
+    """Memory-map a safetensors file; every way it can be unreadable becomes a CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path} is not a complete safetensors file ({error}); delete it and download it again"
+        ) from error
+
+
+def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
+    """Headers of `files` by canonical name.
+
+    Raises:
+        CheckpointError: a file is truncated or not safetensors.
+        CheckpointMismatch: two tensors have the same canonical name.
+    """
+    found: dict[str, StoredTensor] = {}
+    for path in files:
+        with open_safetensors(path) as file:
+            for name in file.keys():  # noqa: SIM118 - a safetensors handle is not iterable
+                if IGNORED.search(name):
+                    continue
+                part = file.get_slice(name)
+                canonical = canonical_name(name)
+                if canonical in found:
+                    raise CheckpointMismatch(f"{path} names {canonical} twice: {found[canonical].name} and {name}")
+                found[canonical] = StoredTensor(path, name, tuple(part.get_shape()), part.get_dtype())
+    return found
+
+
+def check_tensors(
+    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor], source: str
+) -> None:
+    """Compare a file's header with what the config announces.
+
+    Raises:
+        CheckpointMismatch: tensors are missing, extra, misshapen or not floating point; names and both shapes listed.
+    """
+    shapes = {name: tuple(slot.view(parameters[slot.parameter]).shape) for name, slot in slots.items()}
+    missing = [f"missing {name} {shapes[name]}" for name in slots if name not in stored]
+    extra = [f"unexpected {tensor.name} {tensor.shape}" for name, tensor in stored.items() if name not in slots]
+    common = [(name, stored[name]) for name in slots if name in stored]
+    misshapen = [
+        f"{tensor.name} has shape {tensor.shape}, config.json asks for {shapes[name]}"
+        for name, tensor in common
+        if tensor.shape != shapes[name]
+    ]
+    wrong_type = [
+        f"{tensor.name} holds {tensor.dtype}, expected {'bytes (I8)' if int8 else 'floating point'}"
+        for name, tensor in common
+        if (int8 := parameters[slots[name].parameter].dtype is torch.int8) != (tensor.dtype == "I8")
+        or (not int8 and tensor.dtype not in FLOAT_TYPES)
+    ]
+    problems = missing + extra + misshapen + wrong_type
+    if problems:
+        rest = [f"and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
+        raise CheckpointMismatch(
+            f"{source} has {len(stored)} tensors where {len(slots)} are expected:\n  "
+            + "\n  ".join(problems[:LISTED] + rest)
+        )
+
+
+def read_tensors(
+    stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], parameters: Mapping[str, Tensor]
+) -> None:
+    """Copy every stored tensor into its parameter, converting to the parameter's dtype.
+
+    Peak memory is the parameters plus about `REOPEN_BYTES`: large tensors first, in row blocks, file reopened between.
+
+    Raises:
+        CheckpointMismatch: NaN or infinite values, or q, k and v adapters that do not share lora_A.
+    """
+    by_file: dict[Path, list[str]] = {}
+    for name in sorted(slots, key=lambda name: -stored[name].bytes):
+        by_file.setdefault(stored[name].file, []).append(name)
+    filled: set[tuple[str, int | None]] = set()
+    for path, names in by_file.items():
+        blocks = [block for name in names for block in _row_blocks(stored[name], name)]
+        for group in _groups(blocks):
+            with open_safetensors(path) as file:
+                for name, rows, _ in group:
+                    slot = slots[name]
+                    target = slot.view(parameters[slot.parameter])[rows]
+                    values = file.get_slice(stored[name].name)[rows]
+                    _fill(target, values, stored[name].name, compare=slot.copies and _seen(filled, slot))
+
+
+_Block = tuple[str, slice, int]
+
+
+def _row_blocks(tensor: StoredTensor, name: str) -> list[_Block]:
+    rows = tensor.shape[0]
+    step = max(1, rows * REOPEN_BYTES // max(tensor.bytes, 1))
+    size = tensor.bytes // max(rows, 1)
+    return [
+        (name, slice(start, min(start + step, rows)), size * (min(start + step, rows) - start))
+        for start in range(0, rows, step)
+    ]
+
+
+def _groups(blocks: Sequence[_Block]) -> list[list[_Block]]:
+    groups: list[list[_Block]] = [[]]
+    size = 0
+    for block in blocks:
+        if size + block[2] > REOPEN_BYTES and groups[-1]:
+            groups.append([])
+            size = 0
+        groups[-1].append(block)
+        size += block[2]
+    return groups
+
+
+def _seen(filled: set[tuple[str, int | None]], slot: Slot) -> bool:
+    key = (slot.parameter, slot.bank)
+    if key in filled:
+        return True
+    filled.add(key)
+    return False
+
+
+def _fill(target: Tensor, values: Tensor, name: str, *, compare: bool) -> None:
+    if compare:
+        if not torch.equal(target, values.to(target.dtype)):
+            raise CheckpointMismatch(
+                f"{name} differs from the other lora_A of its layer: query, key and value adapters that were trained "
+                "apart do not fit the fused attention of jina-embeddings-v3"
+            )
+        return
+    with torch.no_grad():
+        target.copy_(values)
+        low, high = torch.aminmax(target)
+    if not torch.isfinite(low + high):
+        raise CheckpointMismatch(f"{name} holds NaN or infinite values; the file is damaged or its training diverged")

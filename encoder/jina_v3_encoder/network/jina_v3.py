@@ -1,0 +1,226 @@
+"""The network: XLM-RoBERTa with rotary positions and five LoRA adapters, over packed texts.
+
+Follows jinaai/xlm-roberta-flash-implementation: post-LN blocks, fused QKV, exact GELU, adapters on every linear and
+both embeddings (paper: Sturua et al. 2024, section 3). Usable for inference and training alike.
+Shapes: N tokens in a batch, C hidden size, T tasks, r rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..config import ModelConfig
+from .attention import Group, attend, rotary_table, rotate
+from .linear import PackedProduct, Product, can_pack
+from .quantize import Int8Product, quantize_weight
+
+Runs = tuple[tuple[int, slice], ...]
+"""Token ranges that share an adapter, as (bank, rows); tokens in no range use the base weights."""
+
+
+@dataclass(frozen=True)
+class PackedBatch:
+    """Texts laid end to end. `ids` and `positions` are (N,); texts of one task lie together.
+
+    `starts` holds where each text begins, and N: (texts + 1,), int32.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    starts: Tensor
+    groups: tuple[Group, ...]
+    runs: Runs
+
+
+class AdaptedLinear(nn.Module):
+    """A linear layer with T low-rank adapters: weight (out, in), lora_A (T, r, in), lora_B (T, out, r).
+
+    `int8` layers hold the weight as bytes and a float32 scale for each output; they compute once they are packed.
+    """
+
+    weight: nn.Parameter
+    weight_scale: nn.Parameter
+
+    def __init__(self, inputs: int, outputs: int, config: ModelConfig, *, int8: bool = False) -> None:
+        super().__init__()
+        tasks, rank = len(config.lora_adaptations), config.lora_rank
+        self.scaling = config.lora_scaling
+        self.product: Product | None = None
+        if int8:
+            self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.int8), requires_grad=False)
+            self.weight_scale = nn.Parameter(torch.empty(outputs), requires_grad=False)
+        else:
+            self.weight = nn.Parameter(torch.empty(outputs, inputs))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        self.lora_A = nn.Parameter(torch.empty(tasks, rank, inputs))
+        self.lora_B = nn.Parameter(torch.empty(tasks, outputs, rank))
+
+    def forward(self, x: Tensor, runs: Runs) -> Tensor:
+        """(N, in) -> (N, out)."""
+        y = F.linear(x, self.weight, self.bias) if self.product is None else self.product(x, self.bias)
+        for bank, rows in runs:
+            y[rows].addmm_(x[rows] @ self.lora_A[bank].T, self.lora_B[bank].T, alpha=self.scaling)
+        return y
+
+    def pack(self) -> None:
+        """Bring the weight into the form that the CPU multiplies fastest; `plain_weight` still gives it."""
+        if self.product is not None:
+            return
+        if self.weight.dtype is torch.int8:
+            self.product = Int8Product.of(self.weight, self.weight_scale)
+        elif can_pack(self.weight):
+            self.product = PackedProduct.of(self.weight)
+        if self.product is not None:
+            del self.weight
+
+    def plain_weight(self) -> Tensor:
+        """(out, in), as it was loaded."""
+        return self.weight if self.product is None else self.product.plain()
+
+    def quantize(self) -> None:
+        """Round the weight to bytes."""
+        values, scales = quantize_weight(self.weight)
+        self.weight = nn.Parameter(values, requires_grad=False)
+        self.weight_scale = nn.Parameter(scales, requires_grad=False)
+
+
+class AdaptedEmbedding(nn.Module):
+    """A lookup table with T low-rank adapters: weight (num, C), lora_A (T, num, r), lora_B (T, r, C).
+
+    The low-rank part is gathered for the tokens at hand, so no table-sized product is ever made.
+    """
+
+    def __init__(self, entries: int, config: ModelConfig) -> None:
+        super().__init__()
+        tasks, rank = len(config.lora_adaptations), config.lora_rank
+        self.scaling = config.lora_scaling
+        self.weight = nn.Parameter(torch.empty(entries, config.hidden_size))
+        self.lora_A = nn.Parameter(torch.empty(tasks, entries, rank))
+        self.lora_B = nn.Parameter(torch.empty(tasks, rank, config.hidden_size))
+
+    def forward(self, ids: Tensor, runs: Runs) -> Tensor:
+        """(N,) -> (N, C)."""
+        y = F.embedding(ids, self.weight)
+        for bank, rows in runs:
+            y[rows].addmm_(F.embedding(ids[rows], self.lora_A[bank]), self.lora_B[bank], alpha=self.scaling)
+        return y
+
+
+class Block(nn.Module):
+    """Attention and MLP, each followed by its residual and then LayerNorm (post-LN)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        size, eps = config.hidden_size, config.layer_norm_eps
+        self.heads = config.num_attention_heads
+        int8 = config.quantization == "int8"
+        self.qkv = AdaptedLinear(size, 3 * size, config, int8=int8)
+        self.out_proj = AdaptedLinear(size, size, config, int8=int8)
+        self.norm1 = nn.LayerNorm(size, eps=eps)
+        self.fc1 = AdaptedLinear(size, config.intermediate_size, config, int8=int8)
+        self.fc2 = AdaptedLinear(config.intermediate_size, size, config, int8=int8)
+        self.norm2 = nn.LayerNorm(size, eps=eps)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, batch: PackedBatch) -> Tensor:
+        """(N, C) -> (N, C)."""
+        qkv = self.qkv(x, batch.runs).view(len(x), 3, self.heads, -1)
+        mixed = attend(rotate(qkv[:, :2], cos, sin), qkv[:, 2], batch.groups, batch.starts)
+        x = self.norm1(self.out_proj(mixed, batch.runs).add_(x))
+        return self.norm2(self.fc2(_gelu(self.fc1(x, batch.runs)), batch.runs).add_(x))  # type: ignore[no-any-return]
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """Exact GELU, in place where no gradient needs the input: the widest activation of all stays in the caches."""
+    return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
+
+
+class JinaV3Model(nn.Module):
+    """Token states of packed texts. The pooler is kept for faithful saving and never computed."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.word_embeddings = AdaptedEmbedding(config.vocab_size, config)
+        self.token_type_embeddings = AdaptedEmbedding(config.type_vocab_size, config)
+        self.embedding_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
+        self.pooler = AdaptedLinear(config.hidden_size, config.hidden_size, config)
+        self._rotary: Tensor | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.word_embeddings.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.word_embeddings.weight.device
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Last hidden states (N, C)."""
+        x = self.word_embeddings(batch.ids, batch.runs)
+        x = x + self.token_type_embeddings(torch.zeros_like(batch.ids), batch.runs)
+        x = self.embedding_norm(x)
+        cos, sin = self._rotary_table()[:, batch.positions, None, None]
+        for layer in self.layers:
+            x = layer(x, cos, sin, batch)
+        return x  # type: ignore[no-any-return]
+
+    def cast(self, dtype: torch.dtype) -> JinaV3Model:
+        """Another compute dtype; bytes and their scales stay as they are."""
+        for name, parameter in self.named_parameters():
+            if parameter.is_floating_point() and not name.endswith("weight_scale"):
+                parameter.data = parameter.data.to(dtype)
+        return self
+
+    def quantize(self) -> None:
+        """Round the linear layers of all blocks to bytes (see `quantize`). Not after `pack`."""
+        for layer in self._block_linears():
+            layer.quantize()
+        self.config = replace(self.config, quantization="int8")
+
+    def pack(self) -> None:
+        """Bring weights into the form that the CPU multiplies fastest, one layer at a time. For inference only."""
+        for layer in self._block_linears():
+            layer.pack()
+
+    def tensor_names(self) -> list[str]:
+        """Names of all weights, sorted; packing does not change them."""
+        packed = [f"{name}.weight" for name, layer in self.named_modules() if isinstance(layer, AdaptedLinear)]
+        return sorted({name for name, _ in self.named_parameters()} | set(packed))
+
+    def tensor(self, name: str) -> Tensor:
+        """A weight by name, as it was loaded."""
+        owner, _, kind = name.rpartition(".")
+        layer = self.get_submodule(owner)
+        if kind == "weight" and isinstance(layer, AdaptedLinear):
+            return layer.plain_weight().detach()
+        return self.get_parameter(name).detach()
+
+    def initialize(self, deviation: float = 0.02) -> None:
+        """Random weights: adapters start as no change (B = 0), as in LoRA (Hu et al. 2021, section 4.1)."""
+        for name, parameter in self.named_parameters():
+            with torch.no_grad():
+                if "norm" in name:
+                    parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+                elif name.endswith(("bias", "lora_B")):
+                    parameter.zero_()
+                else:
+                    parameter.normal_(0.0, deviation)
+
+    def _block_linears(self) -> Iterator[AdaptedLinear]:
+        return (layer for layer in self.layers.modules() if isinstance(layer, AdaptedLinear))
+
+    def _rotary_table(self) -> Tensor:
+        table = self._rotary
+        if table is None or table.dtype != self.dtype or table.device != self.device:
+            config = self.config
+            table = rotary_table(
+                config.max_position_embeddings, config.head_size, config.rotary_emb_base, self.dtype, self.device
+            )
+            self._rotary = table
+        return table

@@ -1,0 +1,1 @@
+"""Texts to tokens, and the spans and windows of late chunking."""

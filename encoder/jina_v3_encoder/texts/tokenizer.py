@@ -1,0 +1,116 @@
+"""Texts to token ids and character offsets, straight from tokenizer.json.
+
+Rebuilding the tokenizer from its vocabulary loses the normalizer, and with it the ids of full-width forms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, Tokenizer
+
+from ..config import ModelConfig
+from ..errors import CheckpointError, CheckpointMismatch, InputTooLong, InvalidInput
+
+IntArray = NDArray[np.int64]
+
+
+class Tokens(NamedTuple):
+    """A text between `<s>` and `</s>`: ids (n,), and the index of each token's last character in the text (n,).
+
+    `<s>` and the tokens of the prompt have negative indices; `</s>`, always the last token, has the text's length.
+    """
+
+    ids: IntArray
+    last_characters: IntArray
+
+
+class TextTokenizer:
+    """Thread-safe and stateless after construction."""
+
+    def __init__(self, path: Path, config: ModelConfig) -> None:
+        """Load tokenizer.json.
+
+        Raises:
+            CheckpointError: the file is damaged.
+            CheckpointMismatch: its specials or its size are not those of config.json.
+        """
+        try:
+            self._tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # the Rust side raises bare Exception
+            raise CheckpointError(f"{path} is not a readable tokenizer: {error}") from error
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._bos, self._eos = config.bos_token_id, config.eos_token_id
+        ends = self._tokenizer.encode("a").ids
+        if len(ends) < 2 or (ends[0], ends[-1]) != (self._bos, self._eos):
+            raise CheckpointMismatch(
+                f"{path} encodes 'a' as {ends}, expected it between <s> {self._bos} and </s> {self._eos} of config.json"
+            )
+        size = self._tokenizer.get_vocab_size()
+        if size > config.vocab_size:
+            raise CheckpointMismatch(f"{path} has {size} tokens, config.json has rows for {config.vocab_size}")
+
+    def encode(self, texts: Sequence[str], first: int = 0) -> list[IntArray]:
+        """Ids (n,) of each text, specials included; errors count texts from `first`.
+
+        Raises:
+            InvalidInput: a text holds lone surrogates.
+        """
+        encodings = self._encode(self._tokenizer.encode_batch_fast, texts, first)
+        return [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
+
+    def encode_with_offsets(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
+        """Ids and last characters of each prompt + text.
+
+        Raises:
+            InvalidInput: a text holds lone surrogates.
+        """
+        encodings = self._encode(self._tokenizer.encode_batch, [prompt + text for text in texts], 0)
+        return [_tokens(encoding, len(prompt), len(text)) for encoding, text in zip(encodings, texts, strict=True)]
+
+    def cut(self, ids: IntArray, limit: int) -> IntArray:
+        """The first `limit` tokens with `</s>` kept at the end, as the reference truncates."""
+        return ids if len(ids) <= limit else np.append(ids[: limit - 1], self._eos)
+
+    def fit(self, ids: Sequence[IntArray], limit: int, first: int = 0, *, truncate: bool) -> list[IntArray]:
+        """Check every text against `limit` tokens, or cut it; errors count texts from `first`.
+
+        Raises:
+            InputTooLong: a text is longer and `truncate` is off.
+        """
+        for index, item in enumerate(ids, first):
+            if len(item) > limit and not truncate:
+                raise InputTooLong(index, len(item), limit)
+        return [self.cut(item, limit) for item in ids]
+
+    def _encode(
+        self, encode: Callable[[list[str]], list[Encoding]], texts: Sequence[str], first: int
+    ) -> list[Encoding]:
+        try:
+            return encode(list(texts))
+        except TypeError:
+            raise _surrogate_error(texts, first) from None
+
+
+def _surrogate_error(texts: Sequence[str], first: int) -> InvalidInput:
+    for index, text in enumerate(texts, first):
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            return InvalidInput(
+                f"text {index} holds a lone surrogate at character {error.start}, which no tokenizer can read; "
+                "decode its source with errors='replace'"
+            )
+    return InvalidInput("the tokenizer refused the input: every text must be a str")
+
+
+def _tokens(encoding: Encoding, prompt_length: int, text_length: int) -> Tokens:
+    starts, ends = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2).T
+    last = np.maximum(ends - 1, starts) - prompt_length
+    last[0], last[-1] = -1, text_length
+    return Tokens(np.asarray(encoding.ids, dtype=np.int64), last)

@@ -1,1 +1,0 @@
-"""Train the bundled "nano" checkpoint: `python -m examples.train_nano --help`."""

@@ -1,0 +1,100 @@
+"""What the page is told, as plain values for JSON. Positions in texts are UTF-16 code units, as JavaScript counts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from jina_v3_encoder.config import MATRYOSHKA
+from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.vectors import check_dimensions
+
+from ... import demo
+from ...chunking.lines import Utf16
+from ...documents import Document, Hit
+from ..collections import Collections
+from ..corpus import MODES
+from .schemas import SearchRequest
+
+NAMES = {False: "plain", True: "late"}
+
+
+class View:
+    """The page's answers over one corpus and its collections."""
+
+    def __init__(self, collections: Collections) -> None:
+        self._collections = collections
+        self._corpus = collections.corpus
+        self._numbers = {document.id: number for number, document in enumerate(self._corpus.documents)}
+        self._units = [Utf16(document.text) for document in self._corpus.documents]
+
+    def about(self) -> dict[str, Any]:
+        """Everything that does not depend on a question."""
+        encoder, corpus = self._corpus.encoder, self._corpus
+        known = {document.id for document in corpus.documents}
+        sizes = [size for size in MATRYOSHKA if size < encoder.dimensions]
+        return {
+            "model": encoder.model_id,
+            "fingerprint": encoder.fingerprint,
+            "dimensions": [*sizes, encoder.dimensions],
+            "dimension": min(demo.DIMENSIONS, encoder.dimensions),
+            "tasks": list(TASK_NAMES),
+            "stores": self._collections.stores,
+            "chunks": corpus.chunks,
+            "documents": [self._document(*pair) for pair in enumerate(corpus.documents)],
+            "maps": {NAMES[late]: _rounded(corpus.maps[late].points) for late in MODES},
+            "questions": [
+                {"text": item.text, "language": item.language} for item in demo.QUESTIONS if item.document_id in known
+            ],
+            "first": demo.LATE_QUESTION.text if demo.LATE_QUESTION.document_id in known else None,
+        }
+
+    def search(self, request: SearchRequest) -> dict[str, Any]:
+        """Hits of both modes from a store, and the cosines and the place on the map of the question.
+
+        Raises:
+            InvalidInput: an unknown store, dimensions out of range, or a question that is too long.
+            StoreError: the store cannot be reached or refuses.
+        """
+        encoder = self._corpus.encoder
+        start = time.perf_counter()
+        size = check_dimensions(request.dimensions, encoder.dimensions)
+        asked = self._corpus.ask(request.question, request.task, size)
+        encoded = time.perf_counter()
+        hits = {
+            NAMES[late]: [
+                self._hit(hit)
+                for hit in self._collections.nearest(request.store, asked.vector, request.limit, late=late)
+            ]
+            for late in MODES
+        }
+        return {
+            "tokens": encoder.count_tokens(request.question, request.task),
+            "dimensions": size,
+            "encode_seconds": encoded - start,
+            "search_seconds": time.perf_counter() - encoded,
+            "hits": hits,
+            "cosines": {NAMES[late]: _rounded(asked.cosines[late]) for late in MODES},
+            "points": {NAMES[late]: _rounded(asked.points[late]) for late in MODES},
+        }
+
+    def _document(self, number: int, document: Document) -> dict[str, Any]:
+        units = self._units[number]
+        spans = self._corpus.spans[number]
+        return {
+            "id": document.id,
+            "title": str(document.metadata.get("title", document.id)),
+            "language": str(document.metadata.get("lang", "")),
+            "text": document.text,
+            "chunks": [[units.position(start), units.position(end)] for start, end in spans],
+        }
+
+    def _hit(self, hit: Hit) -> dict[str, Any]:
+        number = self._numbers[hit.chunk.document_id]
+        units = self._units[number]
+        span = [units.position(hit.chunk.start), units.position(hit.chunk.end)]
+        return {"score": round(hit.score, 4), "document": number, "chunk": hit.chunk.number, "span": span}
+
+
+def _rounded(values: Any) -> Any:
+    return [[round(float(part), 4) for part in row] if row.ndim else round(float(row), 4) for row in values]

@@ -1,0 +1,1 @@
+"""Documents from folders and JSON Lines files."""

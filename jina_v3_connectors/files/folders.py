@@ -1,0 +1,73 @@
+"""Files and folders to documents: .txt, .md and .jsonl, read one document at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from jina_v3_encoder.json_file import is_special
+
+from ..documents import Document
+from ..errors import DocumentError
+from .json_lines import read_json_lines
+
+SUFFIXES = (".txt", ".md", ".jsonl")
+
+
+def find_files(paths: Sequence[Path]) -> list[Path]:
+    """The readable files among `paths` and below the folders among them, sorted within each folder.
+
+    Raises:
+        DocumentError: a path does not exist, is a pipe or a device, has another suffix, or a folder holds no such file.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not found:
+                raise DocumentError(f"{path} holds no {', '.join(SUFFIXES)} file")
+            files += found
+        elif not path.exists():
+            raise DocumentError(f"{path} does not exist")
+        elif is_special(path):
+            raise DocumentError(f"{path} is no regular file: write what it gives to a file first")
+        elif path.suffix.lower() not in SUFFIXES:
+            raise DocumentError(f"{path} is not one of {', '.join(SUFFIXES)}; convert it to one of these first")
+        else:
+            files.append(path)
+    return list(dict.fromkeys(files))
+
+
+def read_documents(file: Path) -> Iterator[Document]:
+    """One document from .txt or .md, with the path as id; one per line from .jsonl: {"id", "text", "metadata"}.
+
+    In .jsonl only `text` is required; the id is then the path and line number.
+
+    Raises:
+        DocumentError: unreadable file, not UTF-8, or a malformed line; the message names file and line.
+    """
+    try:
+        if file.suffix.lower() == ".jsonl":
+            yield from (_from_row(row, file, where) for where, row in read_json_lines(file))
+        else:
+            markdown = file.suffix.lower() == ".md"
+            text = file.read_text(encoding="utf-8-sig")
+            source = file.as_posix()
+            yield Document(source, text, {"source": source}, "markdown" if markdown else "text")
+    except UnicodeDecodeError as error:
+        raise DocumentError(f"{file} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from error
+    except OSError as error:
+        raise DocumentError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _from_row(row: dict[str, Any], file: Path, where: str) -> Document:
+    if not isinstance(row.get("text"), str):
+        raise DocumentError(f'{where} must be an object with a string "text", and optionally "id" and "metadata"')
+    number = where.rpartition(" ")[2]
+    identifier, metadata = row.get("id", f"{file.as_posix()}:{number}"), row.get("metadata", {})
+    if not isinstance(identifier, str | int) or isinstance(identifier, bool):
+        raise DocumentError(f'{where}: "id" must be a string or a whole number, got {identifier!r}')
+    if not isinstance(metadata, dict):
+        raise DocumentError(f'{where}: "metadata" must be an object, got {type(metadata).__name__}')
+    return Document(str(identifier), row["text"], {"source": file.as_posix(), **metadata})

@@ -1,0 +1,316 @@
+"""What a collection holds, document by document, so that a rerun does only what is left.
+
+A row's digest says in which form a document is stored whole. Before anything of a document is written or deleted its
+digest is taken away ("open"), and it is given back when the store has acknowledged all. So a digest is true after any
+kind of end. What an open row says is how many chunks of the document there may be at most.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import StoreError
+
+LISTED_AT_ONCE = 1000
+UNKNOWN_CHUNKS = 2**31 - 1
+"""The number of chunks of a document that may have been written by somebody else."""
+PRIMARY_CODE = 0xFF
+"""The part of an extended SQLite error code that says what kind it is."""
+FORM = 2
+"""Of the file; kept as its `user_version`. Form 1 wrote no row before the store had acknowledged."""
+TABLES = """
+CREATE TABLE IF NOT EXISTS documents (
+    target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB, chunks INTEGER NOT NULL, PRIMARY KEY (target, id)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS encoded (
+    target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB NOT NULL, vectors BLOB NOT NULL, PRIMARY KEY (target, id)
+);
+CREATE TABLE IF NOT EXISTS collections (
+    target TEXT PRIMARY KEY, generation INTEGER NOT NULL DEFAULT 0,
+    whole INTEGER NOT NULL DEFAULT 0, open INTEGER NOT NULL DEFAULT 0, unknown INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS identity (id TEXT NOT NULL);
+INSERT INTO identity SELECT lower(hex(randomblob(8))) WHERE NOT EXISTS (SELECT 1 FROM identity);
+CREATE TRIGGER IF NOT EXISTS inserted AFTER INSERT ON documents BEGIN
+    UPDATE collections SET whole = whole + iif(NEW.digest IS NULL, 0, NEW.chunks),
+        open = open + iif(NEW.digest IS NULL, NEW.chunks, 0) WHERE target = NEW.target;
+END;
+CREATE TRIGGER IF NOT EXISTS deleted AFTER DELETE ON documents BEGIN
+    UPDATE collections SET whole = whole - iif(OLD.digest IS NULL, 0, OLD.chunks),
+        open = open - iif(OLD.digest IS NULL, OLD.chunks, 0) WHERE target = OLD.target;
+END;
+CREATE TRIGGER IF NOT EXISTS updated AFTER UPDATE ON documents BEGIN
+    UPDATE collections SET
+        whole = whole + iif(NEW.digest IS NULL, 0, NEW.chunks) - iif(OLD.digest IS NULL, 0, OLD.chunks),
+        open = open + iif(NEW.digest IS NULL, NEW.chunks, 0) - iif(OLD.digest IS NULL, OLD.chunks, 0)
+        WHERE target = NEW.target;
+END;
+"""
+NOTES = """
+CREATE TEMP TABLE came (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE held (id TEXT PRIMARY KEY, chunks INTEGER NOT NULL, past INTEGER NOT NULL) WITHOUT ROWID;
+"""
+ASIDE = "ALTER TABLE documents RENAME TO documents_1;"
+FROM_FORM_1 = """
+INSERT OR IGNORE INTO collections (target) SELECT DISTINCT target FROM documents_1;
+INSERT INTO documents SELECT target, id, digest, chunks FROM documents_1;
+DROP TABLE documents_1;
+DELETE FROM encoded;
+"""
+OPEN = """
+INSERT INTO documents VALUES (?, ?, NULL, ?)
+ON CONFLICT DO UPDATE SET digest = NULL, chunks = max(chunks, excluded.chunks)
+"""
+WHOLE = """
+INSERT INTO documents VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET digest = excluded.digest, chunks = excluded.chunks
+"""
+HOLD = """
+INSERT INTO held VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET chunks = chunks + 1, past = max(past, excluded.past)
+"""
+OPEN_DIFFERING = """
+UPDATE documents SET digest = NULL WHERE target = ? AND digest IS NOT NULL AND chunks !=
+    coalesce((SELECT iif(held.chunks = past, past, -1) FROM held WHERE held.id = documents.id), 0)
+"""
+RAISE_OPEN = """
+UPDATE documents SET chunks = past FROM held
+WHERE held.id = documents.id AND target = ? AND digest IS NULL AND documents.chunks < past
+"""
+UNKNOWN_HELD = "FROM held WHERE NOT EXISTS (SELECT 1 FROM documents WHERE target = ? AND documents.id = held.id)"
+
+
+class Entry(NamedTuple):
+    """One document: the digest of its text, metadata and contract, None while it is open, and its number of chunks."""
+
+    digest: bytes | None
+    chunks: int
+
+
+class Expected(NamedTuple):
+    """Chunks that the collection should hold."""
+
+    whole: int
+    """Of documents that are stored whole."""
+    open: int
+    """Of open documents: there may be none of them, or all."""
+    unknown: int
+    """Of documents without a row, when the store was last listed."""
+
+
+class Difference(NamedTuple):
+    """What a listing of the store says against the journal."""
+
+    opened: int
+    """Documents that the journal took for whole and the store has not so."""
+    unknown: int
+    """Documents of the store that the journal does not know."""
+
+
+class Journal:
+    """A SQLite file (write-ahead log), shared by threads; rows are kept apart by `target`.
+
+    Vectors on their way to the store are kept here too, so that a run that is killed loses only what was being
+    encoded. Each method that writes is one transaction, on the disk when it returns.
+
+    Raises:
+        StoreError: the file cannot be read or written.
+    """
+
+    def __init__(self, file: Path, target: str) -> None:
+        self.file, self.target = file, target
+        self._lock = threading.Lock()
+        with self._errors():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(file, timeout=60, check_same_thread=False, isolation_level=None)
+            try:
+                self._prepare()
+            except BaseException:
+                self._database.close()
+                raise
+        (self.id,) = self._one("SELECT id FROM identity")
+
+    def get(self, document_id: str) -> Entry | None:
+        row = self._one("SELECT digest, chunks FROM documents WHERE target = ? AND id = ?", self.target, document_id)
+        return None if row is None else Entry(*row)
+
+    def expected(self) -> Expected:
+        return Expected(*self._one("SELECT whole, open, unknown FROM collections WHERE target = ?", self.target))
+
+    def open_known(self, document_ids: Iterable[str]) -> None:
+        """Documents that are about to be deleted; those without a row stay without one."""
+        values = [(self.target, name) for name in document_ids]
+        self._many(("UPDATE documents SET digest = NULL WHERE target = ? AND id = ?", values))
+
+    def open_encoded(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
+        """(id, chunks, digest, vectors) of documents that are encoded and about to be written.
+
+        `chunks` is how many there may be afterwards, if the write is stopped on the way.
+        """
+        self._many(
+            (OPEN, [(self.target, name, chunks) for name, chunks, _, _ in rows]),
+            (
+                "INSERT OR REPLACE INTO encoded VALUES (?, ?, ?, ?)",
+                [(self.target, name, digest, vectors) for name, _, digest, vectors in rows],
+            ),
+        )
+
+    def record(self, rows: Sequence[tuple[str, Entry]]) -> None:
+        """Documents that are stored whole, and nothing else of them; their vectors need no longer be kept."""
+        self._many(
+            (WHOLE, [(self.target, name, *entry) for name, entry in rows]),
+            ("DELETE FROM encoded WHERE target = ? AND id = ?", [(self.target, name) for name, _ in rows]),
+        )
+
+    def forget(self, document_ids: Iterable[str]) -> None:
+        """Documents of which nothing is stored any more, and nothing kept."""
+        values = [(self.target, name) for name in document_ids]
+        self._many(
+            ("DELETE FROM documents WHERE target = ? AND id = ?", values),
+            ("DELETE FROM encoded WHERE target = ? AND id = ?", values),
+        )
+
+    def kept(self, document_id: str, digest: bytes) -> bytes | None:
+        """The vectors of a document that an earlier run encoded in this very form."""
+        row = self._one(
+            "SELECT vectors FROM encoded WHERE target = ? AND id = ? AND digest = ?", self.target, document_id, digest
+        )
+        return None if row is None else bytes(row[0])
+
+    def keeps_any(self) -> bool:
+        """Whether an earlier run left vectors behind."""
+        return self._one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
+
+    def forget_kept(self) -> None:
+        """Vectors of documents that did not come by again."""
+        self._many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
+
+    def note(self, document_id: str) -> bool:
+        """Remember, for this connection only, that a document came by; False if it had already."""
+        with self._lock, self._errors():
+            return self._database.execute("INSERT OR IGNORE INTO came VALUES (?)", (document_id,)).rowcount > 0
+
+    def absent(self) -> Iterator[str]:
+        """Documents that did not come by, in order; they may be forgotten on the way."""
+        last = ""
+        while True:
+            rows = self._all(
+                "SELECT id FROM documents WHERE target = ? AND id > ? AND id NOT IN came ORDER BY id LIMIT ?",
+                self.target,
+                last,
+                LISTED_AT_ONCE,
+            )
+            if not rows:
+                return
+            for (last,) in rows:
+                yield last
+
+    def compare(self, stored: Iterable[tuple[str, int]], *, take_over: bool = False) -> Difference:
+        """Open what the store does not hold as a row says; `stored` is (document id, number) of each of its chunks.
+
+        Unknown documents are counted, or become open rows with `take_over`, so that they can be replaced and pruned.
+        """
+        self._many(("DELETE FROM held", [()]))
+        chunks = iter(stored)
+        while page := list(islice(chunks, LISTED_AT_ONCE)):
+            self._many((HOLD, [(name, number + 1) for name, number in page]))
+        documents, unknown = self._one(f"SELECT count(*), coalesce(sum(chunks), 0) {UNKNOWN_HELD}", self.target)
+        known = f"INSERT INTO documents SELECT ?, id, NULL, {UNKNOWN_CHUNKS} {UNKNOWN_HELD}"
+        opened, *_ = self._many(
+            (OPEN_DIFFERING, [(self.target,)]),
+            (RAISE_OPEN, [(self.target,)]),
+            (known, [(self.target, self.target)] if take_over else []),
+            ("UPDATE collections SET unknown = ? WHERE target = ?", [(0 if take_over else unknown, self.target)]),
+        )
+        return Difference(opened, documents)
+
+    def open_all(self) -> None:
+        """Believe no row any more, nor that there are no more chunks than it says."""
+        self._many(("UPDATE documents SET digest = NULL, chunks = ? WHERE target = ?", [(UNKNOWN_CHUNKS, self.target)]))
+
+    def next_generation(self) -> int:
+        """The number of this ingest, counted over all of the collection's."""
+        self._many(("UPDATE collections SET generation = generation + 1 WHERE target = ?", [(self.target,)]))
+        return self.generation
+
+    @property
+    def generation(self) -> int:
+        (generation,) = self._one("SELECT generation FROM collections WHERE target = ?", self.target)
+        return int(generation)
+
+    def close(self) -> None:
+        with self._lock, self._errors():
+            self._database.close()
+
+    def _prepare(self) -> None:
+        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
+            self._database.execute(statement)
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            (form,) = self._database.execute("PRAGMA user_version").fetchone()
+            if form > FORM:
+                raise StoreError(
+                    f"journal {self.file} is of form {form}, this version of jina-v3-connectors reads {FORM} at most"
+                )
+            some = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
+            script = f"{ASIDE}{TABLES}{FROM_FORM_1}" if some and form < FORM else TABLES
+            for statement in statements(f"{script}PRAGMA user_version = {FORM};"):
+                self._database.execute(statement)
+            self._database.execute("INSERT OR IGNORE INTO collections (target) VALUES (?)", (self.target,))
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+        self._database.executescript(NOTES)
+
+    def _one(self, statement: str, *values: object) -> Any:
+        with self._lock, self._errors():
+            return self._database.execute(statement, values).fetchone()
+
+    def _all(self, statement: str, *values: object) -> list[tuple[str]]:
+        with self._lock, self._errors():
+            return self._database.execute(statement, values).fetchall()
+
+    def _many(self, *steps: tuple[str, Sequence[tuple[object, ...]]]) -> list[int]:
+        """Statements with their rows of values, all or nothing; how many rows each changed."""
+        with self._lock, self._errors():
+            self._database.execute("BEGIN")
+            try:
+                changed = [self._database.executemany(statement, values).rowcount for statement, values in steps]
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+            return changed
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                raise StoreError(f"journal {self.file} cannot be written: {error}") from error
+            if code == sqlite3.SQLITE_FULL:
+                raise StoreError(
+                    f"journal {self.file}: its disk is full: free some space and run the same again"
+                ) from error
+            raise StoreError(
+                f"journal {self.file}: {error}; if it is damaged, delete it and ingest with take_over=True "
+                "(--take-over): everything is written again, under the same ids"
+            ) from error
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script, which `executescript` would not run inside a transaction."""
+    part = ""
+    for line in script.splitlines(keepends=True):
+        part += line
+        if sqlite3.complete_statement(part):
+            yield part
+            part = ""

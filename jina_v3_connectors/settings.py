@@ -1,0 +1,70 @@
+"""What a connector was asked for, what its collection says, and the contract that follows from both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.texts.late_chunking import resolve_window
+from jina_v3_encoder.vectors import check_dimensions
+
+from .chunking import Chunker, WholeDocument
+from .contract import EmbeddingContract
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A caller's choices; None leaves them to the collection, or to the default where there is none yet."""
+
+    dimensions: int | None = None
+    late_chunking: bool | None = None
+    chunker: Chunker | None = None
+    window: int | None = None
+    overlap: int | None = None
+
+
+def agree(
+    settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None, collection: str
+) -> EmbeddingContract:
+    """The contract in use: given values, then the stored ones, then defaults; checked against the stored.
+
+    Raises:
+        ContractMismatch: the collection was filled in another way.
+        InvalidInput: a number out of range, or window without late chunking.
+    """
+    late, window, overlap = _late_chunking(settings, encoder, stored)
+    dimensions = settings.dimensions if settings.dimensions is not None or stored is None else stored.dimensions
+    chunker = settings.chunker or WholeDocument()
+    own = EmbeddingContract(
+        model=encoder.model_id,
+        revision=encoder.revision,
+        fingerprint=encoder.fingerprint,
+        dimensions=check_dimensions(dimensions, max(encoder.dimensions, stored.dimensions if stored else 0)),
+        chunker=stored.chunker if settings.chunker is None and stored else chunker.description,
+        late_chunking=late,
+        window=window,
+        overlap=overlap,
+        collection_id=stored.collection_id if stored else "",
+    )
+    if stored:
+        stored.check(own, collection)
+    return own
+
+
+def _late_chunking(
+    settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None
+) -> tuple[bool, int | None, int | None]:
+    """Whether, and with which window and overlap."""
+    late, window, overlap = settings.late_chunking, settings.window, settings.overlap
+    if late is None:
+        late = stored.late_chunking if stored else False
+    if not late:
+        if window is not None or overlap is not None:
+            raise InvalidInput("window and overlap belong to late chunking: pass late_chunking=True with them")
+        return False, None, None
+    if window is None and stored is not None:
+        window = stored.window
+    if overlap is None and stored is not None and window == stored.window:
+        overlap = stored.overlap
+    return True, *resolve_window(window, overlap, encoder.max_tokens)

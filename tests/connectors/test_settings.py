@@ -1,0 +1,115 @@
+"""A caller's choices, a collection's contract, and what follows from both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from jina_v3_connectors.contract import EmbeddingContract
+from jina_v3_connectors.errors import ContractMismatch
+from jina_v3_connectors.settings import Settings, agree
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
+
+from ..support.backends import Sentences
+
+ENCODER = FakeEncoder(dimensions=64)
+
+
+def agreed(stored: EmbeddingContract | None = None, **settings: Any) -> EmbeddingContract:
+    return agree(Settings(**settings), ENCODER, stored, "docs")
+
+
+STORED = replace(
+    agreed(dimensions=32, late_chunking=True, window=100, overlap=7, chunker=Sentences()), collection_id="abc"
+)
+
+
+def test_defaults_of_a_new_collection() -> None:
+    found = agreed()
+    assert (found.dimensions, found.late_chunking, found.window, found.overlap) == (64, False, None, None)
+    assert found.chunker == "whole document"
+    assert (found.passage_task, found.query_task) == ("retrieval.passage", "retrieval.query")
+    assert found.collection_id == ""
+
+
+def test_late_chunking_has_a_window_and_an_overlap() -> None:
+    found = agreed(late_chunking=True)
+    assert (found.window, found.overlap) == (ENCODER.max_tokens, DEFAULT_OVERLAP)
+    small = agreed(late_chunking=True, window=100)
+    assert (small.window, small.overlap) == (100, 50), "never more than half a window"
+    with pytest.raises(InvalidInput, match=r"overlap must be .* below the window of 100, got 200"):
+        agreed(late_chunking=True, window=100, overlap=200)
+    with pytest.raises(InvalidInput, match="below the window of 100, got 100"):
+        agreed(late_chunking=True, window=100, overlap=100)
+
+
+def test_a_stored_overlap_that_no_window_can_have_is_usable_again() -> None:
+    """Earlier versions accepted and stored it; every longer document failed, and valid settings were refused."""
+    values = replace(STORED, window=100, overlap=200).to_dict()
+    stored = EmbeddingContract.from_dict(values, "docs")
+    assert (stored.window, stored.overlap) == (100, 50)
+    assert agreed(stored) == agreed(stored, window=100) == agreed(stored, window=100, overlap=50) == stored
+
+
+def test_what_is_not_said_comes_from_the_collection() -> None:
+    assert agreed(STORED) == STORED
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"dimensions": 32}, {"late_chunking": True}, {"window": 100}, {"overlap": 7}, {"chunker": Sentences()}],
+    ids=lambda same: next(iter(same)),
+)
+def test_saying_the_same_is_fine(same: dict[str, Any]) -> None:
+    assert agreed(STORED, **same) == STORED
+
+
+@pytest.mark.parametrize(
+    ("other", "field"),
+    [
+        ({"dimensions": 16}, "dimensions"),
+        ({"late_chunking": False}, "late_chunking"),
+        ({"window": 99}, "window"),
+        ({"overlap": 8}, "overlap"),
+    ],
+)
+def test_saying_something_else_names_the_field(other: dict[str, Any], field: str) -> None:
+    with pytest.raises(ContractMismatch) as wrong:
+        agreed(STORED, **other)
+    assert field in wrong.value.differences
+    assert "Nothing was changed" in str(wrong.value)
+
+
+def test_another_model_is_refused_and_a_moved_one_is_not() -> None:
+    with pytest.raises(ContractMismatch) as wrong:
+        agreed(replace(STORED, fingerprint="0" * 16))
+    assert wrong.value.differences == {"fingerprint": ("0" * 16, ENCODER.fingerprint)}
+    assert agreed(replace(STORED, model="moved/elsewhere", revision="main")).fingerprint == ENCODER.fingerprint
+
+
+def test_a_collection_of_more_dimensions_than_the_model_has_is_a_mismatch_not_a_bad_number() -> None:
+    with pytest.raises(ContractMismatch) as wrong:
+        agreed(replace(STORED, dimensions=1024, fingerprint="0" * 16))
+    assert "fingerprint" in wrong.value.differences
+
+
+@pytest.mark.parametrize("dimensions", [0, -1, 65, 1.5, "8", True])
+def test_sizes_that_the_model_does_not_have(dimensions: Any) -> None:
+    with pytest.raises(InvalidInput, match="dimensions"):
+        agreed(dimensions=dimensions)
+
+
+@pytest.mark.parametrize("settings", [{"window": 64}, {"overlap": 3}, {"window": 64, "overlap": 3}])
+def test_windows_belong_to_late_chunking(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="late_chunking=True"):
+        agreed(**settings)
+
+
+@pytest.mark.parametrize("settings", [{"window": 1}, {"window": 10**6}, {"overlap": -1}, {"window": "8"}])
+def test_windows_out_of_range(settings: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        agreed(late_chunking=True, **settings)

@@ -1,0 +1,1 @@
+"""Train the bundled "nano" checkpoint: `python -m training.nano --help`."""
