@@ -65,7 +65,7 @@ class ContractMismatch(StoreError):
 
     def __init__(self, collection: str, differences: Mapping[str, tuple[object, object]]) -> None:
         lines = [
-            f"{name}: the collection has {stored!r}, you use {own!r}" for name, (stored, own) in differences.items()
+            f"{name}: the collection has {stored!r}, you use {yours!r}" for name, (stored, yours) in differences.items()
         ]
         super().__init__(
             f"collection {collection!r} was filled in another way, so its vectors cannot be compared with yours:\n  "

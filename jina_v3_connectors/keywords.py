@@ -60,6 +60,6 @@ def _terms(prefix: str, metadata: Mapping[str, Any]) -> Iterator[str]:
             continue
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield number_term(field)
-        for item in value if isinstance(value, list | tuple) else (value,):
-            if isinstance(item, str | int | float):
-                yield term(field, item)
+        for element in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(element, str | int | float):
+                yield term(field, element)

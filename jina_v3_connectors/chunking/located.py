@@ -59,13 +59,13 @@ def stitch(pieces: Sequence[Piece]) -> tuple[str, list[Span]]:
     spans: list[Span] = []
     for number, piece in enumerate(pieces):
         start = (piece.start or 0) - base
-        for place, character in enumerate(piece.text, start):
-            if covered[place] and characters[place] != character:
+        for position, character in enumerate(piece.text, start):
+            if covered[position] and characters[position] != character:
                 raise InvalidInput(
                     f"chunk {number} starts at {piece.start} and disagrees there with another chunk of its document: "
                     "its offset is wrong, or its text was changed after it was cut"
                 )
-            characters[place], covered[place] = character, True
+            characters[position], covered[position] = character, True
         spans.append((start, start + len(piece.text)))
     return "".join(characters), spans
 

@@ -53,8 +53,8 @@ class ModelChoice:
 
     def arguments(self) -> list[str]:
         """The options that give another process the same encoder."""
-        own = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
-        values = {**own, "device": self.device, "dtype": self.dtype}
+        model_options = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
+        values = {**model_options, "device": self.device, "dtype": self.dtype}
         return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
 
     def text_encoder(
@@ -105,8 +105,12 @@ def encoder_options(function: _F) -> _F:
 def _collected(function: _F, options: Sequence[Callable[[Any], Any]]) -> _F:
     @wraps(function)
     def command(**values: Any) -> Any:
-        own = {item.name: values.pop(item.name) for item in fields(ModelChoice) if item.name in values}
-        return function(choice=ModelChoice(**own), **values)
+        choices = {
+            option_field.name: values.pop(option_field.name)
+            for option_field in fields(ModelChoice)
+            if option_field.name in values
+        }
+        return function(choice=ModelChoice(**choices), **values)
 
     for option in reversed(options):
         command = option(command)

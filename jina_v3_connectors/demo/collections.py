@@ -96,10 +96,10 @@ def label(url: str) -> str:
     Raises:
         InvalidInput: another backend, or no address of a server.
     """
-    backend, _, place = url.partition(":")
+    backend, _, address = url.partition(":")
     backend, _, scheme = backend.partition("+")
     if backend not in BACKENDS:
         raise InvalidInput(f"the demo keeps several sizes in one store, which {url.partition(':')[0]} cannot")
     if not scheme:
         return f"{BACKENDS[backend]}, embedded"
-    return f"{BACKENDS[backend]} at {server_address(f'{scheme}:{place}').host}"
+    return f"{BACKENDS[backend]} at {server_address(f'{scheme}:{address}').host}"

@@ -20,11 +20,11 @@ def as_texts(texts: object, noun: str = "text") -> list[str]:
         return [texts]
     if isinstance(texts, bytes | bytearray | Mapping) or not isinstance(texts, Iterable):
         raise InvalidInput(f"expected a str or a sequence of str, got {type(texts).__name__}")
-    items = list(texts)
-    for index, item in enumerate(items):
-        if not isinstance(item, str):
-            raise InvalidInput(f"{noun} {index} must be a str, got {type(item).__name__}")
-    return items
+    checked = list(texts)
+    for index, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise InvalidInput(f"{noun} {index} must be a str, got {type(text).__name__}")
+    return checked
 
 
 def as_spans(spans: object, texts: Sequence[str]) -> list[list[Span]]:
@@ -39,7 +39,10 @@ def as_spans(spans: object, texts: Sequence[str]) -> list[list[Span]]:
     each = list(spans)
     if len(each) != len(texts):
         raise InvalidInput(f"got spans for {len(each)} documents, but {len(texts)} texts")
-    for number, own in enumerate(each):
-        if isinstance(own, str | bytes) or not isinstance(own, Iterable):
-            raise InvalidInput(f"document {number}: spans must be a list of (start, end), got {own!r}")
-    return [check_spans(list(own), len(text), n) for n, (own, text) in enumerate(zip(each, texts, strict=True))]
+    for number, text_spans in enumerate(each):
+        if isinstance(text_spans, str | bytes) or not isinstance(text_spans, Iterable):
+            raise InvalidInput(f"document {number}: spans must be a list of (start, end), got {text_spans!r}")
+    return [
+        check_spans(list(text_spans), len(text), n)
+        for n, (text_spans, text) in enumerate(zip(each, texts, strict=True))
+    ]

@@ -27,9 +27,9 @@ def open_encoder(
     batch_size: int | None,
 ) -> TextEncoder:
     """The process's encoder of this model; `batch_size` is in tokens."""
-    place = "auto" if device is None else device.to_torch_str()
+    device_name = "auto" if device is None else device.to_torch_str()
     return shared_encoder(
-        model, revision=revision, device=place, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
+        model, revision=revision, device=device_name, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
     )
 
 
