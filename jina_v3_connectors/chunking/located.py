@@ -20,6 +20,15 @@ class Piece:
     start: int | None = None
 
 
+@dataclass(frozen=True)
+class DocumentChunks:
+    """A document's text and its chunks: their numbers in the caller's list, and their spans in the text."""
+
+    text: str
+    numbers: list[int]
+    spans: list[Span]
+
+
 def locate(text: str, pieces: Sequence[Piece]) -> list[Span]:
     """Spans of `pieces`, in reading order, in their document.
 

@@ -27,7 +27,7 @@ MODES = (False, True)
 
 
 @dataclass(frozen=True)
-class Question:
+class MappedQuestion:
     """A question as read by the encoder: its cosine with every chunk and its place on the map, by mode."""
 
     vector: FloatArray
@@ -83,7 +83,7 @@ class Corpus:
         ]
         return hashlib.sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
-    def ask(self, text: str, task: str | None, dimensions: int) -> Question:
+    def ask(self, text: str, task: str | None, dimensions: int) -> MappedQuestion:
         """Read a question with `task`, compare it with every chunk, and place it on the map.
 
         Raises:
@@ -93,7 +93,7 @@ class Corpus:
         vector = _unit(asked[None], dimensions)[0]
         cosines = {late: _unit(passages, dimensions) @ vector for late, passages in self._passages.items()}
         mapped_unit = _unit(mapped[None], len(mapped))
-        return Question(
+        return MappedQuestion(
             vector, cosines, {late: projection.place(mapped_unit)[0] for late, projection in self.maps.items()}
         )
 

@@ -125,7 +125,7 @@ class JinaV3Embedding(BaseEmbedding):
                 dimensions=self.dimensions,
             )
             for group, vectors in zip(groups, group_vectors, strict=True):
-                for number, vector in zip(group.places, vectors.tolist(), strict=True):
+                for number, vector in zip(group.numbers, vectors.tolist(), strict=True):
                     nodes[number].embedding = vector
             texts = [node.get_content(MetadataMode.NONE) for node in nodes]
             embeddings = [node.get_embedding() for node in nodes]

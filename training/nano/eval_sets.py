@@ -16,10 +16,10 @@ PASSKEY_DOCUMENTS = 100
 PASSKEY_QUERIES = 50
 FIRST_NAMES = ("Ada", "Boris", "Clara", "Dmitri", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas")
 LAST_NAMES = ("Abel", "Brandt", "Costa", "Dvorak", "Evans", "Fischer", "Garcia", "Hansen", "Ivanov", "Jensen")
-Found = Sequence[tuple[str, int]]
+Questions = Sequence[tuple[str, int]]
 
 
-def _dataset(name: str, passages: list[Passage], asked: Found) -> Dataset:
+def _dataset(name: str, passages: list[Passage], asked: Questions) -> Dataset:
     """`asked` holds (question, place of its passage)."""
     queries = {f"q{n}": question for n, (question, _) in enumerate(asked)}
     return Dataset(name, passages, queries, {f"q{n}": {passages[row].id: 1} for n, (_, row) in enumerate(asked)})
@@ -29,7 +29,7 @@ def _alone(texts: Sequence[str]) -> list[Passage]:
     return [Passage(f"p{n}", text) for n, text in enumerate(texts)]
 
 
-def _sample(questions: Found) -> Found:
+def _sample(questions: Questions) -> Questions:
     return random.Random(0).sample(questions, min(len(questions), SQUAD_QUESTIONS))
 
 

@@ -26,7 +26,7 @@ MIN_TILE_ROWS = 64
 LENGTHS_PER_OCTAVE = 16
 
 
-class Group(NamedTuple):
+class EqualTexts(NamedTuple):
     """Neighbouring texts of equal length, which one kernel call can serve."""
 
     start: int
@@ -47,7 +47,7 @@ def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+def attend(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...], starts: Tensor) -> Tensor:
     """Softmax attention within each text. Shapes: qk (N, 2, H, D), v (N, H, D), starts (texts + 1,) -> (N, H * D)."""
     heads, size = v.shape[1:]
     if qk.device.type == "cuda" and qk.dtype in VARLEN_DTYPES and not torch.is_grad_enabled() and has_varlen():
@@ -68,7 +68,10 @@ def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> 
 def has_varlen() -> bool:
     """Whether torch's attention over packed texts works on this GPU; it is private to some versions and chips."""
     qk, v = torch.randn(2, 7, 2, 2, 64, device="cuda").to(torch.bfloat16), torch.ones(7, 2, 64, device="cuda")
-    groups, starts = (Group(0, 1, 3), Group(3, 1, 4)), torch.tensor([0, 3, 7], dtype=torch.int32, device="cuda")
+    groups, starts = (
+        (EqualTexts(0, 1, 3), EqualTexts(3, 1, 4)),
+        torch.tensor([0, 3, 7], dtype=torch.int32, device="cuda"),
+    )
     try:
         mixed = _varlen_attention(qk[0], v.to(torch.bfloat16), groups, starts)
         return bool(torch.allclose(mixed.float(), torch.ones_like(mixed).float(), atol=1e-2))
@@ -76,7 +79,7 @@ def has_varlen() -> bool:
         return False
 
 
-def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...], starts: Tensor) -> Tensor:
     """One kernel for all texts. No split over keys, so that a text's result does not depend on its company."""
     from torch.nn.attention.varlen import varlen_attn
 

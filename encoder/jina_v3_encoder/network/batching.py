@@ -11,7 +11,7 @@ import torch
 
 from ..texts.late_chunking import Window
 from ..texts.tokenizer import IntArray
-from .attention import Group, round_up
+from .attention import EqualTexts, round_up
 from .jina_v3 import PackedBatch
 
 BATCHES_PER_OCTAVE = 32
@@ -123,11 +123,11 @@ def used_rows(readings: Sequence[Reading]) -> IntArray | None:
     return np.concatenate([reading_rows + start for reading_rows, start in zip(rows, starts, strict=True)])
 
 
-def _groups(lengths: Sequence[int]) -> Iterator[Group]:
+def _groups(lengths: Sequence[int]) -> Iterator[EqualTexts]:
     start = 0
     for length, run in groupby(lengths):
         texts = len(list(run))
-        yield Group(start, texts, length)
+        yield EqualTexts(start, texts, length)
         start += texts * length
 
 

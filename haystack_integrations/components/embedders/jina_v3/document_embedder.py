@@ -150,7 +150,7 @@ class JinaV3DocumentEmbedder:
         self, encoder: TextEncoder, documents: list[Document], sources: list[Document] | None
     ) -> list[FloatArray]:
         groups = groups_of(documents, sources, self.group_by)
-        headers = [self._header(documents[group.places[0]]) for group in groups]
+        headers = [self._header(documents[group.numbers[0]]) for group in groups]
         group_vectors = encoder.encode_documents(
             [header + group.text + self.suffix for header, group in zip(headers, groups, strict=True)],
             [
@@ -164,7 +164,7 @@ class JinaV3DocumentEmbedder:
         by_place = {
             number: vector
             for group, vectors in zip(groups, group_vectors, strict=True)
-            for number, vector in zip(group.places, vectors, strict=True)
+            for number, vector in zip(group.numbers, vectors, strict=True)
         }
         return [by_place[number] for number in range(len(documents))]
 

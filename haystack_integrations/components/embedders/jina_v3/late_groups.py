@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from haystack import Document
 
-from jina_v3_connectors.chunking.located import Piece, locate, stitch
+from jina_v3_connectors.chunking.located import DocumentChunks, Piece, locate, stitch
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.texts.late_chunking import Span
 
 START_KEY = "split_idx_start"
 NUMBER_KEY = "split_id"
 
 
-@dataclass(frozen=True)
-class Group:
-    """A document's text, and the places of its chunks in the list and in the text."""
-
-    text: str
-    places: list[int]
-    spans: list[Span]
-
-
-def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[Group]:
+def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[DocumentChunks]:
     """Chunks with the same `meta[group_by]` together, in reading order, whatever order they come in.
 
     Raises:
@@ -39,16 +28,18 @@ def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None,
     return [_group(documents, numbers, kind, name, texts) for (kind, name), numbers in members.items()]
 
 
-def _group(documents: Sequence[Document], numbers: list[int], kind: str, name: object, texts: dict[str, str]) -> Group:
+def _group(
+    documents: Sequence[Document], numbers: list[int], kind: str, name: object, texts: dict[str, str]
+) -> DocumentChunks:
     if kind == "alone":
         text = documents[numbers[0]].content or ""
-        return Group(text, numbers, [(0, len(text))])
+        return DocumentChunks(text, numbers, [(0, len(text))])
     numbers = sorted(numbers, key=lambda number: _order(documents[number]))
     pieces = [Piece(documents[number].content or "", documents[number].meta.get(START_KEY)) for number in numbers]
     try:
         if name in texts:
             text = texts[str(name)]
-            return Group(text, numbers, locate(text, pieces))
+            return DocumentChunks(text, numbers, locate(text, pieces))
         text, spans = stitch(pieces)
     except InvalidInput as error:
         raise InvalidInput(
@@ -56,7 +47,7 @@ def _group(documents: Sequence[Document], numbers: list[int], kind: str, name: o
             "RecursiveDocumentSplitter write exact offsets (split_idx_start) unless a cleaner follows them; for chunks "
             "of others, such as MarkdownHeaderSplitter, connect the uncut documents to `source_documents`"
         ) from error
-    return Group(text, numbers, spans)
+    return DocumentChunks(text, numbers, spans)
 
 
 def _order(document: Document) -> tuple[int, int]:
