@@ -39,6 +39,8 @@ class Document:
     """A text with its chunks, for late chunking in windows."""
 
     spans: Sequence[Span]
+    read: int
+    """Tokens that the network reads for it, those of overlaps each time."""
     window: int | None = None
     overlap: int | None = None
     steps: Steps | None = None
@@ -73,10 +75,7 @@ class Job:
     @property
     def read(self) -> int:
         """Tokens that the network reads, for the answer."""
-        if self.document is None or self.document.steps is None:
-            return self.size
-        opened = self.document.steps.opened
-        return opened.tokens(0, opened.windows)
+        return self.size if self.document is None else self.document.read
 
     def finish(self, place: int, row: FloatArray) -> None:
         self.rows[place] = row

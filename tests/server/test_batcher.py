@@ -188,7 +188,7 @@ def test_what_was_taken_in_is_finished_at_the_end(encoder: Recording) -> None:
 
 def test_late_chunked_documents_are_computed_whole(batcher: Batcher) -> None:
     spans = [(0, 5), (5, 12)]
-    own = Job(["some text ok"], [5], "retrieval.passage", Document(spans))
+    own = Job(["some text ok"], [5], "retrieval.passage", Document(spans, 5))
     batcher.submit(own)
     wanted = FakeEncoder().encode_spans("some text ok", spans, task="retrieval.passage", normalize=False)
     assert np.allclose(own.result.result(10), wanted)

@@ -25,6 +25,7 @@ from jina_v3_connectors.server.errors import ApiError
 from jina_v3_connectors.server.metrics import Metrics
 from jina_v3_connectors.server.service import Service, slices
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.remote import RemoteEncoder
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..support.running import running
@@ -101,6 +102,17 @@ def test_tiny_windows_cost_what_a_pass_costs(exact: Encoder) -> None:
     with running(exact, ServerSettings(max_request_tokens=exact.count_tokens(WORDS) * 10)) as url:
         told = httpx.post(f"{url}/v1/embeddings", json=document(window=2, overlap=0), timeout=SECONDS)
         assert (told.status_code, told.json()["code"]) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+
+
+def test_a_server_before_a_server_counts_windows_as_that_one_does(client: httpx.Client) -> None:
+    url = str(client.base_url)
+    with RemoteEncoder(url) as remote, running(remote) as front:
+        for body in (document(), document(window=2, overlap=0, input=["few words"]), document(overlap=33)):
+            behind = client.post("/v1/embeddings", json=body)
+            before = httpx.post(f"{front}/v1/embeddings", json=body, timeout=SECONDS)
+            assert before.status_code == behind.status_code
+            assert before.json().get("usage") == behind.json().get("usage")
+            assert before.json().get("detail") == behind.json().get("detail")
 
 
 def test_others_pass_between_a_documents_windows(stepping: Stepping, exact: Encoder) -> None:

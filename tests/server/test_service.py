@@ -99,14 +99,45 @@ def test_a_text_too_long_is_refused_or_counted_as_cut() -> None:
 def test_chunks_of_one_document_are_one_text() -> None:
     job = admitted(Question(["one two", "three"], "retrieval.passage", late_chunking=True))
     assert list(job.texts) == ["one two three"]
-    assert job.document == Document([(0, 7), (7, 13)], None, DEFAULT_OVERLAP)
+    assert job.document == Document([(0, 7), (7, 13)], 5, None, DEFAULT_OVERLAP)
 
 
 def test_spans_belong_to_one_text() -> None:
     job = admitted(Question(["one two"], None, late_chunking=True, spans=[(0, 3), (4, 7)], window=16, overlap=4))
-    assert job.document == Document([(0, 3), (4, 7)], 16, 4)
+    assert job.document == Document([(0, 3), (4, 7)], 4, 16, 4)
     with pytest.raises(ApiError, match="they belong to one text, got 2"):
         admitted(Question(["one", "two"], None, late_chunking=True, spans=[(0, 3)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "window", "overlap", "cost", "read"),
+    [
+        (98, 100, 50, 100, 100),
+        (98, 100, 99, 100, 100),
+        (198, 100, 50, 300, 300),
+        (198, 100, 0, 200, 200),
+        (199, 100, 0, 201, 201),
+        (98, 10, 5, 19 * module.WINDOW_TOKENS, 190),
+    ],
+    ids=["one window", "overlap that is not needed", "half", "none", "a last short window", "tiny windows"],
+)
+def test_a_document_read_in_one_go_costs_its_windows(
+    words: int, window: int, overlap: int, cost: int, read: int
+) -> None:
+    """The encoder of this module cannot open documents, as a remote one and a pool cannot."""
+    question = Question(["word " * words], None, late_chunking=True, window=window, overlap=overlap)
+    job = admitted(question)
+    assert (job.size, job.read) == (cost, read)
+    with pytest.raises(ApiError, match="the limit is") as wrong:
+        admitted(question, max_request_tokens=cost - 1)
+    assert (wrong.value.status, wrong.value.code) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+
+
+def test_the_cap_of_overlaps_is_the_same_for_a_document_read_in_one_go() -> None:
+    question = Question(["word " * 3000], None, late_chunking=True, window=2000, overlap=1001)
+    with pytest.raises(ApiError, match="overlap: 1,001 of 2,000 tokens, the limit is half a window, 1,000") as wrong:
+        admitted(question)
+    assert (wrong.value.status, wrong.value.code) == (422, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,14 @@ def windows(tokens: int, size: int, overlap: int) -> list[Window]:
     return [window_at(start, tokens, size, overlap) for start in window_starts(tokens, size, overlap)]
 
 
+def tokens_read(tokens: int, size: int, overlap: int) -> int:
+    """What the windows over `tokens` read together, in tokens, those of their overlaps each time.
+
+    Raises as `window_starts`.
+    """
+    return tokens + (len(window_starts(tokens, size, overlap)) - 1) * overlap
+
+
 def check_spans(spans: Sequence[Span], length: int, document: int) -> list[Span]:
     """Character spans [start, end) of a text of `length` characters.
 
