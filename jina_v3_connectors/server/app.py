@@ -32,7 +32,7 @@ def create_app(
     """
     settings = settings or ServerSettings()
     metrics = Metrics()
-    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics)
+    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics, settings.max_vector_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

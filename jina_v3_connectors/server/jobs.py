@@ -77,6 +77,11 @@ class Job:
         """Tokens that the network reads, for the answer."""
         return self.size if self.document is None else self.document.read
 
+    @property
+    def vector_count(self) -> int:
+        """How many vectors it gives."""
+        return len(self.texts) if self.document is None else len(self.document.spans)
+
     def finish(self, place: int, row: FloatArray) -> None:
         self.rows[place] = row
         if self._last():

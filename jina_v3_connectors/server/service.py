@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,6 +26,7 @@ from jina_v3_encoder.texts.late_chunking import (
 )
 
 from .batcher import Batcher
+from .clients import Client, Gone
 from .errors import ApiError
 from .jobs import Document, Job, Steps
 from .settings import ServerSettings
@@ -47,7 +48,6 @@ PIECE_SHARE = 0.5
 WINDOW_COST = "tokens in overlapping windows"
 SPAN_LAYERS = 8
 """How often a document's spans may cover it, on average: each time takes memory for all its tokens."""
-Gone = Callable[[], Awaitable[bool]]
 Answer = TypeVar("Answer")
 
 
@@ -81,17 +81,19 @@ class Service:
         self._short = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
         self._long = ThreadPoolExecutor(1, "jina-v3-tokenize-long")
 
-    async def admit(self, question: Question, gone: Gone) -> Job:
-        """Check a question against the limits and queue it.
+    async def admit(self, question: Question, client: Client) -> Job:
+        """Check a question against the limits and queue it; its vectors are held until the client is answered.
 
         Raises:
-            ApiError: too many texts, characters or tokens, a text too long, or a full queue; 499 when nobody is there.
+            ApiError: too many texts, characters or tokens, a text too long, a full queue, or too many vectors; 499 when
+                nobody is there.
         """
         self.check_size(question.texts)
         if self.settings.recognize_prompts:
             question = recognized(question)
-        job = await self._job(question, gone)
+        job = await self._job(question, client.gone)
         self._batcher.submit(job)
+        client.answered.callback(self._batcher.release, job)
         return job
 
     def check_size(self, texts: Sequence[str], name: str = "input") -> None:
@@ -151,14 +153,14 @@ class Service:
             job.result.cancel()
             raise
 
-    async def ask(self, question: Question, gone: Gone) -> Found:
+    async def ask(self, question: Question, client: Client) -> Found:
         """`admit` and `wait`, until the client hangs up.
 
         Raises:
             ApiError: as `admit`; 499 when nobody is there to be answered.
         """
-        job = await self.admit(question, gone)
-        return await self.wait_while_there(asyncio.ensure_future(self.wait(job)), gone)
+        job = await self.admit(question, client)
+        return await self.wait_while_there(asyncio.ensure_future(self.wait(job)), client.gone)
 
     async def wait_while_there(self, waiting: asyncio.Future[Answer], gone: Gone) -> Answer:
         """What is waited for, given up when the client hangs up or the wait is cancelled.

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -142,19 +143,84 @@ def test_others_pass_between_a_documents_windows(stepping: Stepping, exact: Enco
     assert max(float(vector @ wanted) for vector in vectors) > 0.9999
 
 
+@contextmanager
+def leaving(url: str) -> Iterator[None]:
+    """A client that asks for a document's vectors, and hangs up at the end."""
+    body = json.dumps(document()).encode()
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as connection:
+        headers = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield
+
+
 @pytest.mark.parametrize("keep_alive", [0.05, None])
 def test_a_document_is_read_no_further_once_its_client_is_gone(stepping: Stepping, keep_alive: float | None) -> None:
     with running(stepping, ServerSettings(keep_alive_after=keep_alive)) as url:
-        body = json.dumps(document()).encode()
-        with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as gone:
-            headers = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            gone.sendall(f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with leaving(url):
             wait_until(lambda: "windows" in stepping.done)
         time.sleep(3 * module.POLL_SECONDS)
         stepping.free.set()
         assert httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "x"}).status_code == 200
         assert "jina_v3_waiting_tokens 0.0" in httpx.get(f"{url}/metrics").text
     assert 1 <= stepping.done.count("windows") <= 2
+
+
+def held_vectors(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics", timeout=SECONDS).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("jina_v3_vector_bytes "))
+
+
+def test_vectors_of_all_requests_together_have_a_limit(stepping: Stepping) -> None:
+    spans = [[start, start + 20] for start in range(0, 4000, 20)]
+    body = document(spans=spans)
+    size = len(spans) * stepping.dimensions * 4
+    answers: list[httpx.Response] = []
+
+    def ask(url: str) -> threading.Thread:
+        thread = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS))
+        )
+        thread.start()
+        return thread
+
+    settings = ServerSettings(max_vector_bytes=2 * size, keep_alive_after=None)
+    with running(stepping, settings) as url:
+        asked = [ask(url) for _ in range(2)]
+        wait_until(lambda: held_vectors(url) == 2 * size)
+        refused = httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS / 6)
+        assert (refused.status_code, refused.json()["code"]) == (429, "RATE_CONCURRENCY_LIMIT_EXCEEDED")
+        assert f"vectors of {2 * size:,} bytes are waited for or being sent" in refused.json()["detail"]
+        assert f"the limit is {2 * size:,}: come back in" in refused.json()["detail"]
+        assert int(refused.headers["retry-after"]) >= 1
+        stepping.free.set()
+        for thread in asked:
+            thread.join(SECONDS)
+        assert [answer.status_code for answer in answers] == [200, 200]
+        wait_until(lambda: held_vectors(url) == 0)
+        assert httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS).status_code == 200
+
+
+@pytest.mark.parametrize("keep_alive", [0.05, None])
+def test_vectors_are_let_go_with_their_client(stepping: Stepping, keep_alive: float | None) -> None:
+    with running(stepping, ServerSettings(keep_alive_after=keep_alive)) as url:
+        with leaving(url):
+            wait_until(lambda: "windows" in stepping.done)
+            assert held_vectors(url) == stepping.dimensions * 4
+        wait_until(lambda: held_vectors(url) == 0)
+        assert not stepping.free.is_set(), "while its window is being read"
+        stepping.free.set()
+
+
+def test_vectors_of_a_failed_request_are_let_go(stepping: Stepping, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(stepping, "encode", fail)
+    with running(stepping) as url:
+        body = {"model": MODEL, "input": "x", "labels": ["y"]}
+        for path in ("/v1/embeddings", "/v1/classify"):
+            assert httpx.post(f"{url}{path}", json=body, timeout=SECONDS).status_code == 500
+        wait_until(lambda: held_vectors(url) == 0)
 
 
 def test_spans_may_not_lie_on_one_another_by_the_thousand(client: httpx.Client) -> None:
