@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jina_v3_connectors.server import ServerSettings
+from jina_v3_connectors.server import ServerSettings, segment
 from jina_v3_connectors.server import service as module
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.bodies import count_values
@@ -313,6 +314,31 @@ def test_a_lone_surrogate_is_told_by_the_segmenter(client: httpx.Client) -> None
     answer = client.post("/v1/segment", content=b'{"content": "a \\ud800 b"}')
     assert answer.status_code == 422
     assert "lone surrogate" in answer.json()["detail"]
+
+
+def test_segments_of_one_text_are_made_before_the_next_is_tokenized(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the tokens of all waiting texts are in memory together."""
+    done: list[str] = []
+
+    def noted(name: str) -> None:
+        work = getattr(segment, name)
+
+        def call(*arguments: Any) -> Any:
+            done.append(name)
+            time.sleep(0.1)
+            return work(*arguments)
+
+        monkeypatch.setattr(segment, name, call)
+
+    noted("encoded")
+    noted("segmented")
+    content = {"content": "a b " * (module.SLICE_CHARACTERS // 3)}
+    with ThreadPoolExecutor(3) as clients:
+        answers = list(clients.map(lambda _: client.post("/v1/segment", json=content), range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert done == ["encoded", "segmented"] * 3
 
 
 class Counting(FakeEncoder):
