@@ -28,6 +28,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..servers.milvus import free_port
 from ..support.running import running
 
+NANO_DIMENSIONS = 384
 MODEL = "jina-embeddings-v3"
 GOOD = {"model": MODEL, "input": "a text"}
 
@@ -122,9 +123,27 @@ def test_a_slow_sender_starves_nobody(url: str) -> None:
             connection.close()
 
 
+def taken_in(metrics: str) -> float:
+    """Requests of 40 texts that are answered, or wait for their vectors."""
+    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    answered = values.get('jina_v3_requests_total{path="/v1/embeddings",status="200"}', "0")
+    return float(answered) + float(values["jina_v3_vector_bytes"]) / (40 * NANO_DIMENSIONS * 4)
+
+
 def test_sigterm_answers_what_was_taken_in(tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "jina_v3_connectors", "serve", "--port", str(port), "--model", "nano"]
+    command = [
+        sys.executable,
+        "-m",
+        "jina_v3_connectors",
+        "serve",
+        "--port",
+        str(port),
+        "--model",
+        "nano",
+        "--grace",
+        "300",
+    ]
     environment = {**os.environ, "JINA_V3_SERVER_KEYS": "a-key"}
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -143,16 +162,17 @@ def test_sigterm_answers_what_was_taken_in(tmp_path: Path) -> None:
 
         def ask() -> None:
             accepted.wait()
-            answers.append(httpx.post(f"{address}/v1/embeddings", json=body, headers=headers, timeout=60))
+            answers.append(httpx.post(f"{address}/v1/embeddings", json=body, headers=headers, timeout=300))
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for thread in threads:
             thread.start()
         accepted.wait()
-        time.sleep(1.0)
+        while taken_in(httpx.get(f"{address}/metrics", headers=headers, timeout=60).text) < 8:
+            time.sleep(0.05)
         server.send_signal(signal.SIGTERM)
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         assert [answer.status_code for answer in answers] == [200] * 8
         assert all(len(json.loads(answer.text)["data"]) == 40 for answer in answers)
         assert server.wait(30) == 0
