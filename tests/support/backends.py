@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pinecone import Pinecone
+from pinecone import Pinecone, RetryConfig
 from pymilvus import DataType, MilvusClient
 from qdrant_client import QdrantClient, models
 from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point, ScrollRequest, UpdateOperation
@@ -27,7 +27,7 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
-from ..servers.milvus import milvus_server
+from ..servers.milvus import ask_often, milvus_server
 from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
 from ..servers.qdrant import qdrant_server
@@ -36,6 +36,7 @@ from ..servers.rest import Failures
 Vectors = dict[str, NDArray[np.float32]]
 ROW = [1.0] + [0.0] * 31
 """The vector of a foreign record."""
+ask_often()
 
 
 class Sentences:
@@ -203,7 +204,8 @@ class PineconeService(Backend):
     def __init__(self, folder: Path, failures: Failures, url: str, service: Any, kind: str) -> None:
         super().__init__(folder, failures)
         self.service, self.kind = service, kind
-        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0)
+        at_once = RetryConfig(backoff_factor=0.01)
+        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0, retry_config=at_once)
         self.url = "pinecone:docs" if kind == "documents" else ""
         self.environment |= {"PINECONE_API_KEY": "secret-key", "PINECONE_CONTROLLER_HOST": url}
 
