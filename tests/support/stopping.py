@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal, NamedTuple
 
 from jina_v3_connectors import Document, VectorConnector
@@ -92,23 +93,31 @@ def connect(url: str) -> VectorConnector:
 
 def ingest(url: str, versions: Sequence[tuple[str, int]], stop: Stop | None = None, **options: bool) -> int:
     """Ingest in another process, killed at `stop`; its exit code."""
+    child = process(_run, url, list(versions), stop, options)
+    child.start()
+    return exit_code(child)
+
+
+def process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Another process for a call, not yet started; it is forked from one that has imported this module already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    child = context.Process(target=_run, args=(url, list(versions), stop, options, dict(os.environ)))
-    child.start()
+    return context.Process(target=_with_environment, args=(dict(os.environ), function, arguments))
+
+
+def exit_code(child: BaseProcess) -> int:
+    """Of a process that ends, or is killed, within two minutes."""
     child.join(120)
     assert child.exitcode is not None, "it hangs"
     return child.exitcode
 
 
-def _run(
-    url: str,
-    versions: Sequence[tuple[str, int]],
-    stop: Stop | None,
-    options: dict[str, bool],
-    environment: dict[str, str],
-) -> None:
+def _with_environment(environment: dict[str, str], function: Callable[..., None], arguments: Sequence[Any]) -> None:
     os.environ.update(environment)
+    function(*arguments)
+
+
+def _run(url: str, versions: Sequence[tuple[str, int]], stop: Stop | None, options: dict[str, bool]) -> None:
     with connect(url) as connector:
         if stop is not None:
             owner = _owner(stop.effect, connector.store)

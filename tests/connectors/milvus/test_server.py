@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,9 +30,9 @@ from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.milvus_standalone import MISSING, PASSWORD, PROGRAM, Standalone, running
 from ...support.backends import SERVER, Backend, Sentences, backend_named, same_vectors
+from ...support.stopping import exit_code, process
 from ..test_backends import expected, many
 
-ROOT = Path(__file__).parents[3]
 PATIENT = RetryPolicy(first=0.1, longest=0.5, total=120)
 
 
@@ -50,12 +48,6 @@ GAPS = [
     for call in ("create_collection", "create_index", "load_collection", "upsert", "flush")
     for moment in ("before", "after")
 ]
-CHILD = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from tests.connectors.milvus.test_server import fill_and_die
-fill_and_die(*sys.argv[2:])
-"""
 
 
 def fill_and_die(url: str, call: str, moment: str) -> None:
@@ -82,8 +74,9 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, milvus_url: Any) -> 
 
 @pytest.mark.parametrize("gap", GAPS, ids="-".join)
 def test_killed_at_a_gap(backend: Backend, gap: Gap) -> None:
-    child = subprocess.run([sys.executable, "-c", CHILD, str(ROOT), backend.url, *gap], check=False)
-    assert child.returncode == -signal.SIGKILL, "it came to the gap"
+    child = process(fill_and_die, backend.url, *gap)
+    child.start()
+    assert exit_code(child) == -signal.SIGKILL, "it came to the gap"
     with backend.connect() as store:
         stored = {Gap("upsert", "after"): FIRST_CHUNKS, GAPS[-2]: 40, GAPS[-1]: 40}.get(gap, 0)
         assert store.count() == stored
