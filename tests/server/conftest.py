@@ -8,7 +8,7 @@ import pytest
 from jina_v3_encoder.encoder import Encoder
 
 from ..support.running import running
-from .hosted import check
+from .hosted import checked_client
 
 
 @pytest.fixture(scope="session")
@@ -26,5 +26,5 @@ def url(exact: Encoder) -> Iterator[str]:
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
     """Every answer that it gets is validated against the hosted service's interface."""
-    with httpx.Client(base_url=url, timeout=60, event_hooks={"response": [check]}) as client:
+    with checked_client(url) as client:
         yield client
