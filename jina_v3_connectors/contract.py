@@ -50,7 +50,7 @@ class EmbeddingContract:
         Raises:
             StoreError: fields are missing, unknown, or of another type, as in a store written by a newer version.
         """
-        names = {item.name for item in fields(cls)}
+        names = {field.name for field in fields(cls)}
         if set(values) != names:
             odd = ", ".join(sorted(names.symmetric_difference(values)))
             raise StoreError(
@@ -80,7 +80,8 @@ class EmbeddingContract:
             ContractMismatch: any field that decides vectors differs.
         """
         theirs = other.deciding()
-        differences = {name: (own, theirs[name]) for name, own in self.deciding().items() if own != theirs[name]}
+        ours = self.deciding()
+        differences = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)
 

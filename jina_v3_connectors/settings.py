@@ -36,7 +36,7 @@ def agree(
     late, window, overlap = _late_chunking(settings, encoder, stored)
     dimensions = settings.dimensions if settings.dimensions is not None or stored is None else stored.dimensions
     chunker = settings.chunker or WholeDocument()
-    own = EmbeddingContract(
+    contract = EmbeddingContract(
         model=encoder.model_id,
         revision=encoder.revision,
         fingerprint=encoder.fingerprint,
@@ -48,8 +48,8 @@ def agree(
         collection_id=stored.collection_id if stored else "",
     )
     if stored:
-        stored.check(own, collection)
-    return own
+        stored.check(contract, collection)
+    return contract
 
 
 def _late_chunking(
