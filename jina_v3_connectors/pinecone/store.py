@@ -69,13 +69,14 @@ class PineconeStore(Store):
         index: str,
         namespace: str,
         kind: IndexKind,
-        place: tuple[str, str],
+        location: tuple[str, str],
         *,
         owned: bool = False,
     ) -> None:
-        """`kind` and `place` (cloud, region) are those of a new index. An `owned` client is closed here."""
+        """`kind` and `location` (cloud, region) are those of a new index. An `owned` client is closed here."""
         self._owned = owned
-        self.client, self.name, self.partition, self.new_kind, self.place = client, index, namespace, kind, place
+        self.client, self.name, self.partition = client, index, namespace
+        self.new_kind, self.new_location = kind, location
         self._plane: Plane | None = None
         self._lock = threading.Lock()
         self._last_read: tuple[float, Stored] | None = None
@@ -114,7 +115,7 @@ class PineconeStore(Store):
                 self.client.indexes.configure(self.name, tags={WRITER_TAG: token})
 
     def create(self, contract: EmbeddingContract) -> None:
-        arguments = index_arguments(contract, self.new_kind, *self.place)
+        arguments = index_arguments(contract, self.new_kind, *self.new_location)
         try:
             with self._errors():
                 self.client.indexes.create(name=self.name, timeout=READY_SECONDS, **arguments)

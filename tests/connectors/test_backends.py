@@ -316,7 +316,7 @@ def test_reading_changes_nothing(backend: Backend) -> None:
     with backend.connect() as store:
         assert store.stored == store.store.read() == store.store.read_recent()
         after = dict(vars(store.store))
-        for name in ("new_layout", "new_kind"):
+        for name in ("new_layout", "new_kind", "new_location"):
             assert after.get(name) == before.get(name)
         for read in (store.store.read, store.store.read_recent):
             read()
