@@ -11,9 +11,8 @@ from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
 from .connector import VectorConnector, check_collection_name
-from .contract import EmbeddingContract
 from .errors import StoreNotFound
-from .store import Store
+from .store import Store, Stored
 
 LOCAL_BACKENDS = ("qdrant", "milvus")
 """Those that also work in a folder."""
@@ -60,8 +59,8 @@ def open_store(
     return VectorConnector(encoder, collection, store_at(url, collection, hybrid=hybrid), **settings)
 
 
-def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
-    """A store that holds something, and how it was filled: what a search needs to choose its model.
+def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
+    """A store that holds something, and what it says of itself: what a search needs to choose its model.
 
     Raises:
         StoreNotFound: there is no such collection.
@@ -73,13 +72,13 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
         raise _empty(url, collection)
     store = store_at(url, collection)
     try:
-        contract = with_retries(store.read_contract, SHORT_RETRY)
-        if contract is None:
+        stored = with_retries(store.read, SHORT_RETRY)
+        if stored is None:
             raise _empty(url, collection)
     except BaseException:
         store.close()
         raise
-    return store, contract
+    return store, stored
 
 
 def shown_url(url: str) -> str:

@@ -50,7 +50,7 @@ class EmbeddingContract:
         Raises:
             StoreError: fields are missing, unknown, or of another type, as in a store written by a newer version.
         """
-        names = {contract_field.name for contract_field in fields(cls)}
+        names = {field.name for field in fields(cls)}
         if set(values) != names:
             odd = ", ".join(sorted(names.symmetric_difference(values)))
             raise StoreError(
@@ -80,11 +80,8 @@ class EmbeddingContract:
             ContractMismatch: any field that decides vectors differs.
         """
         theirs = other.deciding()
-        differences = {
-            name: (stored_value, theirs[name])
-            for name, stored_value in self.deciding().items()
-            if stored_value != theirs[name]
-        }
+        ours = self.deciding()
+        differences = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)
 

@@ -80,12 +80,12 @@ def requests(
 ) -> Iterator[tuple[Sequence[Chunk], FloatArray]]:
     """Cut rows into requests within `limits`; each row alone is, see `check_chunks`."""
     start = size = 0
-    for place, chunk in enumerate(chunks):
-        own = estimated_bytes(chunk, vectors.shape[1])
-        if place > start and (place - start >= limits.rows or size + own > limits.bytes):
-            yield chunks[start:place], vectors[start:place]
-            start, size = place, 0
-        size += own
+    for row, chunk in enumerate(chunks):
+        chunk_size = estimated_bytes(chunk, vectors.shape[1])
+        if row > start and (row - start >= limits.rows or size + chunk_size > limits.bytes):
+            yield chunks[start:row], vectors[start:row]
+            start, size = row, 0
+        size += chunk_size
     if start < len(chunks):
         yield chunks[start:], vectors[start:]
 

@@ -18,7 +18,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..chunking import WholeDocument
 from ..connector import VectorConnector
 from ..documents import Chunk, Document
-from ..ingestion.ingestion import IngestReport
+from ..ingestion.report import IngestReport
 from ..qdrant.embedded import EmbeddedStore
 from ..qdrant.layout import QdrantLayout
 from ..store import FloatArray
@@ -63,8 +63,8 @@ class SlowStore(EmbeddedStore):
 
     pause = 0.0
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        super().upsert(chunks, vectors)
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
+        super().upsert(chunks, vectors, layout)
         time.sleep(self.pause * len(chunks))
 
 

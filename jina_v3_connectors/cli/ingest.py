@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..documents import Document
-    from ..ingestion.ingestion import IngestReport
+    from ..ingestion.report import IngestReport
 
 
 @click.command("ingest")

@@ -48,7 +48,7 @@ class Collections:
             StoreError: it cannot be reached or refuses.
         """
         connector = self.connector(store, len(vector), late=late)
-        return connector.store.nearest(vector[None], limit, None, None)[0]
+        return connector.nearest(vector[None], limit=limit)[0]
 
     def connector(self, store: str, dimensions: int, *, late: bool) -> VectorConnector:
         """One collection, filled; closed with the others.

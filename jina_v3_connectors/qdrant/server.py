@@ -17,7 +17,7 @@ from ..documents import Chunk, Hit, Tail
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, shared_journal
+from ..store import FloatArray, Store, Stored, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
 from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
 from .filters import metadata_key
@@ -50,28 +50,23 @@ class ServerStore(Store):
     """A server refuses JSON bodies above 32 MiB."""
 
     def __init__(self, client: QdrantClient, collection: str, layout: QdrantLayout, *, owned: bool = False) -> None:
-        """`layout` counts where there is no collection yet. The client is closed here if it is `owned`."""
-        self.client, self.collection, self.layout, self._owned = client, collection, layout, owned
+        """`layout` is that of a new collection. The client is closed here if it is `owned`."""
+        self.client, self.collection, self.new_layout, self._owned = client, collection, layout, owned
         self._has_indexes = False
 
     @property
     def journal_file(self) -> Path:
         return shared_journal()
 
-    @property
-    def hybrid(self) -> bool:
-        return self.layout.hybrid
-
-    def read_contract(self) -> EmbeddingContract | None:
+    def read(self) -> Stored | None:
         try:
-            metadata: Mapping[str, Any] = self._info().config.metadata or {}
+            info = self._info()
         except StoreNotFound:
             return None
-        values = metadata.get(CONTRACT_KEY)
+        values = (info.config.metadata or {}).get(CONTRACT_KEY)
         if not isinstance(values, Mapping):
             raise ContractMissing(self.collection)
-        self.layout = QdrantLayout.from_dict(metadata.get(LAYOUT_KEY) or {}, self.collection)
-        return EmbeddingContract.from_dict(values, self.collection)
+        return Stored(EmbeddingContract.from_dict(values, self.collection), self._layout(info))
 
     def writer(self) -> str | None:
         token = (self._info().config.metadata or {}).get(WRITER_KEY)
@@ -83,11 +78,12 @@ class ServerStore(Store):
 
     def create(self, contract: EmbeddingContract) -> None:
         """Make the collection with its contract, then its indexes; who is killed between leaves them to `_indexed`."""
-        self.layout.check(contract.dimensions)
+        self.new_layout.check(contract.dimensions)
         with self._errors():
             if not self.client.collection_exists(self.collection):
-                config = collection_config(contract.dimensions, self.layout)
-                self.client.create_collection(self.collection, metadata=self._metadata(contract), **config)
+                config = collection_config(contract.dimensions, self.new_layout)
+                metadata = _metadata(contract, self.new_layout)
+                self.client.create_collection(self.collection, metadata=metadata, **config)
             self._indexed()
 
     def adopt(self, contract: EmbeddingContract) -> None:
@@ -98,21 +94,20 @@ class ServerStore(Store):
                 f"collection {self.collection!r} cannot be adopted: it has no vector named {VECTOR!r}, but {names}"
             )
         check_vector(self.collection, vectors[VECTOR].size, vectors[VECTOR].distance.value, contract)
-        self.layout = QdrantLayout()
         with self._errors():
             records, _ = self.client.scroll(self.collection, limit=CHECKED_BEFORE_ADOPTING, with_payload=True)
             for record in records:
                 to_hit(record.id, 0.0, record.payload or {})
-            self.client.update_collection(self.collection, metadata=self._metadata(contract))
+            self.client.update_collection(self.collection, metadata=_metadata(contract, QdrantLayout()))
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        named = self.layout.vectors(vectors)
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
+        named = layout.vectors(vectors)
         points = []
         for row, chunk in enumerate(chunks):
-            own: dict[str, Any] = {name: shortest(rows[row]) for name, rows in named.items()}
-            if self.layout.hybrid:
-                own[WORDS] = sparse(document_words(chunk.text))
-            points.append(models.PointStruct(id=str(chunk.id), vector=own, payload=to_payload(chunk)))
+            point_vectors: dict[str, Any] = {name: shortest(rows[row]) for name, rows in named.items()}
+            if layout.hybrid:
+                point_vectors[WORDS] = sparse(document_words(chunk.text))
+            points.append(models.PointStruct(id=str(chunk.id), vector=point_vectors, payload=to_payload(chunk)))
         with self._errors():
             self._indexed().upsert(self.collection, points, wait=True)
 
@@ -122,18 +117,23 @@ class ServerStore(Store):
             self._indexed().delete(self.collection, stale, wait=True)
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: QdrantLayout,
     ) -> list[list[Hit]]:
         """One round trip for all rows."""
         allowed = None if condition is None else FILTERS.filter(condition)
         texts: Sequence[str | None] = words or [None] * len(vectors)
-        layout = replace(self.layout, quantization=None) if self._local else self.layout
-        requests = [query_request(row, limit, allowed, text, layout) for row, text in zip(vectors, texts, strict=True)]
+        asked = replace(layout, quantization=None) if self._local else layout
+        requests = [query_request(row, limit, allowed, text, asked) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
-            found = self.client.query_batch_points(self.collection, requests)
+            answers = self.client.query_batch_points(self.collection, requests)
         return [
             [to_hit(point.id, _cosine(point, row, words), point.payload or {}) for point in answer.points]
-            for row, answer in zip(vectors, found, strict=True)
+            for row, answer in zip(vectors, answers, strict=True)
         ]
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -156,12 +156,12 @@ class ServerStore(Store):
     def point_alias(self, alias: str) -> None:
         """One request that deletes and creates, which the server applies at once."""
         with self._errors():
-            known = {item.alias_name for item in self.client.get_aliases().aliases}
+            aliases = {entry.alias_name for entry in self.client.get_aliases().aliases}
             delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
             create = models.CreateAliasOperation(
                 create_alias=models.CreateAlias(collection_name=self.collection, alias_name=alias)
             )
-            self.client.update_collection_aliases([delete, create] if alias in known else [create])
+            self.client.update_collection_aliases([delete, create] if alias in aliases else [create])
 
     def close(self) -> None:
         if self._owned:
@@ -170,12 +170,11 @@ class ServerStore(Store):
     def _indexed(self) -> QdrantClient:
         """The client, for writes: once, the indexes of fields are made that a `create` was stopped before making."""
         if not self._has_indexes and not self._local:
-            fields = {
-                metadata_key(field): models.PayloadSchemaType(kind) for field, kind in self.layout.indexes.items()
-            }
-            there = self.client.get_collection(self.collection).payload_schema
-            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **fields}.items():
-                if field not in there:
+            info = self.client.get_collection(self.collection)
+            indexes = self._layout(info).indexes
+            kinds = {metadata_key(field): models.PayloadSchemaType(kind) for field, kind in indexes.items()}
+            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **kinds}.items():
+                if field not in info.payload_schema:
                     self.client.create_payload_index(self.collection, field, kind, wait=True)
             self._has_indexes = True
         return self.client
@@ -184,8 +183,8 @@ class ServerStore(Store):
         with self._errors():
             return self.client.get_collection(self.collection)
 
-    def _metadata(self, contract: EmbeddingContract) -> dict[str, Any]:
-        return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: self.layout.to_dict()}
+    def _layout(self, info: models.CollectionInfo) -> QdrantLayout:
+        return QdrantLayout.from_dict((info.config.metadata or {}).get(LAYOUT_KEY) or {}, self.collection)
 
     @property
     def _local(self) -> bool:
@@ -221,6 +220,10 @@ class ServerStore(Store):
             wished = error.headers.get(RETRY_AFTER, "")
             return StoreBusy(message, float(wished) if wished.isdigit() else None)
         return (StoreNotFound if error.status_code == 404 else StoreError)(message)
+
+
+def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, Any]:
+    return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: layout.to_dict()}
 
 
 def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | None) -> float:

@@ -29,7 +29,7 @@ def test_the_url_names_the_folder(tmp_path: Path) -> None:
     with open_store(f"qdrant:{tmp_path}", FakeEncoder(), "docs", dimensions=16, chunker=WholeDocument()) as store:
         assert isinstance(store.store, EmbeddedStore)
         store.ingest([Document("a", "hello world")])
-    _, contract = filled_store(f"qdrant:{tmp_path}", "docs")
+    contract = filled_store(f"qdrant:{tmp_path}", "docs")[1].contract
     assert (contract.dimensions, contract.model, contract.chunker) == (16, "fake", "whole document")
 
 
@@ -44,7 +44,7 @@ def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     with open_store("qdrant:./here", FakeEncoder(), "docs", chunker=WholeDocument()) as store:
         store.ingest([Document("a", "hello")])
-    assert filled_store("qdrant:here", "docs")[1].dimensions == 64
+    assert filled_store("qdrant:here", "docs")[1].contract.dimensions == 64
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> 
         with open_store(backend.url, FakeEncoder(), collection, dimensions=16, chunker=WholeDocument()) as store:
             store.ingest([Document("a", "hello world"), Document("b", "good night")])
             assert store.search("hello", limit=1)[0].chunk.document_id == "a"
-        place, contract = filled_store(backend.url, collection)
-        assert contract == store.contract
-        assert VectorConnector(FakeEncoder(), collection, place).count() == 2
-        place.close()
+        opened, stored = filled_store(backend.url, collection)
+        assert stored == store.stored
+        assert VectorConnector(FakeEncoder(), collection, opened).count() == 2
+        opened.close()
         with pytest.raises((ContractMismatch, StoreNotFound)):
             open_store(backend.url, FakeEncoder(dimensions=32), collection)
 

@@ -33,25 +33,26 @@ EFFECTS: dict[str, tuple[type, str]] = {
     "upsert": (Store, "some or all chunks of open documents are stored"),
     "delete": (Store, "chunks past the new end, or pruned documents, are gone; their rows are open"),
     "record": (Journal, "documents are whole, their vectors no longer kept"),
-    "forget_kept": (Journal, "vectors of documents that did not come by are gone"),
+    "forget_kept": (Journal, "vectors of documents that are not in this run are gone"),
     "open_known": (Journal, "documents to be deleted are open, and still stored"),
     "forget": (Journal, "deleted documents have no row"),
     "settle": (Store, "the store has flushed"),
 }
 WITHOUT_EFFECT = {
-    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "note", "close"},
+    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "mark_as_present", "close"},
     Store: {
-        "read_contract",
-        "recent_contract",
+        "read",
+        "read_recent",
+        "check_storable",
         "writer",
         "nearest",
         "ids",
         "count",
         "close",
-        "hybrid",
         "journal_file",
         "counts_after",
         "partition",
+        "writer_pause",
     },
 }
 QDRANT_CREATES = ("create_collection", "create_payload_index")

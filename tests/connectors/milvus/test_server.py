@@ -159,7 +159,7 @@ def long_chunks(count: int, characters: int) -> tuple[list[Chunk], Any]:
 def fill(store: MilvusConnector, chunks: list[Chunk], vectors: Any) -> None:
     store.create()
     for start in range(0, len(chunks), 200):
-        store.store.upsert(chunks[start : start + 200], vectors[start : start + 200])
+        store.store.upsert(chunks[start : start + 200], vectors[start : start + 200], MilvusLayout())
 
 
 @pytest.mark.servers
@@ -167,7 +167,7 @@ def test_answers_larger_than_a_message_come_in_parts(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1200, 60_000)
         fill(store, chunks, vectors)
-        (hits,) = store.store.nearest(vectors[:1], 1200, None, None)
+        (hits,) = store.store.nearest(vectors[:1], 1200, None, None, MilvusLayout())
         order = np.argsort(-(vectors @ vectors[0]))
         assert [hit.chunk for hit in hits] == [chunks[n] for n in order]
         assert [hit.score for hit in hits] == pytest.approx((vectors @ vectors[0])[order].tolist(), abs=1e-5)
@@ -178,7 +178,7 @@ def test_a_thousand_questions_of_a_hundred_hits(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1000, 1500)
         fill(store, chunks, vectors)
-        answers = store.store.nearest(vectors, 100, None, None)
+        answers = store.store.nearest(vectors, 100, None, None, MilvusLayout())
         assert [len(hits) for hits in answers] == [100] * 1000
         assert [hits[0].chunk for hits in answers] == chunks
 
