@@ -7,8 +7,7 @@ import statistics
 
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench.ingest import bench_ingest, measure_memory
-from jina_v3_connectors.cli import main
+from benchmarks.ingest import bench_ingest, command, measure_memory
 from jina_v3_encoder.testing import FakeEncoder
 
 
@@ -29,10 +28,10 @@ def test_memory_is_measured_in_bytes() -> None:
 
 
 def test_the_command() -> None:
-    arguments = ["bench", "ingest", "--documents", "6", "--runs", "1", "--memory-chunks", "200"]
-    done = CliRunner().invoke(main, [*arguments, "--json"])
+    arguments = ["--documents", "6", "--runs", "1", "--memory-chunks", "200"]
+    done = CliRunner().invoke(command, [*arguments, "--json"])
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["memory_chunks"] == 200
-    shown = CliRunner().invoke(main, arguments)
+    shown = CliRunner().invoke(command, arguments)
     assert "× encoding alone" in shown.stdout
     assert "peak memory grew by" in shown.stdout
