@@ -17,6 +17,8 @@ import pytest
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.testing import write_random_checkpoint
 
+pytest_plugins = ["tests.support.extras", "tests.support.slow"]
+
 hypothesis.settings.register_profile("patient", deadline=None)  # busy machines take longer now and then
 hypothesis.settings.load_profile("patient")
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from jina_v3_encoder.protocol import TextEncoder
 
     from ..demo.collections import Collections
+    from ..server.app import Page
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
@@ -117,8 +118,8 @@ def command(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
     with bound(host, port) as listening_socket, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
         encoder = in_one_thread(choice.load)
-        collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
-        server = hosted(create_app(encoder, settings, collections), grace=grace)
+        page = page_over(demo_collections(encoder, stores or (folder,), documents)) if demo else None
+        server = hosted(create_app(encoder, settings, page), grace=grace)
         listening_socket.listen(BACKLOG)
         announce(encoder, host, listening_socket.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
@@ -175,6 +176,13 @@ def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequenc
     documents = (document for file in find_files(paths) for document in read_documents(file))
     chunker = SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS)
     return Collections(Corpus(encoder, documents if paths else demo.documents(), chunker), stores)
+
+
+def page_over(collections: Collections) -> Page:
+    """The demo page, which the server is given and knows nothing of."""
+    from ..demo.page import demo_page
+
+    return demo_page(collections)
 
 
 def read_keys(file: Path | None, listed: str) -> list[str]:

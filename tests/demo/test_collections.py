@@ -97,7 +97,7 @@ def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
     with closing(Collections(own, [str(blocked)])) as collections:
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="blocked"):
             collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
         blocked.unlink()
         assert collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)

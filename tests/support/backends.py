@@ -1,4 +1,7 @@
-"""Every backend behind one small interface, so that one suite can be run on all of them."""
+"""Every backend behind one small interface, so that one suite can be run on all of them.
+
+Each imports its vendor when it starts: a package that is not installed skips the tests of its own backend.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pinecone import Pinecone, RetryConfig
-from pymilvus import DataType, MilvusClient
-from qdrant_client import QdrantClient, models
 from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point, ScrollRequest, UpdateOperation
 
 from jina_v3_connectors import VectorConnector
-from jina_v3_connectors.milvus import MilvusConnector
-from jina_v3_connectors.milvus.connector import connect
-from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import STATE_VARIABLE
@@ -30,8 +27,11 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..servers.milvus import ask_often, milvus_server
 from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
-from ..servers.qdrant import qdrant_server
 from ..servers.rest import Failures
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from qdrant_client import QdrantClient
 
 Vectors = dict[str, NDArray[np.float32]]
 ROW = [1.0] + [0.0] * 31
@@ -128,20 +128,24 @@ class QdrantServer(Backend):
         return QdrantConnector(encoder, name, client=self.client, **settings)
 
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from qdrant_client import models
+
         distance = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}[metric]
         self.client.create_collection("docs", {"dense": models.VectorParams(size=dimensions, distance=distance)})
 
     def put(self, fields: Mapping[str, Any]) -> None:
+        from qdrant_client import models
+
         self.client.upsert("docs", [models.PointStruct(id=7, vector={"dense": ROW}, payload=dict(fields))])
 
     def vectors(self) -> Vectors:
-        found: Vectors = {}
+        vectors: Vectors = {}
         offset: Any = None
         while True:
             records, offset = self.client.scroll("docs", limit=500, offset=offset, with_vectors=True)
-            found |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
+            vectors |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
             if offset is None:
-                return found
+                return vectors
 
 
 class Milvus(Backend):
@@ -152,9 +156,13 @@ class Milvus(Backend):
         self.client, self.url = client, url
 
     def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        from jina_v3_connectors.milvus import MilvusConnector
+
         return MilvusConnector(encoder, name, client=self.client, **settings)
 
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from pymilvus import DataType, MilvusClient
+
         schema = MilvusClient.create_schema(auto_id=False)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=36)
         for name in ("document_id", "text"):
@@ -178,6 +186,8 @@ class Milvus(Backend):
 
     def release(self) -> None:
         """Close; Milvus Lite lets another process in."""
+        from jina_v3_connectors.milvus.lite import close_lite
+
         if self.url.startswith("milvus:"):
             close_lite(Path(self.url.removeprefix("milvus:")), self.client)
         else:
@@ -202,6 +212,8 @@ class PineconeService(Backend):
     aliases = False
 
     def __init__(self, folder: Path, failures: Failures, url: str, service: Any, kind: str) -> None:
+        from pinecone import Pinecone, RetryConfig
+
         super().__init__(folder, failures)
         self.service, self.kind = service, kind
         at_once = RetryConfig(backoff_factor=0.01)
@@ -215,12 +227,12 @@ class PineconeService(Backend):
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
         metric = {"cosine": "cosine", "dot": "dotproduct"}[metric]
         if self.kind == "vectors":
-            place = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-            self.client.indexes.create(name="docs", dimension=dimensions, metric=metric, spec=place)
+            spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
+            self.client.indexes.create(name="docs", dimension=dimensions, metric=metric, spec=spec)
             return
         field = {"type": "dense_vector", "dimension": dimensions, "metric": metric}
-        place = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}  # type: ignore[dict-item]
-        self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=place)
+        deployment = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}
+        self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=deployment)
 
     def put(self, fields: Mapping[str, Any]) -> None:
         index = self.client.index(host=str(self.client.indexes.describe("docs").host))
@@ -232,7 +244,7 @@ class PineconeService(Backend):
 
     def vectors(self) -> Vectors:
         field = "embedding" if self.kind == "documents" else "_values"
-        return {name: unit(row[field]) for own in self.service.records.values() for name, row in own.items()}
+        return {name: unit(row[field]) for rows in self.service.records.values() for name, row in rows.items()}
 
 
 def unit(values: Any) -> NDArray[np.float32]:
@@ -262,15 +274,22 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
     if name == "embedded":
         return Embedded(folder, failures)
     if name in ("memory", "http"):
+        from qdrant_client import QdrantClient
+
+        from ..servers.qdrant import qdrant_server
+
         url = stack.enter_context(qdrant_server(failures)) if name == "http" else ""
         client = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
         stack.callback(client.close)
         return QdrantServer(folder, failures, client, url)
     if name in ("lite", "tcp", "server"):
+        from jina_v3_connectors.milvus.connector import connect
+        from jina_v3_connectors.milvus.lite import open_lite
+
         path = folder / "lite.db"
         url = f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url(name)}"
-        own = open_lite(path) if name == "lite" else connect(milvus_url(name))
-        milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, own, url)
+        milvus_client = open_lite(path) if name == "lite" else connect(milvus_url(name))
+        milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, milvus_client, url)
         stack.callback(milvus.clean)
         return milvus
     url, service = stack.enter_context(pinecone_server(failures))

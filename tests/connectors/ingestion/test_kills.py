@@ -1,6 +1,6 @@
 """kill -9 at random moments of an ingest, then the same ingest again: nothing lost, nothing twice, little done again.
 
-$JINA_V3_KILLS and $JINA_V3_KILL_DOCUMENTS make it longer; the README's figures come from 20 kills of 2,000 documents.
+$JINA_V3_KILLS and $JINA_V3_KILL_DOCUMENTS make it longer; docs/figures.md has figures of 20 kills of 2,000 documents.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench import ingest as module
-from jina_v3_connectors.bench.ingest import IngestBench, bench_ingest, measure_memory
-from jina_v3_connectors.cli import main
+from benchmarks import ingest as module
+from benchmarks.ingest import IngestBench, bench_ingest, command, measure_memory
 from jina_v3_encoder.testing import FakeEncoder
 
 
@@ -41,10 +40,10 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
         return measured[0]
 
     monkeypatch.setattr(module, "bench_ingest", once)
-    arguments = ["bench", "ingest", "--documents", "6", "--runs", "1", "--memory-chunks", "200"]
-    done = CliRunner().invoke(main, [*arguments, "--json"])
+    arguments = ["--documents", "6", "--runs", "1", "--memory-chunks", "200"]
+    done = CliRunner().invoke(command, [*arguments, "--json"])
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["memory_chunks"] == 200
-    shown = CliRunner().invoke(main, arguments)
+    shown = CliRunner().invoke(command, arguments)
     assert "× encoding alone" in shown.stdout
     assert "peak memory grew by" in shown.stdout
