@@ -29,7 +29,7 @@ from .contract import EmbeddingContract
 from .document_checks import check_characters
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
-from .filters import Filter, as_condition
+from .filters import Filter, as_condition, chunks_of
 from .ingestion.ingestion import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
 from .ingestion.journal import Journal
 from .ingestion.reconcile import WriterCheck, check_writer, claim, reconcile
@@ -224,7 +224,7 @@ class VectorConnector:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
         if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
             raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
-        condition = None if filter is None else as_condition(filter)
+        condition = as_condition(filter)
         contract = self._require()
         if hybrid and not self.store.hybrid:
             raise InvalidInput(
@@ -237,8 +237,11 @@ class VectorConnector:
         check_vectors(vectors, contract.dimensions)
         if not len(vectors):
             return []
+        if condition is False:
+            return [[] for _ in vectors]
+        allowed = None if condition is True else condition
         words = list(queries) if hybrid else None
-        return with_retries(partial(self.store.nearest, vectors, limit, condition, words), SHORT_RETRY)
+        return with_retries(partial(self.store.nearest, vectors, limit, allowed, words), SHORT_RETRY)
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -256,7 +259,7 @@ class VectorConnector:
             names = map(_as_id, document_ids)
             while some := list(islice(names, DELETED_AT_ONCE)):
                 delete_documents(
-                    journal, some, lambda tails: with_retries(partial(self.store.delete, tails), SHORT_RETRY)
+                    journal, some, lambda tails: with_retries(partial(self.store.delete, chunks_of(tails)), SHORT_RETRY)
                 )
 
     def ids(self) -> Iterator[tuple[str, int]]:

@@ -27,6 +27,7 @@ from ..contract import EmbeddingContract
 from ..document_checks import check_document, check_id, is_text
 from ..documents import Chunk, Document, Tail
 from ..errors import DocumentError
+from ..filters import Condition, chunks_of
 from ..limits import WriteLimits, check_chunks, check_vectors, estimated_bytes, requests
 from .chunked import Cut, batched, cut
 from .encoding import encode_apart
@@ -49,7 +50,7 @@ class Sink(Protocol):
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         """Write points by chunk id. Raises StoreBusy for what may succeed later."""
 
-    def delete(self, tails: Sequence[Tail]) -> None:
+    def delete(self, where: Condition) -> None:
         """Delete chunks. Raises as `upsert`."""
 
     def check_storable(self, document: Document) -> None:
@@ -298,7 +299,7 @@ class Ingestion:
 
     def _delete(self, tails: Sequence[Tail]) -> None:
         if tails:
-            self._repeat(partial(self.sink.delete, tails))
+            self._repeat(partial(self.sink.delete, chunks_of(tails)))
 
     def _repeat(self, call: Callable[[], None]) -> None:
         remedy = "; what was acknowledged is kept, run the same again to go on"
