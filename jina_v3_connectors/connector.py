@@ -29,7 +29,7 @@ from .contract import EmbeddingContract
 from .document_checks import is_text
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
-from .filters import Condition, Filter, as_condition
+from .filters import Condition, Filter, as_condition, chunks_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal
 from .ingestion.reconcile import WriterCheck, check_writer, claim, reconcile
@@ -237,7 +237,7 @@ class VectorConnector:
     ) -> list[list[Hit]]:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
         _check_limit(limit)
-        condition = None if filter is None else as_condition(filter)
+        condition = as_condition(filter)
         stored = self._require()
         contract = stored.contract
         if hybrid and not stored.layout.hybrid:
@@ -264,8 +264,7 @@ class VectorConnector:
             InvalidVector: another number of dimensions, or not of unit length.
         """
         _check_limit(limit)
-        condition = None if filter is None else as_condition(filter)
-        return self._nearest(vectors, limit, condition, None, self._require())
+        return self._nearest(vectors, limit, as_condition(filter), None, self._require())
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -283,7 +282,9 @@ class VectorConnector:
             checked_ids = map(_as_id, document_ids)
             while some_ids := list(islice(checked_ids, DELETED_AT_ONCE)):
                 delete_documents(
-                    journal, some_ids, lambda tails: with_retries(partial(self.store.delete, tails), SHORT_RETRY)
+                    journal,
+                    some_ids,
+                    lambda tails: with_retries(partial(self.store.delete, chunks_of(tails)), SHORT_RETRY),
                 )
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -366,14 +367,17 @@ class VectorConnector:
         self,
         vectors: FloatArray,
         limit: int,
-        condition: Condition | None,
+        condition: Condition | bool,
         words: Sequence[str] | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         check_vectors(vectors, stored.contract.dimensions)
         if not len(vectors):
             return []
-        ask = partial(self.store.nearest, vectors, limit, condition, words, stored.layout)
+        if condition is False:
+            return [[] for _ in vectors]
+        allowed = None if condition is True else condition
+        ask = partial(self.store.nearest, vectors, limit, allowed, words, stored.layout)
         return with_retries(ask, SHORT_RETRY)
 
     def _exists(self) -> bool:

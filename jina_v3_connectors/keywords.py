@@ -8,10 +8,13 @@ So "equal" is one keyword lookup with the same meaning everywhere, and false, no
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
-from .filters import FIELD, Value
+FIELD = re.compile(r"[\w-]+(\.[\w-]+)*")
+"""A metadata field that a filter can name; dots lie between the levels of an object."""
+Value: TypeAlias = str | int | float | bool
 
 LONGEST = 200
 """Characters of a term; a longer one is replaced by a hash, which is as good for equality."""

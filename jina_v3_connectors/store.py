@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .contract import EmbeddingContract
-from .documents import Chunk, Document, Hit, Tail
+from .documents import Chunk, Document, Hit
 from .filters import Condition
 from .limits import WriteLimits
 
@@ -111,8 +111,11 @@ class Store(ABC):
         """Write points by chunk id, replacing those that are there; stored when this returns."""
 
     @abstractmethod
-    def delete(self, tails: Sequence[Tail]) -> None:
-        """Delete chunks, in one request; unknown documents are no error. The engine asks for at most a batch's."""
+    def delete(self, where: Condition) -> None:
+        """Delete the chunks where `where` holds, in one request; none is no error.
+
+        The engine asks for the tails of a batch's documents at most; see `filters.chunks_of`.
+        """
 
     @abstractmethod
     def nearest(

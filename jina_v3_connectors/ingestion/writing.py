@@ -17,6 +17,7 @@ import numpy as np
 from jina_v3_encoder.retry import RetryPolicy, with_retries
 
 from ..documents import Chunk, Document, Tail
+from ..filters import Condition, chunks_of
 from ..limits import FloatArray, WriteLimits, requests
 from .chunked import ChunkedDocument, EncodedDocument
 from .journal import UNKNOWN_CHUNKS, Entry, Journal
@@ -36,7 +37,7 @@ class Sink(Protocol):
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: Any) -> None:
         """Write points by chunk id. Raises StoreBusy for what may succeed later."""
 
-    def delete(self, tails: Sequence[Tail]) -> None:
+    def delete(self, where: Condition) -> None:
         """Delete chunks. Raises as `upsert`."""
 
 
@@ -111,7 +112,7 @@ class Writing:
 
     def _delete_tails(self, tails: Sequence[Tail]) -> None:
         if tails:
-            self._repeat(partial(self._sink.delete, tails))
+            self._repeat(partial(self._sink.delete, chunks_of(tails)))
 
     def _upsert(self, parts: Sequence[tuple[Sequence[Chunk], FloatArray]]) -> None:
         """All requests of a batch; some side by side where the store allows it. The first failure is raised."""

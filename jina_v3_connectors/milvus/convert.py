@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ..documents import Chunk, Hit, Tail
+from ..documents import Chunk, Hit
 from ..errors import DocumentError
 from ..keywords import terms_of
 from ..store import FloatArray
 from ..stored_chunk import stored_chunk
-from .filters import joined
 from .schema import MAX_PARTITION, PARTITION, VECTOR
 
 OUTPUT_FIELDS = ["document_id", "chunk", "start", "end", "text", "metadata"]
@@ -57,15 +55,3 @@ def partition_of(document_id: str, metadata: Mapping[str, Any], key: str) -> str
 
 def to_hit(score: float, entity: Mapping[str, Any]) -> Hit:
     return Hit(float(score), stored_chunk(entity["document_id"], entity))
-
-
-def any_tail(tails: Sequence[Tail]) -> str:
-    """An expression for the chunks of all `tails`."""
-    names = [tail.document_id for tail in tails if tail.number == 0]
-    parts = [f"document_id in {json.dumps(names, ensure_ascii=False)}"] if names else []
-    parts += [
-        f"(document_id == {json.dumps(tail.document_id, ensure_ascii=False)} and chunk >= {tail.number})"
-        for tail in tails
-        if tail.number
-    ]
-    return joined("or", parts)

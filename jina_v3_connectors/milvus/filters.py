@@ -10,36 +10,35 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
-from ..keywords import number_term, term
+from ..filters import All, AnyOf, Between, Bounds, ChunkNumber, Condition, DocumentId, Equal, Native, Not
 from .schema import PARTITION
 
-EVERYTHING = 'id != ""'
-NOTHING = 'id == ""'
 FLAT_PARTS = 8
-OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def expression(condition: Condition, partition_key: str | None = None) -> str:
-    """An expression that holds where `condition` does; equality of the partition key is also told by its own field."""
+    """An expression that holds where `condition` does; texts of the partition key are told by its own field."""
     match condition:
         case All(parts):
-            return joined("and", [expression(part, partition_key) for part in parts]) if parts else EVERYTHING
+            return joined("and", [expression(part, partition_key) for part in parts])
         case AnyOf(parts):
-            return joined("or", [expression(part, partition_key) for part in parts]) if parts else NOTHING
+            return joined("or", [expression(part, partition_key) for part in parts])
         case Not(part):
             return f"not ({expression(part, partition_key)})"
+        case DocumentId(ids):
+            return f"document_id in {_literal(ids)}"
+        case ChunkNumber():
+            return joined("and", _comparisons("chunk", condition.bounds))
+        case Between(field, bounds):
+            path = "metadata" + "".join(f"[{_literal(key)}]" for key in field.split("."))
+            return joined("and", [f"array_contains(terms, {_literal(condition.keyword)})", *_comparisons(path, bounds)])
+        case Equal(field, texts) if field == partition_key and texts:
+            return f"{PARTITION} in {_literal(texts)}"
+        case Equal():
+            return f"array_contains_any(terms, {_literal(condition.keywords)})"
         case Native(value):
             return str(value)
-        case Between():
-            return _between(condition)
-        case Equal(field, values):
-            if field in OWN_FIELDS:
-                return _own(field, values)
-            if field == partition_key:
-                texts = [value for value in values if isinstance(value, str)]
-                return f"{PARTITION} in {_literal(texts)}" if texts else NOTHING
-            return _any_of("terms", [term(field, value) for value in values])
 
 
 def joined(word: str, parts: Sequence[str]) -> str:
@@ -54,31 +53,8 @@ def joined(word: str, parts: Sequence[str]) -> str:
     return "(" + f" {word} ".join(parts) + ")"
 
 
-def _any_of(field: str, texts: Sequence[str]) -> str:
-    return f"array_contains_any({field}, {_literal(texts)})" if texts else NOTHING
-
-
-def _own(field: str, values: Sequence[Value]) -> str:
-    kind = str if field == "document_id" else int
-    same = [value for value in (_whole(value) for value in values) if type(value) is kind]
-    return f"{field} in {_literal(same)}" if same else NOTHING
-
-
-def _between(condition: Between) -> str:
-    if condition.field == "document_id":
-        return NOTHING
-    own = condition.field in OWN_FIELDS
-    path = condition.field if own else "metadata" + "".join(f"[{_literal(p)}]" for p in condition.field.split("."))
-    bounds = [(sign, getattr(condition, name)) for name, sign in OPERATORS.items()]
-    parts = [f"{path} {sign} {_literal(_whole(bound))}" for sign, bound in bounds if bound is not None]
-    if not own:
-        parts.insert(0, f"array_contains(terms, {_literal(number_term(condition.field))})")
-    return joined("and", parts)
-
-
-def _whole(value: Value) -> Value:
-    """3.0 as 3, which compares with whole numbers everywhere."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _comparisons(path: str, bounds: Bounds) -> list[str]:
+    return [f"{path} {SIGNS[operator]} {_literal(number)}" for operator, number in bounds]
 
 
 def _literal(value: object) -> str:

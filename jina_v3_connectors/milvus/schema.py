@@ -11,7 +11,7 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 
 from ..contract import EmbeddingContract
 from ..errors import StoreError
-from ..filters import FIELD
+from ..keywords import FIELD
 
 try:
     from pymilvus import CollectionSchema, DataType, Function, FunctionType, MilvusClient

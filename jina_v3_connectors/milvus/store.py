@@ -18,13 +18,13 @@ from jina_v3_encoder.errors import InvalidInput
 
 from ..contract import EmbeddingContract, check_vector
 from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
-from ..documents import Chunk, Document, Hit, Tail
+from ..documents import Chunk, Document, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..limits import WriteLimits
 from ..store import FloatArray, Store, Stored
 from .answers import in_parts
-from .convert import OUTPUT_FIELDS, any_tail, partition_of, to_hit, to_row
+from .convert import OUTPUT_FIELDS, partition_of, to_hit, to_row
 from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
 from .filters import expression
 from .quiet import quiet
@@ -178,9 +178,9 @@ class MilvusStore(Store):
         rows = [to_row(chunk, vector, layout.partition_key) for chunk, vector in zip(chunks, vectors, strict=True)]
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
-    def delete(self, tails: Sequence[Tail]) -> None:
+    def delete(self, where: Condition) -> None:
         self._check_room(TO_DELETE)
-        self._call(lambda client: client.delete(self.collection, filter=any_tail(tails), timeout=TIMEOUT))
+        self._call(lambda client: client.delete(self.collection, filter=expression(where), timeout=TIMEOUT))
 
     def nearest(
         self,

@@ -7,10 +7,10 @@ in one field; its terms and its numbers, under "meta.", are there to be filtered
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from ..documents import Chunk, Hit, Tail
+from ..documents import Chunk, Hit
 from ..keywords import numbers_of, terms_of
 from ..store import FloatArray
 from ..stored_chunk import stored_chunk
@@ -39,18 +39,6 @@ def to_fields(chunk: Chunk) -> dict[str, Any]:
 
 def to_hit(record_id: str, score: float, fields: Mapping[str, Any]) -> Hit:
     return Hit(float(score), stored_chunk(record_id, fields))
-
-
-def any_tail(tails: Sequence[Tail]) -> dict[str, Any]:
-    """A filter for the chunks of all `tails`."""
-    names = [tail.document_id for tail in tails if tail.number == 0]
-    parts: list[dict[str, Any]] = [{"document_id": {"$in": names}}] if names else []
-    parts += [
-        {"$and": [{"document_id": {"$eq": tail.document_id}}, {"chunk": {"$gte": tail.number}}]}
-        for tail in tails
-        if tail.number
-    ]
-    return parts[0] if len(parts) == 1 else {"$or": parts}
 
 
 def shortest(row: FloatArray) -> list[float]:

@@ -1,68 +1,47 @@
 """The portable filter in Pinecone's words. Pure functions.
 
 There is no `not`, and what a comparison means where the field is absent is nowhere promised. Equality is therefore
-looked up among a chunk's terms, which every chunk has; negation is carried down to the comparisons.
+looked up among a chunk's terms, which every chunk has; each comparison has its opposite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
-from ..keywords import number_term, term
+from ..filters import All, AnyOf, Between, Bounds, ChunkNumber, Comparison, Condition, DocumentId, Equal, Native, Not
 from .convert import NUMBER_PREFIX, TERMS
 
-EVERYTHING: dict[str, Any] = {"chunk": {"$gte": 0}}
-NOTHING: dict[str, Any] = {"chunk": {"$lt": 0}}
 OPPOSITES = {"gt": "lte", "gte": "lt", "lt": "gte", "lte": "gt"}
 
 
-def expression(condition: Condition, *, holds: bool = True) -> dict[str, Any]:
-    """A filter that is true where `condition` holds, or, with `holds` false, where it does not."""
+def expression(condition: Condition) -> dict[str, Any]:
+    """A filter that is true where `condition` holds."""
     match condition:
         case All(parts):
-            return _joined(parts, "$and" if holds else "$or", holds)
+            return {"$and": [expression(part) for part in parts]}
         case AnyOf(parts):
-            return _joined(parts, "$or" if holds else "$and", holds)
+            return {"$or": [expression(part) for part in parts]}
         case Not(part):
-            return expression(part, holds=not holds)
+            return _comparison(part, holds=False)
         case Native(value):
             return dict(value)
-        case Between():
-            return _between(condition, holds)
-        case Equal(field, values):
-            return _equal(field, values, holds)
+        case _:
+            return _comparison(condition, holds=True)
 
 
-def _joined(parts: Sequence[Condition], word: str, holds: bool) -> dict[str, Any]:
-    """An empty "and" is true, an empty "or" is false."""
-    if not parts:
-        return EVERYTHING if word == "$and" else NOTHING
-    return {word: [expression(part, holds=holds) for part in parts]}
+def _comparison(part: Comparison, *, holds: bool) -> dict[str, Any]:
+    """True where `part` holds, or, with `holds` false, where it does not."""
+    among, joint = ("$in", "$and") if holds else ("$nin", "$or")
+    match part:
+        case DocumentId(ids):
+            return {"document_id": {among: list(ids)}}
+        case Equal():
+            return {TERMS: {among: part.keywords}}
+        case ChunkNumber():
+            return {joint: _bounds("chunk", part.bounds, holds)}
+        case Between(field, bounds):
+            return {joint: [{TERMS: {among: [part.keyword]}}, *_bounds(NUMBER_PREFIX + field, bounds, holds)]}
 
 
-def _equal(field: str, values: Sequence[Value], holds: bool) -> dict[str, Any]:
-    if field in OWN_FIELDS:
-        kinds = (str,) if field == "document_id" else (int, float)
-        wanted: list[Any] = [value for value in values if isinstance(value, kinds) and not isinstance(value, bool)]
-    else:
-        field, wanted = TERMS, [term(field, value) for value in values]
-    if not wanted:
-        return NOTHING if holds else EVERYTHING
-    return {field: {"$in" if holds else "$nin": wanted}}
-
-
-def _between(condition: Between, holds: bool) -> dict[str, Any]:
-    if condition.field == "document_id":
-        return NOTHING if holds else EVERYTHING
-    own = condition.field in OWN_FIELDS
-    path = condition.field if own else NUMBER_PREFIX + condition.field
-    bounds = {name: getattr(condition, name) for name in OPPOSITES if getattr(condition, name) is not None}
-    if holds:
-        parts: list[dict[str, Any]] = [{path: {f"${name}": bound}} for name, bound in bounds.items()]
-        guard = [] if own else [{TERMS: {"$in": [number_term(condition.field)]}}]
-        return {"$and": [*guard, *parts]}
-    parts = [{path: {f"${OPPOSITES[name]}": bound}} for name, bound in bounds.items()]
-    guard = [] if own else [{TERMS: {"$nin": [number_term(condition.field)]}}]
-    return {"$or": [*guard, *parts]}
+def _bounds(path: str, bounds: Bounds, holds: bool) -> list[dict[str, Any]]:
+    return [{path: {f"${operator if holds else OPPOSITES[operator]}": number}} for operator, number in bounds]

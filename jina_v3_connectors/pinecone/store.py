@@ -14,13 +14,13 @@ from typing import Any
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 
 from ..contract import EmbeddingContract, check_vector
-from ..documents import Chunk, Hit, Tail
+from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..limits import WriteLimits
 from ..store import FloatArray, Store, Stored, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import any_tail, to_hit
+from .convert import to_hit
 from .filters import expression
 from .planes import PLANES, Plane
 from .schema import (
@@ -139,11 +139,11 @@ class PineconeStore(Store):
         with self._errors():
             self._remember(plane.upsert(chunks, vectors))
 
-    def delete(self, tails: Sequence[Tail]) -> None:
+    def delete(self, where: Condition) -> None:
         plane = self._open()
         try:
             with self._errors():
-                self._remember(plane.delete(any_tail(tails)))
+                self._remember(plane.delete(expression(where)))
         except StoreNotFound:
             return
 

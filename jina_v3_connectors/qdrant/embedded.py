@@ -26,13 +26,13 @@ from qdrant_edge import (
 
 from ..contract import EmbeddingContract, check_vector
 from ..disk import READ_ONLY, TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
-from ..documents import Chunk, Hit, Tail
+from ..documents import Chunk, Hit
 from ..errors import StoreError, StoreNotFound
 from ..filters import Condition
 from ..limits import WriteLimits
 from ..store import FloatArray, Store, Stored
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
+from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, to_hit, to_payload
 from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
 from .filters import metadata_key
 from .layout import WORDS, QdrantLayout
@@ -116,8 +116,8 @@ class EmbeddedStore(Store):
                 points.append(Point(chunk.id, point_vectors, to_payload(chunk)))
             self._open().update(UpdateOperation.upsert_points(points))
 
-    def delete(self, tails: Sequence[Tail]) -> None:
-        stale = FILTERS.filter(any_tail(tails))
+    def delete(self, where: Condition) -> None:
+        stale = FILTERS.filter(where)
         with self._errors():
             check_room(self.folder, TO_DELETE)
             self._open().update(UpdateOperation.delete_points_by_filter(stale))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..filters import OWN_FIELDS, All, AnyOf, Between, Condition, Equal, Native, Not, Value
+from ..filters import All, AnyOf, Between, ChunkNumber, Condition, DocumentId, Equal, Native, Not, Portable
+from .convert import DOCUMENT_KEY, NUMBER_KEY
 
 METADATA = "metadata"
 
@@ -23,49 +24,46 @@ class Dialect(NamedTuple):
 
 
 class Translator:
-    """Turns conditions into filters of one dialect. Qdrant takes an empty `should` for true: nothing is spelled out."""
+    """Turns conditions into filters of one dialect."""
 
     def __init__(self, words: Dialect) -> None:
         self.words = words
 
     def filter(self, condition: Condition) -> Any:
         """A filter that holds where `condition` does."""
-        make = self.words.filter
+        return condition.value if isinstance(condition, Native) else self.words.filter(must=[self._part(condition)])
+
+    def _part(self, condition: Portable) -> Any:
+        words = self.words
         match condition:
             case All(parts):
-                return make(must=[self.filter(part) for part in parts])
+                return words.filter(must=[self._part(part) for part in parts])
             case AnyOf(parts):
-                return make(should=[self.filter(part) for part in parts]) if parts else self._nothing()
+                return words.filter(should=[self._part(part) for part in parts])
             case Not(part):
-                return make(must_not=[self.filter(part)])
-            case Between(field, gt, gte, lt, lte):
-                bounds = self.words.between(gt=gt, gte=gte, lt=lt, lte=lte)
-                return make(must=[self.words.field(key=metadata_key(field), range=bounds)])
-            case Native(value):
-                return value
-            case Equal(field, values):
-                conditions = self._matches(metadata_key(field), values)
-                return make(should=conditions) if conditions else self._nothing()
+                return words.filter(must_not=[self._part(part)])
+            case DocumentId(ids):
+                return words.field(key=DOCUMENT_KEY, match=words.any_of(any=list(ids)))
+            case ChunkNumber():
+                return words.field(key=NUMBER_KEY, range=words.between(**dict(condition.bounds)))
+            case Between(field, bounds):
+                return words.field(key=metadata_key(field), range=words.between(**dict(bounds)))
+            case Equal(field, texts, numbers, flags):
+                return words.filter(should=list(self._matches(metadata_key(field), texts, numbers, flags)))
 
-    def _matches(self, key: str, values: tuple[Value, ...]) -> list[Any]:
-        """One condition for all strings, and one for each other value; numbers match stored as int or as float."""
+    def _matches(
+        self, key: str, texts: tuple[str, ...], numbers: tuple[float, ...], flags: tuple[bool, ...]
+    ) -> Iterator[Any]:
+        """One condition for all texts, and one for each other value; a range equals numbers stored as int or float."""
         words = self.words
-        texts = [value for value in values if isinstance(value, str)]
-        found = [words.field(key=key, match=words.any_of(any=texts))] if texts else []
-        for value in values:
-            if isinstance(value, bool):
-                found.append(words.field(key=key, match=words.value(value=words.flag(value))))
-            elif not isinstance(value, str):
-                found.append(words.field(key=key, range=words.between(gte=value, lte=value)))
-        return found
-
-    def _nothing(self) -> Any:
-        make = self.words.filter
-        return make(must_not=[make(must=[])])
+        if texts:
+            yield words.field(key=key, match=words.any_of(any=list(texts)))
+        for number in numbers:
+            yield words.field(key=key, range=words.between(gte=number, lte=number))
+        for flag in flags:
+            yield words.field(key=key, match=words.value(value=words.flag(flag)))
 
 
 def metadata_key(field: str) -> str:
-    """The payload key that a filter field means."""
-    if field in OWN_FIELDS:
-        return field
+    """The payload key of a metadata field."""
     return ".".join([METADATA, *(f'"{part}"' for part in field.split("."))])

@@ -13,13 +13,13 @@ import numpy as np
 from jina_v3_encoder.errors import MissingExtra
 
 from ..contract import EmbeddingContract, check_vector
-from ..documents import Chunk, Hit, Tail
+from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
 from ..filters import Condition
 from ..limits import WriteLimits
 from ..store import FloatArray, Store, Stored, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, any_tail, to_hit, to_payload
+from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, to_hit, to_payload
 from .filters import metadata_key
 from .layout import WORDS, QdrantLayout
 from .words import document_words
@@ -111,8 +111,8 @@ class ServerStore(Store):
         with self._errors():
             self._indexed().upsert(self.collection, points, wait=True)
 
-    def delete(self, tails: Sequence[Tail]) -> None:
-        stale = models.FilterSelector(filter=FILTERS.filter(any_tail(tails)))
+    def delete(self, where: Condition) -> None:
+        stale = models.FilterSelector(filter=FILTERS.filter(where))
         with self._errors():
             self._indexed().delete(self.collection, stale, wait=True)
 

@@ -266,7 +266,7 @@ def test_native_filters(backend: Backend) -> None:
 
             module = "engine" if backend.url.startswith("qdrant:") else "remote"
             translator = __import__(f"jina_v3_connectors.qdrant.{module}", fromlist=["FILTERS"]).FILTERS
-            native = translator.filter(Equal("n", (7,)))
+            native = translator.filter(Equal("n", numbers=(7,)))
         hits = store.search("text", limit=9, filter=Native(native))
         assert {hit.chunk.document_id for hit in hits} == {"d7"}
 

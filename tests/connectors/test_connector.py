@@ -11,7 +11,7 @@ import pytest
 
 from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.documents import Chunk, Document, Hit, Tail
+from jina_v3_connectors.documents import Chunk, Document, Hit
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
 from jina_v3_connectors.limits import WriteLimits
@@ -19,6 +19,8 @@ from jina_v3_connectors.store import Layout, Store, Stored
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
+
+from ..support.conditions import matches
 
 Shelf = dict[str, Any]
 
@@ -51,12 +53,10 @@ class DictStore(Store):
         self.calls.append("upsert")
         self.shelf["points"].update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def delete(self, tails: Sequence[Tail]) -> None:
+    def delete(self, where: Condition) -> None:
         self.calls.append("delete")
-        points, first = self.shelf["points"], dict(tails)
-        stale = [key for key, (c, _) in points.items() if c.number >= first.get(c.document_id, c.number + 1)]
-        for key in stale:
-            del points[key]
+        points = self.shelf["points"]
+        self.shelf["points"] = {key: point for key, point in points.items() if not matches(where, point[0])}
 
     def ids(self) -> Iterator[tuple[str, int]]:
         return iter([(chunk.document_id, chunk.number) for chunk, _ in self.shelf.get("points", {}).values()])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jina_v3_connectors import Document, VectorConnector, WholeDocument
-from jina_v3_connectors.filters import All, AnyOf, Between, Condition, Equal, Native, Not, parse_filter
+from jina_v3_connectors.documents import Chunk
+from jina_v3_connectors.filters import parse_filter
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..support.backends import NAMES, backend_named
+from ..support.conditions import matches
 
 METADATA: list[dict[str, Any]] = [
     {"lang": "de", "year": 2020, "draft": True},
@@ -73,28 +76,39 @@ def same(first: Any, second: Any) -> bool:
     return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
-def holds(condition: Condition, number: int, lists: bool) -> bool:
-    match condition:
-        case Native():
-            raise AssertionError("a portable filter has no native part")
-        case All(parts):
-            return all(holds(part, number, lists) for part in parts)
-        case AnyOf(parts):
-            return any(holds(part, number, lists) for part in parts)
-        case Not(part):
-            return not holds(part, number, lists)
-        case Equal(field, values):
-            return any(same(own, value) for own in field_values(number, field) for value in values)
-        case Between(field, gt, gte, lt, lte):
-            held = field_values(number, field) if lists or not is_list(number, field) else []
-            numbers = [v for v in held if isinstance(v, int | float) and not isinstance(v, bool)]
-            return any(
-                (gt is None or own > gt)
-                and (gte is None or own >= gte)
-                and (lt is None or own < lt)
-                and (lte is None or own <= lte)
-                for own in numbers
-            )
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+
+
+def holds(filter: Mapping[str, Any], number: int, lists: bool) -> bool:  # noqa: A002
+    """What the filter as the caller writes it means, without its normal form."""
+    return all(_part(name, value, number, lists) for name, value in filter.items())
+
+
+def _part(name: str, value: Any, number: int, lists: bool) -> bool:
+    if name == "and":
+        return all(holds(part, number, lists) for part in value)
+    if name == "or":
+        return any(holds(part, number, lists) for part in value)
+    if name == "not":
+        return not holds(value, number, lists)
+    operations = dict(value) if isinstance(value, Mapping) else {"eq": value}
+    bounds = {OPERATORS[name]: operations.pop(name) for name in OPERATORS if name in operations}
+    stored = field_values(number, name)
+    within = stored if lists or not is_list(number, name) else []
+    numbers = [v for v in within if isinstance(v, int | float) and not isinstance(v, bool)]
+    return all(_compared(stored, sign, given) for sign, given in operations.items()) and (
+        not bounds or any(all(compare(v, bound) for compare, bound in bounds.items()) for v in numbers)
+    )
+
+
+def _compared(stored: list[Any], sign: str, given: Any) -> bool:
+    equal = any(same(value, wanted) for value in stored for wanted in (given if sign == "in" else [given]))
+    return not equal if sign == "ne" else equal
 
 
 def found(store: Filled, filter: dict[str, Any]) -> set[str]:  # noqa: A002
@@ -102,8 +116,7 @@ def found(store: Filled, filter: dict[str, Any]) -> set[str]:  # noqa: A002
 
 
 def wanted(filter: dict[str, Any], lists: bool) -> set[str]:  # noqa: A002
-    condition = parse_filter(filter)
-    return {str(number) for number in range(len(METADATA)) if holds(condition, number, lists)}
+    return {str(number) for number in range(len(METADATA)) if holds(filter, number, lists)}
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,10 @@ def wanted(filter: dict[str, Any], lists: bool) -> set[str]:  # noqa: A002
         ({"or": [{"lang": "nl"}, {"tags": 2}]}, "14"),
         ({"not": {"or": [{"lang": "de"}, {"year": {"gte": 0}}]}}, "267"),
         ({"absent": 1}, ""),
+        ({"year": {"in": ["2020", 2021.5, True]}}, "16"),
+        ({"document_id": {"ne": 4}}, "01234567"),
+        ({"not": {"document_id": {"in": ["0", "1"]}, "chunk": {"lt": 5}}}, "234567"),
+        ({"year": {"lt": 1e300}}, "0124"),
         ({"not": {"absent": 1}}, "01234567"),
     ],
     ids=str,
@@ -148,10 +165,10 @@ def test_ranges_over_lists_are_the_backends_choice(store: Filled) -> None:
     assert found(store, {"tags": {"gte": 3}}) == ({"4"} if store.looks_into_lists else set())
 
 
-VALUES = st.sampled_from(["de", "nl", "a", "2020", "x", 2020, 2021.5, -3, 1, 7, True, False])
-NUMBERS = st.sampled_from([-3, 0, 1, 2, 2020, 2020.5, 2022])
+VALUES = st.sampled_from(["de", "nl", "a", "2020", "x", "4", 2020, 2021.5, -3, 0, 1, 7, True, False])
+NUMBERS = st.sampled_from([-3, -0.5, 0, 1, 2, 2020, 2020.5, 2022])
 FIELDS = st.sampled_from(
-    ["lang", "year", "draft", "tags", "author.name", "author.born", "größe", "document_id", "none"]
+    ["lang", "year", "draft", "tags", "author.name", "author.born", "größe", "document_id", "chunk", "none"]
 )
 LEAVES = st.one_of(
     st.builds(lambda field, value: {field: value}, FIELDS, VALUES),
@@ -169,6 +186,16 @@ FILTERS = st.recursive(
     ),
     max_leaves=6,
 )
+
+
+@given(FILTERS)
+@settings(max_examples=500)
+def test_the_normal_form_means_what_the_filter_says(filter_: dict[str, Any]) -> None:
+    condition = parse_filter(filter_)
+    for number, metadata in enumerate(METADATA):
+        chunk = Chunk(str(number), 0, 0, 1, "x", metadata)
+        told = condition if isinstance(condition, bool) else matches(condition, chunk)
+        assert told is holds(filter_, number, lists=False)
 
 
 @given(FILTERS)

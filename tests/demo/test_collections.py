@@ -13,6 +13,7 @@ from jina_v3_connectors.demo.collections import Collections, label, store_url
 from jina_v3_connectors.demo.corpus import Corpus
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.errors import StoreError
+from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
@@ -170,4 +171,5 @@ def test_what_another_machine_has_filled_is_used_or_completed(
                 (name,) = collections.stores
                 connector = collections.connector(name, 16, late=True)
                 assert connector.count() == 6
-                connector.store.delete([Tail("a", 0)] * left)
+                if left:
+                    connector.store.delete(chunks_of([Tail("a", 0)]))

@@ -15,6 +15,7 @@ from jina_v3_connectors.chunking import Chunker, WholeDocument
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
+from jina_v3_connectors.filters import Condition, chunks_of
 from jina_v3_connectors.ingestion.ingestion import Ingestion, IngestOptions
 from jina_v3_connectors.ingestion.journal import Journal
 from jina_v3_connectors.ingestion.report import IngestReport
@@ -22,6 +23,8 @@ from jina_v3_connectors.limits import WriteLimits
 from jina_v3_connectors.store import Layout, Stored
 from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.testing import FakeEncoder
+
+from ...support.conditions import matches
 
 CONTRACT = EmbeddingContract("fake", None, "0" * 16, 16, "whole document")
 
@@ -51,7 +54,7 @@ class Shelf:
     write_limits: WriteLimits = field(default_factory=lambda: WriteLimits(1000, 10**8))
     points: dict[Any, tuple[Chunk, np.ndarray]] = field(default_factory=dict)
     sizes: list[int] = field(default_factory=list)
-    deleted: list[tuple[str, int]] = field(default_factory=list)
+    deleted: list[Condition] = field(default_factory=list)
 
     def before(self) -> None:
         """Nothing goes wrong."""
@@ -62,12 +65,9 @@ class Shelf:
         self.sizes.append(len(chunks))
         self.points.update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def delete(self, tails: Sequence[Tail]) -> None:
-        self.deleted += tails
-        first = dict(tails)
-        stale = [k for k, (c, _) in self.points.items() if c.number >= first.get(c.document_id, c.number + 1)]
-        for key in stale:
-            del self.points[key]
+    def delete(self, where: Condition) -> None:
+        self.deleted.append(where)
+        self.points = {key: point for key, point in self.points.items() if not matches(where, point[0])}
 
     def check_storable(self, document: Document, layout: Layout) -> None:
         """Takes every document."""
@@ -160,7 +160,7 @@ def test_a_longer_document_needs_no_delete_a_shorter_one_does(bench: Bench) -> N
     bench.run([Document("a", "One. Two. Three.")])
     assert bench.shelf.deleted == []
     bench.run([Document("a", "One.")])
-    assert bench.shelf.deleted == [("a", 1)]
+    assert bench.shelf.deleted == [chunks_of([Tail("a", 1)])]
     assert bench.shelf.texts() == ["One."]
 
 

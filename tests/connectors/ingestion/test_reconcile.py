@@ -10,6 +10,7 @@ import pytest
 
 from jina_v3_connectors import AnotherWriter, Chunk, Document, RetryPolicy, StoreError, VectorConnector
 from jina_v3_connectors.documents import Tail
+from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion import reconcile
 from jina_v3_connectors.ingestion.journal import Journal
 from jina_v3_connectors.pinecone import store as pinecone_store
@@ -43,7 +44,7 @@ def test_what_the_store_has_lost_is_written_again(backend: Backend) -> None:
     corpus = many(40)
     with backend.connect() as store:
         store.ingest(corpus)
-        store.store.delete([Tail("d3", 0), Tail("d4", 1)])
+        store.store.delete(chunks_of([Tail("d3", 0), Tail("d4", 1)]))
         report = store.ingest(corpus)
         assert (report.documents, report.unchanged) == (2, 38)
         assert report.remarks == [
@@ -58,7 +59,7 @@ def test_an_emptied_collection_is_filled_again(backend: Backend) -> None:
     corpus = many(10)
     with backend.connect() as store:
         store.ingest(corpus)
-        store.store.delete([Tail(document.id, 0) for document in corpus])
+        store.store.delete(chunks_of([Tail(document.id, 0) for document in corpus]))
         report = store.ingest(corpus[:7], prune=True)
         assert (report.documents, report.unchanged, report.pruned) == (7, 0, 3)
     assert same_vectors(backend.vectors(), expected(corpus[:7]))
@@ -235,6 +236,6 @@ def test_an_open_document_does_not_hide_what_others_have_lost(
             patch.setattr(Journal, "record", stopped)
             with pytest.raises(KeyboardInterrupt):
                 store.ingest(many(3))
-        store.store.delete([Tail("d0", 0)])
+        store.store.delete(chunks_of([Tail("d0", 0)]))
         assert store.ingest(many(3)).unchanged == 1
     assert same_vectors(backend.vectors(), expected(many(3)))

@@ -18,10 +18,10 @@ from pymilvus import DataType, MilvusClient, MilvusException
 
 from jina_v3_connectors import Chunk, Document, DocumentError, EmbeddingContract, StoreBusy, StoreError, WholeDocument
 from jina_v3_connectors.documents import Tail
-from jina_v3_connectors.filters import parse_filter
+from jina_v3_connectors.filters import chunks_of, parse_filter
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
 from jina_v3_connectors.milvus.answers import in_parts
-from jina_v3_connectors.milvus.convert import any_tail, to_hit, to_row
+from jina_v3_connectors.milvus.convert import to_hit, to_row
 from jina_v3_connectors.milvus.errors import AnswerTooLarge, of_rpc
 from jina_v3_connectors.milvus.filters import expression, joined
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
@@ -206,6 +206,12 @@ def test_rows() -> None:
     assert to_hit(0.5, row).chunk == replace(chunk)
 
 
+def expression_of(filter: dict[str, Any], partition_key: str | None = None) -> str:  # noqa: A002
+    condition = parse_filter(filter)
+    assert not isinstance(condition, bool)
+    return expression(condition, partition_key)
+
+
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
@@ -216,20 +222,18 @@ def test_rows() -> None:
         ),
         ({"a.b": {"gt": 1}}, '(array_contains(terms, "a.b#") and metadata["a"]["b"] > 1)'),
         ({"document_id": 'x"y'}, 'document_id in ["x\\"y"]'),
-        ({"document_id": 3}, 'id == ""'),
-        ({"document_id": {"gt": 3}}, 'id == ""'),
         ({"chunk": {"lte": 2}}, "(chunk <= 2)"),
-        ({"chunk": True}, 'id == ""'),
-        ({}, 'id != ""'),
-        ({"or": []}, 'id == ""'),
-        ({"lang": {"in": []}}, 'id == ""'),
+        ({"chunk": 2}, "(chunk >= 2 and chunk <= 2)"),
         ({"not": {"lang": "ü"}}, 'not (array_contains_any(terms, ["lang:ü"]))'),
-        ({"or": [{"chunk": 1}, {"and": [{"chunk": 2}]}]}, "(chunk in [1] or (chunk in [2]))"),
+        (
+            {"or": [{"chunk": 1}, {"and": [{"chunk": 2}]}]},
+            "((chunk >= 1 and chunk <= 1) or (chunk >= 2 and chunk <= 2))",
+        ),
     ],
     ids=str,
 )
 def test_expressions(condition: dict[str, Any], text: str) -> None:
-    assert expression(parse_filter(condition)) == text
+    assert expression_of(condition) == text
 
 
 def test_values_cannot_break_out_of_an_expression(tmp_path: Path) -> None:
@@ -258,14 +262,15 @@ def test_a_partition_key_keeps_tenants_apart(tmp_path: Path) -> None:
             [*corpus, Document("bad", "text"), Document("a new", "text", {"tenant": "a"})], skip_bad=True
         )
         assert (report.skipped, report.documents, report.unchanged) == (1, 1, 30)
-    assert expression(parse_filter({"tenant": "x"}), "tenant") == 'partition in ["x"]'
+    assert expression_of({"tenant": {"in": ["x", 3]}}, "tenant") == 'partition in ["x"]'
+    assert expression_of({"tenant": 3}, "tenant") == 'array_contains_any(terms, ["tenant=3"])', "which no chunk has"
     with pytest.raises(InvalidInput, match="must name a metadata field"):
         MilvusLayout(partition_key="no such; field")
 
 
 def test_tails() -> None:
-    assert any_tail([Tail("a", 0), Tail('b"', 2), Tail("c", 0)]) == (
-        '(document_id in ["a", "c"] or (document_id == "b\\"" and chunk >= 2))'
+    assert expression(chunks_of([Tail("a", 0), Tail('b"', 2), Tail("c", 0)])) == (
+        '(document_id in ["a", "c"] or (document_id in ["b\\""] and (chunk >= 2)))'
     )
 
 
@@ -276,8 +281,9 @@ def test_many_parts_are_halved_so_that_the_nest_stays_flat() -> None:
     assert (depth.max(), depth[-1]) == (8, 0)
     assert re.findall(r"part\d+", text) == parts
     assert joined("and", parts[:3]) == "(part0 and part1 and part2)"
-    assert expression(parse_filter({"or": [{"chunk": n} for n in range(9)]})).startswith("((chunk in [0] or")
-    assert any_tail([Tail(str(n), 1) for n in range(9)]).startswith('(((document_id == "0" and chunk >= 1) or')
+    assert expression_of({"or": [{"chunk": {"gte": n + 1}} for n in range(9)]}).startswith("(((chunk >= 1) or")
+    tails = expression(chunks_of([Tail(str(n), 1) for n in range(9)]))
+    assert tails.startswith('(((document_id in ["0"] and (chunk >= 1)) or')
 
 
 def test_answers_that_are_too_large_are_asked_for_in_halves() -> None:

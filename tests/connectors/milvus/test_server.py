@@ -19,6 +19,7 @@ from pymilvus import MilvusClient, SegmentState
 
 from jina_v3_connectors import Chunk, Document, RetryPolicy, StoreError
 from jina_v3_connectors.documents import Tail
+from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion.chunked import FIRST_CHUNKS
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
 from jina_v3_connectors.milvus import store as milvus_store
@@ -242,7 +243,7 @@ def test_filters_of_many_parts(open_docs: Any) -> None:
         assert numbers({"or": [{"n": n} for n in range(80)]}) == set(range(80))
         assert numbers({"and": [{"n": {"ne": n}} for n in range(90)]}) == set(range(90, 100))
         assert numbers({"or": [{"n": {"gte": n, "lt": n + 1}} for n in range(500)]}) == set(range(100))
-        store.store.delete([Tail(f"d{n}", 1) for n in range(90)])
+        store.store.delete(chunks_of([Tail(f"d{n}", 1) for n in range(90)]))
         assert store.count() == 110
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 
 from jina_v3_connectors import Chunk
-from jina_v3_connectors.documents import Tail
-from jina_v3_connectors.filters import AnyOf, Equal, parse_filter
-from jina_v3_connectors.qdrant.convert import any_tail, to_hit, to_payload
+from jina_v3_connectors.qdrant.convert import to_hit, to_payload
 
 CHUNKS = [
     Chunk(
@@ -31,13 +29,6 @@ def test_the_payload_is_plain_json() -> None:
     assert payload["metadata"] == {"lang": "fr", "deep": {"n": 1}}
     assert payload["metadata"] is not CHUNKS[1].metadata
     assert (payload["start"], payload["end"], payload["chunk"]) == (10, 19, 1)
-
-
-def test_the_tail_of_a_document_is_an_ordinary_condition() -> None:
-    tail = parse_filter({"and": [{"document_id": "notes/é.md"}, {"chunk": {"gte": 2}}]})
-    assert any_tail([Tail("notes/é.md", 2)]) == AnyOf((tail,))
-    whole = Equal("document_id", ("a", "b"))
-    assert any_tail([Tail("a", 0), Tail("notes/é.md", 2), Tail("b", 0)]) == AnyOf((whole, tail))
 
 
 def test_a_foreign_payload_makes_a_hit_too() -> None:
