@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..chunking import WholeDocument
 from ..connector import VectorConnector

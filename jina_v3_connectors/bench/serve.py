@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import JinaV3Error, MissingExtra
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .corpus import mixed_texts
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.protocol import TextEncoder
     from jina_v3_encoder.task import Task
+    from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..bench.report import BenchReport
     from ..bench.setting import Setting

@@ -18,8 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy, with_retries
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
 from ..chunking import Chunker

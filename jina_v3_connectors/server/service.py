@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span, check_spans, join_chunks, resolve_window
 
 from .batcher import Batcher
 from .errors import ApiError
-from .jobs import Document, Job, Steps
+from .jobs import Document, Job, ReadsInSteps, Steps
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -183,12 +183,13 @@ class Service:
             spans = check_spans(question.spans, len(text), 0)
             check_layers(spans, len(text))
         size, overlap = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
-        open_document = getattr(self.encoder, "open_document", None)
-        if open_document is None or not spans:
+        if not isinstance(self.encoder, ReadsInSteps) or not spans:
             (tokens,) = await self.count([text], question.task, gone)
             return Job([text], [tokens], question.task, Document(spans, question.window, overlap))
         most = size // 2
-        opening = partial(open_document, task=question.task, window=question.window, overlap=min(overlap, most))
+        opening = partial(
+            self.encoder.open_document, task=question.task, window=question.window, overlap=min(overlap, most)
+        )
         opened: LateDocument = await self.in_pool(len(text), gone, opening, text, spans)
         if opened.windows > 1 and overlap > most:
             raise ApiError(
