@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .load import Load, ServeBench, crowd, server
 

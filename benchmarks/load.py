@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from jina_v3_connectors.bench.corpus import mixed_texts
 from jina_v3_encoder.errors import JinaV3Error, MissingExtra
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.text_encoder import TextEncoder
 
 TEXTS = 1200
 SIZES = (1, 4, 16, 64)

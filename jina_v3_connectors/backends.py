@@ -7,8 +7,8 @@ from typing import Any
 
 from jina_v3_encoder.address import SCHEMES, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .connector import VectorConnector, check_collection_name
 from .errors import StoreNotFound

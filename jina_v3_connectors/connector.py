@@ -21,8 +21,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract

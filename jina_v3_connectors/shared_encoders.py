@@ -11,7 +11,7 @@ from jina_v3_encoder.errors import InvalidInput
 
 if TYPE_CHECKING:
     from jina_v3_encoder.config import Quantization
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
 SERVERS = ("http://", "https://")
 

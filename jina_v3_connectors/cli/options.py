@@ -16,7 +16,7 @@ from jina_v3_encoder.task import TASK_NAMES
 if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
     from jina_v3_encoder.config import Quantization
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
 URL_VARIABLE = "JINA_V3_ENCODER"
@@ -130,5 +130,4 @@ def tokenizer_of(encoder: TextEncoder) -> Path:
     """The tokenizer that chunks are measured with: the encoder's own, or the bundled model's for one that is remote."""
     from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 
-    own: Path | None = getattr(encoder, "tokenizer_file", None)
-    return own or find_checkpoint(DEFAULT_MODEL).tokenizer_file
+    return encoder.info.tokenizer_file or find_checkpoint(DEFAULT_MODEL).tokenizer_file

@@ -24,7 +24,7 @@ from .options import ModelChoice, model_options, tokenizer_of
 from .terminal import say
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..demo.collections import Collections
     from ..server.app import Page
@@ -131,8 +131,7 @@ def command(
 def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
     """Say what is served and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    licence = getattr(encoder, "licence", "not known here")
-    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {licence}")
+    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
     if demo:
         say(f"The page: {address}/")
 

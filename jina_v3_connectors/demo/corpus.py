@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import finish
 

@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TaskLike
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span, join_chunks
 from jina_v3_encoder.vectors import FloatArray
 

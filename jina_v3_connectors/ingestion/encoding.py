@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..contract import EmbeddingContract
 from ..errors import DocumentError

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Queue
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
 from ..chunking import Chunker

@@ -19,7 +19,7 @@ from llama_index.core.schema import BaseNode, MetadataMode
 
 from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..shared_encoders import shared_encoder
 from .cache import RoleCache

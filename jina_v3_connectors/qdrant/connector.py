@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..connector import VectorConnector, check_collection_name
 from ..store import Store

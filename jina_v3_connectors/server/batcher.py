@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .errors import ApiError
 from .jobs import Document, Job, LargeJobs, Piece, SmallJobs, Taken
@@ -38,7 +38,7 @@ class Batcher:
     ) -> None:
         self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
         self._max_vector_bytes = max_vector_bytes
-        self.budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
+        self.budget = encoder.info.max_batch_tokens or BATCH_TOKENS
         self._small, self._large = SmallJobs(), LargeJobs()
         self._credit = self.budget
         """Tokens that small requests may still use before large ones have their turn."""

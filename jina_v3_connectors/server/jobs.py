@@ -11,11 +11,12 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jina_v3_encoder.task import TaskLike
 from jina_v3_encoder.texts.late_chunking import Span
 
 if TYPE_CHECKING:
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 SECONDS_PER_TOKEN = 0.001
 """How much longer a small request waits for each of its tokens, so that the smallest pass."""
+
+
+@runtime_checkable
+class ReadsInSteps(Protocol):
+    """An encoder that can stop inside a document, as `Encoder` can; each method is documented there."""
+
+    def open_document(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+    ) -> LateDocument: ...
+
+    def read_windows(self, document: LateDocument, start: int, stop: int) -> None: ...
 
 
 @dataclass(frozen=True)

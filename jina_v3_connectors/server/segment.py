@@ -18,7 +18,7 @@ from .service import Service
 
 def router(service: Service) -> APIRouter:
     routes = APIRouter()
-    path = getattr(service.encoder, "tokenizer_file", None)
+    path = service.encoder.info.tokenizer_file
     tokenizer = None if path is None else Tokenizer.from_file(str(path))
 
     async def segment(body: SegmentRequest, request: Request) -> Response:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import (
     Span,
     WindowSize,
@@ -28,7 +28,7 @@ from jina_v3_encoder.texts.late_chunking import (
 from .batcher import Batcher
 from .clients import Client, Gone
 from .errors import ApiError
-from .jobs import Document, Job, Steps
+from .jobs import Document, Job, ReadsInSteps, Steps
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -194,11 +194,10 @@ class Service:
             spans = check_spans(question.spans, len(text), 0)
             check_layers(spans, len(text))
         size = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
-        open_document = getattr(self.encoder, "open_document", None)
-        if open_document is None or not spans:
+        if not isinstance(self.encoder, ReadsInSteps) or not spans:
             return await self._whole_document_job(replace(question, texts=[text], spans=spans), size, gone)
         overlap = min(size.overlap, most_overlap(size))
-        opening = partial(open_document, task=question.task, window=question.window, overlap=overlap)
+        opening = partial(self.encoder.open_document, task=question.task, window=question.window, overlap=overlap)
         opened: LateDocument = await self.in_pool(len(text), gone, opening, text, spans)
         check_overlap(size, opened.windows)
         read = opened.tokens(0, opened.windows)

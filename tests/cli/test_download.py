@@ -68,12 +68,8 @@ def test_a_model_in_the_cache_is_taken_without_asking(hub: Hub, tmp_path: Path, 
     repository = tmp_path / "hf" / "hub" / "models--someone--model"
     shutil.copytree(original_folder, repository / "snapshots" / COMMIT)
 
-    class Named(FakeEncoder):
-        revision = COMMIT  # type: ignore[assignment]  # the stand-in has none
-
     encoder = Encoder.from_pretrained(original_folder)
-    fake = Named(model_id="someone/model", dimensions=encoder.dimensions)
-    fake.fingerprint = encoder.fingerprint
+    fake = FakeEncoder(encoder.dimensions, model_id="someone/model", revision=COMMIT, fingerprint=encoder.fingerprint)
     with QdrantConnector(fake, "documents", path=tmp_path / "store") as store:
         store.ingest([Document("a", "A text.")])
     told = search(tmp_path, "--json")

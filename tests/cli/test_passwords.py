@@ -117,7 +117,7 @@ def test_a_server_of_vectors_gets_the_login_and_nobody_else_hears_of_it(caplog: 
     caplog.set_level(logging.DEBUG)
     with running(FakeEncoder()) as url, RemoteEncoder(url.replace("//", f"//u:{SECRET}@")) as remote:
         remote.encode("a text")
-        assert remote._client.auth is not None
+        assert remote.engine.server.client.auth is not None
         shown = repr(remote) + remote.url
     assert url in shown
     assert SECRET not in shown + caplog.text

@@ -82,7 +82,7 @@ def test_it_saves_in_the_other_layout_and_transformers_reads_it(exact: Encoder, 
     model = AutoModel.from_pretrained(tmp_path, dtype=torch.float32)
     model.load_adapter(str(tmp_path / Task.SEPARATION.folder), adapter_name="separation")
     model.set_adapter("separation")
-    ids = torch.from_numpy(exact._tokenizer.encode(["hello world"])[0])[None]
+    ids = torch.from_numpy(exact.engine.tokenizer.encode(["hello world"])[0])[None]
     with torch.no_grad():
         mean = model.eval()(ids).last_hidden_state[0].mean(0).numpy()
     assert np.abs(mean / np.linalg.norm(mean) - exact.encode("hello world", task="separation")).max() <= 2e-5

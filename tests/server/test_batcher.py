@@ -22,10 +22,8 @@ from jina_v3_encoder.testing import FakeEncoder
 class Recording(FakeEncoder):
     """Remembers its calls, and can be held back."""
 
-    max_batch_tokens = 100
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(max_batch_tokens=100)
         self.calls: list[list[str]] = []
         self.free = threading.Event()
         self.free.set()

@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -37,26 +37,22 @@ WORDS = "some words to read again and again in overlapping windows " * 200
 SECONDS = 60
 
 
-class Stepping:
+class Stepping(Encoder):
     """The bundled model, which remembers the order of its work and can be held inside a document."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+        super().__init__(encoder.engine.with_batch_tokens(256))
         self.done: list[str] = []
         self.free = threading.Event()
-        self.max_batch_tokens = 256
 
-    def encode(self, texts: Sequence[str], **settings: Any) -> Any:
+    def encode(self, texts: Any, **settings: Any) -> Any:
         self.done.append("texts")
-        return self._encoder.encode(texts, **settings)
+        return super().encode(texts, **settings)
 
     def read_windows(self, *arguments: Any) -> None:
         self.done.append("windows")
         self.free.wait(SECONDS)
-        self._encoder.read_windows(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
+        super().read_windows(*arguments)
 
 
 @pytest.fixture

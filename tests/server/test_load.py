@@ -36,8 +36,8 @@ GOOD = {"model": MODEL, "input": "a text"}
 class Slow(FakeEncoder):
     """Takes its time, then fails if it is told to."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, seconds: float, max_batch_tokens: int | None = None) -> None:
+        super().__init__(max_batch_tokens=max_batch_tokens)
         self.seconds, self.calls = seconds, 0
 
     def encode(self, texts: Any, **settings: Any) -> Any:
@@ -73,8 +73,7 @@ def test_the_spaces_can_be_switched_off() -> None:
 
 @pytest.mark.parametrize("keep_alive", [0.05, None])
 def test_a_client_that_vanishes_costs_nothing(keep_alive: float | None) -> None:
-    encoder = Slow(0.4)
-    encoder.max_batch_tokens = 8  # type: ignore[attr-defined]
+    encoder = Slow(0.4, max_batch_tokens=8)
     with running(encoder, ServerSettings(keep_alive_after=keep_alive)) as url:
         with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=httpx.Timeout(5, read=0.03)) as client:
             client.post(f"{url}/v1/embeddings", json={**GOOD, "input": ["a few words here"] * 40})

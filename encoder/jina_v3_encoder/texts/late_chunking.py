@@ -124,6 +124,11 @@ def join_chunks(chunks: Sequence[str], separator: str) -> tuple[str, list[Span]]
     return separator.join(chunks), spans
 
 
+def follow_one_another(spans: Sequence[Span]) -> bool:
+    """Whether each span begins where the one before it ends, and the first one at 0."""
+    return [start for start, _ in spans] == [0, *(end for _, end in spans)][:-1]
+
+
 def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[IntArray]:
     """Token indices of each span: those whose last character it holds, plus the specials and prompt at the ends.
 
@@ -144,11 +149,17 @@ def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[Int
         inside = np.sort(order[slice(*edges[number])])
         whole_text = start == 0 and last[-1] == end
         if not len(inside) and not whole_text:
-            raise InvalidSpan(
-                f"document {document}, span {number}: no token ends inside characters ({start}, {end}); "
-                "merge it with a neighbour or leave it out"
-            )
+            raise no_token(document, number, (start, end))
         head = before if number == first_span else inside[:0]
         tail = np.array([end_token]) if number == last_span else inside[:0]
         rows.append(np.concatenate((head, inside, tail)))
     return rows
+
+
+def no_token(document: int, number: int, span: Span) -> InvalidSpan:
+    """The error for a span that no token ends in."""
+    start, end = span
+    return InvalidSpan(
+        f"document {document}, span {number}: no token ends inside characters ({start}, {end}); "
+        "merge it with a neighbour or leave it out"
+    )

@@ -10,7 +10,7 @@ from haystack import Document, component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.vectors import FloatArray
 

@@ -11,8 +11,8 @@ from haystack.utils import ComponentDevice
 from jina_v3_connectors.shared_encoders import shared_encoder
 from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import as_task
+from jina_v3_encoder.text_encoder import TextEncoder
 
 DEFAULT_MODEL = "jinaai/jina-embeddings-v3"
 CONTRACT_KEY = "embedding_contract"
