@@ -64,7 +64,7 @@ _MODULES = {
         "StoreNotFound",
     ),
     "filters": ("Native",),
-    "ingest": ("IngestReport",),
+    "ingestion.ingestion": ("IngestReport",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

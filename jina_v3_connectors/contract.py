@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
@@ -50,7 +51,7 @@ class EmbeddingContract:
         Raises:
             StoreError: fields are missing, unknown, or of another type, as in a store written by a newer version.
         """
-        names = {item.name for item in fields(cls)}
+        names = {field.name for field in fields(cls)}
         if set(values) != names:
             odd = ", ".join(sorted(names.symmetric_difference(values)))
             raise StoreError(
@@ -69,6 +70,22 @@ class EmbeddingContract:
             return replace(contract, overlap=resolve_window(contract.window, None, contract.window).overlap)
         return contract
 
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str, collection: str) -> EmbeddingContract:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            StoreError: it is damaged, or of another version.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise StoreError(f"the contract of collection {collection!r} is damaged: {error}") from error
+        return cls.from_dict(values if isinstance(values, Mapping) else {}, collection)
+
     def deciding(self) -> dict[str, Any]:
         """The fields that decide vectors."""
         return {name: value for name, value in asdict(self).items() if name not in INFORMATIVE}
@@ -80,7 +97,7 @@ class EmbeddingContract:
             ContractMismatch: any field that decides vectors differs.
         """
         theirs = other.deciding()
-        differences = {name: (own, theirs[name]) for name, own in self.deciding().items() if own != theirs[name]}
+        differences = {name: (value, theirs[name]) for name, value in self.deciding().items() if value != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)
 

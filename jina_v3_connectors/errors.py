@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jina_v3_encoder.errors import Busy, JinaV3Error
+from jina_v3_encoder.retry import BUSY_STATUS
 
 
 class DocumentError(JinaV3Error):
@@ -65,7 +66,7 @@ class ContractMismatch(StoreError):
 
     def __init__(self, collection: str, differences: Mapping[str, tuple[object, object]]) -> None:
         lines = [
-            f"{name}: the collection has {stored!r}, you use {own!r}" for name, (stored, own) in differences.items()
+            f"{name}: the collection has {stored!r}, you use {yours!r}" for name, (stored, yours) in differences.items()
         ]
         super().__init__(
             f"collection {collection!r} was filled in another way, so its vectors cannot be compared with yours:\n  "
@@ -73,3 +74,16 @@ class ContractMismatch(StoreError):
             + "\nOpen it with the settings on the left, or ingest into a new collection. Nothing was changed."
         )
         self.differences = dict(differences)
+
+
+def of_status(where: str, status: int | None, reason: str, wait: float | None = None) -> StoreError:
+    """What an HTTP status means for a collection; `where` names it, `wait` is what a busy server asks for."""
+    message = f"{where}: the server answers {status}: {reason}"
+    if status in BUSY_STATUS:
+        return StoreBusy(message, wait)
+    return (StoreNotFound if status == 404 else StoreError)(message)
+
+
+def unreachable(where: str, error: BaseException, *, absent: bool = False) -> StoreBusy:
+    """A server did not answer; with `absent` nobody listens at its address."""
+    return StoreBusy(f"{where}: the server cannot be reached: {error}", absent=absent)

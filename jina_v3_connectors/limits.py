@@ -80,12 +80,12 @@ def requests(
 ) -> Iterator[tuple[Sequence[Chunk], FloatArray]]:
     """Cut rows into requests within `limits`; each row alone is, see `check_chunks`."""
     start = size = 0
-    for place, chunk in enumerate(chunks):
-        own = estimated_bytes(chunk, vectors.shape[1])
-        if place > start and (place - start >= limits.rows or size + own > limits.bytes):
-            yield chunks[start:place], vectors[start:place]
-            start, size = place, 0
-        size += own
+    for position, chunk in enumerate(chunks):
+        chunk_bytes = estimated_bytes(chunk, vectors.shape[1])
+        if position > start and (position - start >= limits.rows or size + chunk_bytes > limits.bytes):
+            yield chunks[start:position], vectors[start:position]
+            start, size = position, 0
+        size += chunk_bytes
     if start < len(chunks):
         yield chunks[start:], vectors[start:]
 

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from .address import server_address
 from .config import PROMPTS
 from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
-from .retry import RetryPolicy, with_retries
+from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import Task, TaskLike, as_task, as_tasks
 from .texts.inputs import as_spans, as_texts
 from .texts.late_chunking import Span, check_spans, join_chunks, resolve_window
@@ -31,7 +31,6 @@ KEY_VARIABLES = ("JINA_V3_API_KEY", "JINA_API_KEY")
 DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
 """Of the published model, for servers that do not say."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
-BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 SHOWN = 300
 
 
@@ -294,7 +293,7 @@ class RemoteEncoder:
             answer = None
         told = _told_error(answer)
         if response.status_code in BUSY_STATUS:
-            raise RemoteBusy(f"{self.url}: {response.status_code} {told}", _retry_after(response.headers))
+            raise RemoteBusy(f"{self.url}: {response.status_code} {told}", wished_wait(response.headers))
         if response.status_code >= 400 or not isinstance(answer, dict) or (told and "data" not in answer):
             raise _Refused(f"{self.url}{path}: {response.status_code} {told or 'no JSON object'}", response.status_code)
         return answer
@@ -319,8 +318,3 @@ def _told_error(answer: Any) -> str:
         return ""
     detail = answer["detail"]
     return str(detail.get("message", detail) if isinstance(detail, dict) else detail)[:SHOWN]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    wished = headers.get("retry-after", "")
-    return float(wished) if wished.isdigit() else None

@@ -34,7 +34,7 @@ def to_tags(contract: EmbeddingContract) -> dict[str, str]:
         pieces = [text[start : start + TAG_CHARACTERS] for start in range(0, len(text), TAG_CHARACTERS)]
         tags |= {f"{TAG}{name}" + (f"-{n}" if n > 1 else ""): piece for n, piece in enumerate(pieces, 1)}
     if len(tags) > MAX_TAGS:
-        longest = max(contract.to_dict().items(), key=lambda item: len(json.dumps(item[1])))[0]
+        longest = max(contract.to_dict().items(), key=lambda field: len(json.dumps(field[1])))[0]
         raise InvalidInput(
             f"the contract needs {len(tags)} tags of {TAG_CHARACTERS} characters, it may have {MAX_TAGS} at most: "
             f"shorten {longest!r}, for a model by loading it from a shorter path"
@@ -56,7 +56,7 @@ def from_tags(tags: Mapping[str, str], index: str) -> EmbeddingContract | None:
     if not pieces:
         return None
     try:
-        values = {name: json.loads("".join(own[n] for n in sorted(own))) for name, own in pieces.items()}
+        values = {name: json.loads("".join(parts[n] for n in sorted(parts))) for name, parts in pieces.items()}
     except ValueError as error:
         raise StoreError(f"the tags of index {index!r} are damaged: {error}") from error
     return EmbeddingContract.from_dict(values, index)

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
+from ..errors import ContractMissing, StoreError, StoreNotFound, of_status, unreachable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import to_hit
+from ..store import Store, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .filters import expression
 from .planes import PLANES, Plane
 from .schema import DEFAULT_NAMESPACE, VECTOR, WRITER_TAG, IndexKind, from_tags, index_arguments, to_tags
@@ -41,7 +41,6 @@ WRITER_SECONDS = 10.0
 VISIBLE_SECONDS = 10.0
 VISIBLE_PAUSE = 0.05
 READY_SECONDS = 300
-BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 RESERVED_VECTOR = "_values"
 """What a vector index calls its vector in a description."""
 
@@ -60,13 +59,13 @@ class PineconeStore(Store):
         index: str,
         namespace: str,
         kind: IndexKind,
-        place: tuple[str, str],
+        location: tuple[str, str],
         *,
         owned: bool = False,
     ) -> None:
-        """`kind` and `place` (cloud, region) count where there is no index yet. An `owned` client is closed here."""
+        """`kind` and `location` (cloud, region) count where there is no index yet. An `owned` client is closed here."""
         self._owned = owned
-        self.client, self.name, self.partition, self.kind, self.place = client, index, namespace, kind, place
+        self.client, self.name, self.partition, self.kind, self.location = client, index, namespace, kind, location
         self._plane: Plane | None = None
         self._lock = threading.Lock()
         self._known: tuple[float, EmbeddingContract] | None = None
@@ -103,7 +102,7 @@ class PineconeStore(Store):
                 self.client.indexes.configure(self.name, tags={WRITER_TAG: token})
 
     def create(self, contract: EmbeddingContract) -> None:
-        arguments = index_arguments(contract, self.kind, *self.place)
+        arguments = index_arguments(contract, self.kind, *self.location)
         try:
             with self._errors():
                 self.client.indexes.create(name=self.name, timeout=READY_SECONDS, **arguments)
@@ -151,9 +150,9 @@ class PineconeStore(Store):
         plane, until = self._open(), time.monotonic() + VISIBLE_SECONDS
         while True:
             with self._errors():
-                found, answer = plane.search(vector, limit, allowed)
+                matches, answer = plane.search(vector, limit, allowed)
             if self._visible(answer) or time.monotonic() > until:
-                return [to_hit(*match) for match in found]
+                return [to_hit(*match) for match in matches]
             time.sleep(VISIBLE_PAUSE)
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -219,11 +218,10 @@ class PineconeStore(Store):
         except errors.ConflictError as error:
             raise _Exists(f"{where}: {error.message}") from error
         except errors.ApiError as error:
-            busy = error.status_code in BUSY_STATUS
-            raise (StoreBusy if busy else StoreError)(f"{where}: {error.status_code}: {error.message}") from error
+            raise of_status(where, error.status_code, error.message) from error
         except (errors.PineconeConnectionError, errors.PineconeTimeoutError) as error:
             absent = isinstance(error.__cause__, httpx.ConnectError)
-            raise StoreBusy(f"{where}: the service cannot be reached: {error}", absent=absent) from error
+            raise unreachable(where, error, absent=absent) from error
         except errors.PineconeError as error:
             raise StoreError(f"{where}: {error}") from error
 
