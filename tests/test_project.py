@@ -116,7 +116,7 @@ def test_every_cell_of_the_stores_table_has_a_test() -> None:
     section = README.partition("## Stores")[2].partition("\n## ")[0]
     named = re.findall(r"`(test_\w+)` \|$", section, re.MULTILINE)
     assert len(named) >= 10
-    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "connectors").glob("test_*.py"))
+    written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "connectors").rglob("test_*.py"))
     for name in named:
         assert f"def {name}(" in written, name
 
