@@ -1,62 +1,183 @@
-"""Stores by URL, for the command line, as in `qdrant:./folder` or `milvus+http://host:19530`."""
+"""The backends in one table, and stores by URL, as in `qdrant:./folder` or `milvus+http://host:19530`.
+
+Whatever lists backends reads this table: the command line's help, the demo, the tests of all backends and extras.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from jina_v3_encoder.address import SCHEMES, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
-from jina_v3_encoder.text_encoder import TextEncoder
 
-from .connector import VectorConnector, check_collection_name
 from .errors import StoreNotFound
-from .store import Store, Stored
 
-LOCAL_BACKENDS = ("qdrant", "milvus")
-"""Those that also work in a folder."""
-FORMS = (
-    "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index "
-    "(http may be https)"
+if TYPE_CHECKING:
+    from jina_v3_encoder.text_encoder import TextEncoder
+
+    from .chunking import Chunker
+    from .connector import VectorConnector
+    from .store import Store, Stored
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a URL says that a store is."""
+
+    path: Path | None = None
+    """A folder on this machine."""
+    address: str | None = None
+    """Otherwise the URL of a server, or the name of an index."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One kind of database. The three forms of URL are examples, empty where the backend has no such form."""
+
+    name: str
+    """What its URLs begin with."""
+    title: str
+    extra: str
+    """The name in `pip install 'jina-v3-connectors[…]'`."""
+    open: Callable[[Location, str, bool], Store]
+    """Opens a collection; the bool asks for hybrid search."""
+    folder: str = ""
+    """A folder on this machine."""
+    server: str = ""
+    """A server. With "+http" https is understood as well; otherwise the name is the scheme."""
+    index: str = ""
+    """An index of a service, by its name."""
+    hybrid: bool = True
+    aliases: bool = True
+    many_sizes: bool = True
+    """Whether collections of several sizes lie side by side in one place, which the demo needs."""
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.folder, self.server, self.index)))
+
+    def locate(self, scheme: str, rest: str) -> Location | None:
+        """The location in a URL that was divided into name, scheme and `rest`; None where it has no form of these.
+
+        Raises:
+            InvalidInput: no address of a server.
+        """
+        if self.server.startswith(f"{self.name}+"):
+            if scheme in SCHEMES and rest.startswith("//") and rest.strip("/"):
+                server_address(f"{scheme}:{rest}")
+                return Location(address=f"{scheme}:{rest}")
+        elif self.server and not scheme and rest.startswith("//") and rest.strip("/"):
+            return Location(address=f"{self.name}:{rest}")
+        if scheme or not rest or rest.startswith("//"):
+            return None
+        if self.folder:
+            return None if "://" in rest else Location(path=Path(rest).expanduser())
+        return Location(address=rest) if self.index and not rest.startswith("/") else None
+
+
+def _qdrant(location: Location, collection: str, hybrid: bool) -> Store:
+    from .qdrant.connector import qdrant_store
+    from .qdrant.layout import QdrantLayout
+
+    return qdrant_store(collection, layout=QdrantLayout(hybrid=hybrid), path=location.path, url=location.address)
+
+
+def _milvus(location: Location, collection: str, hybrid: bool) -> Store:
+    from .milvus.connector import milvus_store
+    from .milvus.schema import MilvusLayout
+
+    return milvus_store(collection, layout=MilvusLayout(hybrid=hybrid), path=location.path, url=location.address)
+
+
+def _pinecone(location: Location, collection: str, hybrid: bool) -> Store:
+    """The collection is a namespace."""
+    from .pinecone.connector import pinecone_store
+
+    return pinecone_store(location.address or "", namespace=collection)
+
+
+BACKENDS = (
+    Backend("qdrant", "Qdrant", "qdrant", _qdrant, folder="qdrant:./folder", server="qdrant+http://host:6333"),
+    Backend("milvus", "Milvus", "milvus", _milvus, folder="milvus:./folder.db", server="milvus+http://host:19530"),
+    Backend(
+        "pinecone",
+        "Pinecone",
+        "pinecone",
+        _pinecone,
+        index="pinecone:index",
+        hybrid=False,
+        aliases=False,
+        many_sizes=False,
+    ),
 )
+BY_NAME = {backend.name: backend for backend in BACKENDS}
+STORE_FORMS = ", ".join(form for backend in BACKENDS for form in backend.examples) + " (http may be https)"
+
+
+def find_location(url: str) -> tuple[Backend, Location]:
+    """The backend of a URL, and where in it.
+
+    Raises:
+        InvalidInput: the URL has no known form.
+    """
+    kind, _, rest = url.partition(":")
+    name, _, scheme = kind.partition("+")
+    location = BY_NAME[name].locate(scheme, rest) if name in BY_NAME else None
+    if location is None:
+        raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {STORE_FORMS}")
+    return BY_NAME[name], location
 
 
 def store_at(url: str, collection: str, *, hybrid: bool = False) -> Store:
     """The store of a URL, before there is a model. In `pinecone:index`, the collection is a namespace.
 
     Raises:
-        InvalidInput: the URL has no known form, or the backend has no such name.
+        InvalidInput: the URL has no known form, or the backend has no such name or no hybrid search.
         MissingExtra: the backend's package is not installed.
         StoreError: it cannot be opened.
     """
-    backend, place = _place(url)
-    if backend == "pinecone":
-        if hybrid:
-            raise InvalidInput("hybrid search is not offered for Pinecone")
-        from .pinecone.connector import pinecone_store
-
-        return pinecone_store(place["url"], namespace=collection)
-    if backend == "qdrant":
-        from .qdrant import QdrantLayout
-        from .qdrant.connector import qdrant_store
-
-        return qdrant_store(collection, layout=QdrantLayout(hybrid=hybrid), **place)
-    from .milvus import MilvusLayout
-    from .milvus.connector import milvus_store
-
-    return milvus_store(collection, layout=MilvusLayout(hybrid=hybrid), **place)
+    backend, location = find_location(url)
+    if hybrid and not backend.hybrid:
+        raise InvalidInput(f"hybrid search is not offered for {backend.title}")
+    return backend.open(location, collection, hybrid)
 
 
 def open_store(
-    url: str, encoder: TextEncoder, collection: str, *, hybrid: bool = False, **settings: Any
+    url: str,
+    encoder: TextEncoder,
+    collection: str,
+    *,
+    hybrid: bool = False,
+    dimensions: int | None = None,
+    late_chunking: bool | None = None,
+    chunker: Chunker | None = None,
+    window: int | None = None,
+    overlap: int | None = None,
+    adopt: bool = False,
 ) -> VectorConnector:
-    """The connector of a store URL; `settings` as for `VectorConnector`.
+    """The connector of a store URL; the settings are those of `VectorConnector`.
 
     Raises:
         InvalidInput, MissingExtra, StoreError: see `store_at` and the connector.
     """
-    return VectorConnector(encoder, collection, store_at(url, collection, hybrid=hybrid), **settings)
+    from .connector import VectorConnector
+
+    return VectorConnector(
+        encoder,
+        collection,
+        partial(store_at, url, collection, hybrid=hybrid),
+        dimensions=dimensions,
+        late_chunking=late_chunking,
+        chunker=chunker,
+        window=window,
+        overlap=overlap,
+        adopt=adopt,
+    )
 
 
 def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
@@ -66,8 +187,10 @@ def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
         StoreNotFound: there is no such collection.
         InvalidInput, MissingExtra, StoreError: see `store_at`.
     """
+    from .connector import check_collection_name
+
     check_collection_name(collection)
-    path = _place(url)[1].get("path")
+    path = find_location(url)[1].path
     if path is not None and not path.exists():
         raise _empty(url, collection)
     store = store_at(url, collection)
@@ -84,9 +207,11 @@ def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
 def shown_url(url: str) -> str:
     """A store's URL for people: without user and password. A folder's name may hold an @."""
     kind, _, rest = url.partition(":")
-    if kind in LOCAL_BACKENDS and "://" in rest:  # the + was forgotten
+    if kind not in BY_NAME or not BY_NAME[kind].folder:
+        return without_userinfo(url)
+    if "://" in rest:  # the + was forgotten
         return f"{kind}:{without_userinfo(rest)}"
-    return url if kind in LOCAL_BACKENDS and not rest.startswith("//") else without_userinfo(url)
+    return without_userinfo(url) if rest.startswith("//") else url
 
 
 def _empty(url: str, collection: str) -> StoreNotFound:
@@ -94,18 +219,3 @@ def _empty(url: str, collection: str) -> StoreNotFound:
     return StoreNotFound(
         f"there is no collection {collection!r} in {shown} yet; fill it with: jina-v3 ingest PATH --to {shown}"
     )
-
-
-def _place(url: str) -> tuple[str, dict[str, Any]]:
-    """The backend, and `path` or `url`."""
-    kind, _, rest = url.partition(":")
-    backend, _, scheme = kind.partition("+")
-    if backend in LOCAL_BACKENDS:
-        if scheme in SCHEMES and rest.startswith("//") and rest.strip("/"):
-            server_address(f"{scheme}:{rest}")
-            return backend, {"url": f"{scheme}:{rest}"}
-        if not scheme and rest and not rest.startswith("//") and "://" not in rest:
-            return backend, {"path": Path(rest).expanduser()}
-    if kind == "pinecone" and rest and not rest.startswith("/"):
-        return backend, {"url": rest}
-    raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {FORMS}")

@@ -88,7 +88,7 @@ class VectorConnector:
         self,
         encoder: TextEncoder,
         collection: str,
-        store: Store,
+        store: Store | Callable[[], Store],
         *,
         dimensions: int | None = None,
         late_chunking: bool | None = None,
@@ -103,7 +103,8 @@ class VectorConnector:
         Args:
             encoder: Any `TextEncoder`.
             collection: Letters, digits, `_`, `.` and `-`.
-            store: The backend; connectors of a backend make their own.
+            store: The backend, or a function that opens it, which is called when all else is known to be right.
+                Connectors of a backend bring their own.
             dimensions: Stored components, 1 to the encoder's own (Matryoshka); default all.
             late_chunking: Encode each document as a whole and pool its chunks; default off.
             chunker: How documents are cut; default one chunk per document.
@@ -118,18 +119,23 @@ class VectorConnector:
             InvalidInput: a bad name or number.
             StoreError: the store cannot be opened.
         """
-        self.encoder, self.collection, self.store = encoder, collection, store
+        self.encoder, self.collection = encoder, collection
         self._settings = Settings(dimensions, late_chunking, chunker, window, overlap)
         self._chunker: Chunker = chunker or WholeDocument()
         self._creating = threading.Lock()
+        opened = store if isinstance(store, Store) else None
         try:
             check_collection_name(collection)
+            self._settings.check(encoder)
+            opened = opened or store()  # type: ignore[operator]  # not a Store here
+            self.store: Store = opened
             if stored is None:
                 self._open(adopt=adopt)
             else:
                 self._check(stored)
         except BaseException:
-            store.close()
+            if opened is not None:
+                opened.close()
             raise
 
     def create(self) -> None:

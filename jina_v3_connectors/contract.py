@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
@@ -68,6 +69,22 @@ class EmbeddingContract:
             # The first versions let this be. No document past the window could be stored, so no vector depends on it.
             return replace(contract, overlap=resolve_window(contract.window, None, contract.window).overlap)
         return contract
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str, collection: str) -> EmbeddingContract:
+        """Read back what `to_json` wrote.
+
+        Raises:
+            StoreError: it is damaged, or of another version.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise StoreError(f"the contract of collection {collection!r} is damaged: {error}") from error
+        return cls.from_dict(values if isinstance(values, Mapping) else {}, collection)
 
     def deciding(self) -> dict[str, Any]:
         """The fields that decide vectors."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jina_v3_encoder.errors import Busy, JinaV3Error
+from jina_v3_encoder.retry import BUSY_STATUS
 
 
 class DocumentError(JinaV3Error):
@@ -74,3 +75,16 @@ class ContractMismatch(StoreError):
             + "\nOpen it with the settings on the left, or ingest into a new collection. Nothing was changed."
         )
         self.differences = dict(differences)
+
+
+def of_status(where: str, status: int | None, reason: str, wait: float | None = None) -> StoreError:
+    """What an HTTP status means for a collection; `where` names it, `wait` is what a busy server asks for."""
+    message = f"{where}: the server answers {status}: {reason}"
+    if status in BUSY_STATUS:
+        return StoreBusy(message, wait)
+    return (StoreNotFound if status == 404 else StoreError)(message)
+
+
+def unreachable(where: str, error: BaseException, *, absent: bool = False) -> StoreBusy:
+    """A server did not answer; with `absent` nobody listens at its address."""
+    return StoreBusy(f"{where}: the server cannot be reached: {error}", absent=absent)

@@ -12,6 +12,8 @@ from jina_v3_encoder.vectors import check_dimensions
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 
+NO_WINDOWS = "window and overlap belong to late chunking: pass late_chunking=True with them"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -22,6 +24,23 @@ class Settings:
     chunker: Chunker | None = None
     window: int | None = None
     overlap: int | None = None
+
+    def check(self, encoder: TextEncoder) -> None:
+        """Refuse what is wrong whatever a collection says, so that it is refused before one is opened.
+
+        Raises:
+            InvalidInput: a value of another type, a number out of range, or window without late chunking.
+        """
+        if not isinstance(self.dimensions, int) or self.dimensions <= encoder.dimensions:
+            check_dimensions(self.dimensions, encoder.dimensions)
+        if self.late_chunking is not None and not isinstance(self.late_chunking, bool):
+            raise InvalidInput(f"late_chunking must be True, False or None, got {self.late_chunking!r:.200}")
+        if self.chunker is not None and not callable(getattr(self.chunker, "spans", None)):
+            raise InvalidInput(f"chunker must have a method spans and a description, got {self.chunker!r:.200}")
+        if self.window is not None or self.overlap is not None:
+            if self.late_chunking is False:
+                raise InvalidInput(NO_WINDOWS)
+            resolve_window(self.window, self.overlap, encoder.max_tokens)
 
 
 def agree(
@@ -61,7 +80,7 @@ def _late_chunking(
         late = stored.late_chunking if stored else False
     if not late:
         if window is not None or overlap is not None:
-            raise InvalidInput("window and overlap belong to late chunking: pass late_chunking=True with them")
+            raise InvalidInput(NO_WINDOWS)
         return False, None, None
     if window is None and stored is not None:
         window = stored.window

@@ -1,4 +1,4 @@
-"""A stored record's fields to a chunk, for every backend. Records of adopted collections may hold anything."""
+"""Chunks to a record's fields and back, for every backend. Records of adopted collections may hold anything."""
 
 from __future__ import annotations
 
@@ -6,11 +6,32 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .documents import Chunk
+from .documents import Chunk, Hit
 from .errors import StoreError
 
 CHECKED_BEFORE_ADOPTING = 100
 """Records that are read before a collection is adopted."""
+
+
+def to_payload(chunk: Chunk) -> dict[str, Any]:
+    """The fields of a record."""
+    return {
+        "document_id": chunk.document_id,
+        "chunk": chunk.number,
+        "start": chunk.start,
+        "end": chunk.end,
+        "text": chunk.text,
+        "metadata": dict(chunk.metadata),
+    }
+
+
+def to_hit(record_id: object, score: float, fields: Mapping[str, Any]) -> Hit:
+    """A record that a search has found.
+
+    Raises:
+        StoreError: see `stored_chunk`.
+    """
+    return Hit(float(score), stored_chunk(record_id, fields))
 
 
 def stored_chunk(record_id: object, fields: Mapping[str, Any]) -> Chunk:

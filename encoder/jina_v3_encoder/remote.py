@@ -17,7 +17,7 @@ from .address import Address, server_address
 from .config import PROMPTS, QUANTIZATIONS
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
 from .errors import PUBLISHED_DIMENSIONS, MissingExtra, RemoteBusy, RemoteError
-from .retry import RetryPolicy, with_retries
+from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
 from .usage import add_tokens
@@ -31,7 +31,6 @@ KEY_VARIABLES = ("JINA_V3_API_KEY", "JINA_API_KEY")
 DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
 """Of the published model, for servers that do not say."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
-BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 SHOWN = 300
 
 
@@ -280,7 +279,7 @@ class _Server:
             answer = None
         told = _told_error(answer)
         if response.status_code in BUSY_STATUS:
-            raise RemoteBusy(f"{self.url}: {response.status_code} {told}", _retry_after(response.headers))
+            raise RemoteBusy(f"{self.url}: {response.status_code} {told}", wished_wait(response.headers))
         if response.status_code >= 400 or not isinstance(answer, dict) or (told and "data" not in answer):
             raise _Refused(f"{self.url}{path}: {response.status_code} {told or 'no JSON object'}", response.status_code)
         return answer
@@ -305,11 +304,6 @@ def _told_error(answer: Any) -> str:
         return ""
     detail = answer["detail"]
     return str(detail.get("message", detail) if isinstance(detail, dict) else detail)[:SHOWN]
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    wished = headers.get("retry-after", "")
-    return float(wished) if wished.isdigit() else None
 
 
 def _renumbered(message: str, numbers: Sequence[int]) -> str:

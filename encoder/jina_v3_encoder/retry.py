@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from .errors import Busy
 
 Result = TypeVar("Result")
+BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""What an HTTP server answers where the same request may succeed later."""
+
+
+def wished_wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a busy server asks to wait, in its Retry-After; None where it does not say."""
+    seconds = headers.get("retry-after", "")
+    return float(seconds) if seconds.isdigit() else None
 
 
 @dataclass(frozen=True)

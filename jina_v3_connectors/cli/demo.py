@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..backends import BACKENDS
 from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import printable
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ..documents import Hit
 
 COMPARED = 3
-SERVERS = "qdrant+http://host:6333, milvus:./folder.db or milvus+http://host:19530"
+FORMS = ", ".join(form for backend in BACKENDS if backend.many_sizes for form in backend.examples)
 
 
 @click.command("demo")
@@ -28,7 +29,7 @@ SERVERS = "qdrant+http://host:6333, milvus:./folder.db or milvus+http://host:195
     "stores",
     multiple=True,
     metavar="STORE",
-    help=f"Keep the collections in a folder, or a server; several are filled alike. {SERVERS}.",
+    help=f"Keep the collections in a folder, or a server; several are filled alike: {FORMS}.",
 )
 @encoder_options
 def command(stores: tuple[str, ...], choice: ModelChoice) -> None:

@@ -11,7 +11,8 @@ import click
 
 from jina_v3_encoder.errors import JinaV3Error
 
-from .options import STORE_FORMS, ModelChoice, encoder_options, tokenizer_of
+from ..backends import BACKENDS, STORE_FORMS
+from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import printable, say
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..documents import Document
     from ..ingestion.report import IngestReport
+
+HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 
 
 @click.command("ingest")
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
-@click.option("--hybrid", is_flag=True, help="Make a new collection for hybrid search as well (Qdrant, Milvus).")
+@click.option("--hybrid", is_flag=True, help=f"Make a new collection for hybrid search as well ({HYBRID}).")
 @click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
 @click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
@@ -80,7 +83,6 @@ def command(
     files = find_files(paths)
     console = Console(stderr=True)
     encoder = choice.text_encoder()
-    settings = {"dimensions": dimensions, "late_chunking": late_chunking, "window": window, "overlap": overlap}
     chunker = SemanticChunker(tokenizer_of(encoder), chunk_tokens)
     columns = (
         TextColumn("{task.description}"),
@@ -90,7 +92,18 @@ def command(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with open_store(store, encoder, collection, hybrid=hybrid, adopt=adopt, chunker=chunker, **settings) as connector:
+    with open_store(
+        store,
+        encoder,
+        collection,
+        hybrid=hybrid,
+        dimensions=dimensions,
+        late_chunking=late_chunking,
+        chunker=chunker,
+        window=window,
+        overlap=overlap,
+        adopt=adopt,
+    ) as connector:
         contract = connector.contract
         mode = "late chunking" if contract.late_chunking else "each chunk on its own"
         say(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}")

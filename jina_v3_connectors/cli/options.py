@@ -22,7 +22,6 @@ MODEL_VARIABLE = "JINA_V3_MODEL"
 URL_VARIABLE = "JINA_V3_ENCODER"
 DEFAULT_MODEL = "nano"
 NO_TASK = "none"
-STORE_FORMS = "qdrant:./folder, qdrant+http://host:6333, milvus:./folder.db, milvus+http://host:19530, pinecone:index"
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -9,7 +9,8 @@ import click
 
 from jina_v3_encoder.errors import InvalidInput
 
-from .options import STORE_FORMS, ModelChoice, encoder_options
+from ..backends import STORE_FORMS
+from .options import ModelChoice, encoder_options
 from .terminal import json_line
 
 

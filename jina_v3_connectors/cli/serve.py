@@ -19,7 +19,7 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
 
-from .demo import SERVERS
+from .demo import FORMS
 from .options import ModelChoice, model_options, tokenizer_of
 from .terminal import say
 
@@ -57,7 +57,7 @@ KERNELS = "256"
     "stores",
     multiple=True,
     metavar="STORE",
-    help=f"Where the page keeps collections, else in a temporary folder: a folder, {SERVERS}.",
+    help=f"Where the page keeps collections, else in a temporary folder: a folder, {FORMS}.",
 )
 @click.option(
     "--documents",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from urllib.parse import urlsplit
 
-from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY
 
-from ..backends import open_store
+from ..backends import BY_NAME, find_location, open_store
 from ..connector import VectorConnector
 from ..documents import Hit
 from ..errors import AnotherWriter
 from .corpus import Corpus, FloatArray
-
-BACKENDS = {"qdrant": "Qdrant", "milvus": "Milvus"}
 
 
 class Collections:
@@ -25,7 +22,7 @@ class Collections:
         """Nothing is opened yet. `stores` are folders, or URLs as `jina-v3 ingest --to` takes them.
 
         Raises:
-            InvalidInput: a store of another backend; Pinecone's indexes have one size each. Or one named twice.
+            InvalidInput: a store whose backend has one size in a place, as Pinecone has. Or one named twice.
         """
         self.corpus = corpus
         self._urls: dict[str, str] = {}
@@ -71,8 +68,9 @@ class Collections:
     def _filled(self, url: str, late: bool, dimensions: int) -> VectorConnector:
         corpus = self.corpus
         name = f"demo_{corpus.name}_{'late' if late else 'plain'}_{dimensions}"
-        settings: dict[str, Any] = {"dimensions": dimensions, "late_chunking": late, "chunker": corpus.chunker}
-        connector = open_store(url, corpus.encoder, name, **settings)
+        connector = open_store(
+            url, corpus.encoder, name, dimensions=dimensions, late_chunking=late, chunker=corpus.chunker
+        )
         try:
             try:
                 connector.ingest(corpus.documents, retry=SHORT_RETRY)
@@ -87,7 +85,7 @@ class Collections:
 
 def store_url(store: str) -> str:
     """A store's URL, the embedded one's for a plain folder."""
-    return store if store.partition(":")[0].partition("+")[0] in (*BACKENDS, "pinecone") else f"qdrant:{store}"
+    return store if store.partition(":")[0].partition("+")[0] in BY_NAME else f"qdrant:{store}"
 
 
 def label(url: str) -> str:
@@ -96,10 +94,10 @@ def label(url: str) -> str:
     Raises:
         InvalidInput: another backend, or no address of a server.
     """
-    backend, _, address = url.partition(":")
-    backend, _, scheme = backend.partition("+")
-    if backend not in BACKENDS:
+    name = url.partition(":")[0].partition("+")[0]
+    if name not in BY_NAME or not BY_NAME[name].many_sizes:
         raise InvalidInput(f"the demo keeps several sizes in one store, which {url.partition(':')[0]} cannot")
-    if not scheme:
-        return f"{BACKENDS[backend]}, embedded"
-    return f"{BACKENDS[backend]} at {server_address(f'{scheme}:{address}').host}"
+    backend, location = find_location(url)
+    if location.path is not None:
+        return f"{backend.title}, embedded"
+    return f"{backend.title} at {urlsplit(location.address or '').netloc.rpartition('@')[2]}"

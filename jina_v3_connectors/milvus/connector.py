@@ -6,12 +6,13 @@ import os
 import re
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
 
+from ..chunking import Chunker
 from ..connector import VectorConnector
 from ..errors import StoreError
 from ..store import Store, shared_journal
@@ -41,18 +42,24 @@ class MilvusConnector(VectorConnector):
         url: str | None = None,
         layout: MilvusLayout | None = None,
         hybrid: bool = False,
-        **settings: Any,
+        dimensions: int | None = None,
+        late_chunking: bool | None = None,
+        chunker: Chunker | None = None,
+        window: int | None = None,
+        overlap: int | None = None,
+        adopt: bool = False,
     ) -> None:
         """As `VectorConnector`, plus one of `path`, `client` and `url`.
 
         Args:
-            encoder, settings: As `VectorConnector`.
+            encoder: As `VectorConnector`.
             collection: Letters, digits and `_`; may be an alias.
             path: Where Milvus Lite keeps its data, ending in `.db`; it becomes a folder.
             client: A `pymilvus.MilvusClient`. It stays open when this is closed.
             url: A server, as `http://localhost:19530`; a token comes from $MILVUS_TOKEN.
             layout: How a new collection is stored; an existing one keeps its own.
             hybrid: Short for `layout=MilvusLayout(hybrid=True)`.
+            dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 
         Raises:
             InvalidInput: none or several of `path`, `client` and `url`, both `layout` and `hybrid`, or a bad name.
@@ -61,8 +68,17 @@ class MilvusConnector(VectorConnector):
         if hybrid and layout is not None:
             raise InvalidInput("pass hybrid inside the layout: MilvusLayout(hybrid=True, …)")
         plan = layout or MilvusLayout(hybrid=hybrid)
-        store = milvus_store(collection, path=path, client=client, url=url, layout=plan)
-        super().__init__(encoder, collection, store, **settings)
+        super().__init__(
+            encoder,
+            collection,
+            partial(milvus_store, collection, path=path, client=client, url=url, layout=plan),
+            dimensions=dimensions,
+            late_chunking=late_chunking,
+            chunker=chunker,
+            window=window,
+            overlap=overlap,
+            adopt=adopt,
+        )
 
 
 def milvus_store(
@@ -80,21 +96,21 @@ def milvus_store(
         raise InvalidInput(
             f"collection name {collection!r}: Milvus takes letters, digits and '_', not a digit first, 255 at most"
         )
-    if sum(place is not None for place in (path, client, url)) != 1:
+    if sum(given is not None for given in (path, client, url)) != 1:
         raise InvalidInput(
             "pass one of path='./file.db' for Milvus Lite, client=MilvusClient(...) and url='http://host:19530'"
         )
     if client is not None:
         return MilvusStore(client, collection, shared_journal(), layout)
     if url is not None:
-        own = connect(url)
-        return MilvusStore(own, collection, shared_journal(), layout, own.close)
+        server = connect(url)
+        return MilvusStore(server, collection, shared_journal(), layout, server.close)
     folder = Path(str(path))
     if folder.suffix != LITE_SUFFIX:
         raise InvalidInput(f"a path for Milvus Lite must end in {LITE_SUFFIX}, got {str(path)!r}")
     journal = folder.with_name(f"{folder.name}.journal.sqlite")
-    own = open_lite(folder)
-    return MilvusStore(own, collection, journal, layout, partial(close_lite, folder, own), folder)
+    lite = open_lite(folder)
+    return MilvusStore(lite, collection, journal, layout, partial(close_lite, folder, lite), folder)
 
 
 def connect(url: str) -> MilvusClient:

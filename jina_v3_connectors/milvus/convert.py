@@ -1,15 +1,16 @@
-"""Chunks to Milvus rows and back. Pure functions."""
+"""Chunks to Milvus rows. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ..documents import Chunk, Hit
+from jina_v3_encoder.vectors import FloatArray
+
+from ..documents import Chunk
 from ..errors import DocumentError
 from ..keywords import terms_of
-from ..store import FloatArray
-from ..stored_chunk import stored_chunk
+from ..stored_chunk import to_payload
 from .schema import MAX_PARTITION, PARTITION, VECTOR
 
 OUTPUT_FIELDS = ["document_id", "chunk", "start", "end", "text", "metadata"]
@@ -25,12 +26,7 @@ def to_row(chunk: Chunk, vector: FloatArray, partition_key: str | None = None) -
     return {
         **partition,
         "id": str(chunk.id),
-        "document_id": chunk.document_id,
-        "chunk": chunk.number,
-        "start": chunk.start,
-        "end": chunk.end,
-        "text": chunk.text,
-        "metadata": dict(chunk.metadata),
+        **to_payload(chunk),
         "terms": terms_of(chunk.metadata),
         VECTOR: vector,
     }
@@ -51,7 +47,3 @@ def partition_of(document_id: str, metadata: Mapping[str, Any], key: str) -> str
             f"the collection's partition key, got {value!r:.200}"
         )
     return value
-
-
-def to_hit(score: float, entity: Mapping[str, Any]) -> Hit:
-    return Hit(float(score), stored_chunk(entity["document_id"], entity))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -90,7 +89,7 @@ def lacks(version: str, layout: MilvusLayout) -> str:
 
 
 def collection_schema(contract: EmbeddingContract, layout: MilvusLayout) -> CollectionSchema:
-    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=to_property(contract))
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False, description=contract.to_json())
     schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=ID_CHARACTERS)
     schema.add_field("document_id", DataType.VARCHAR, max_length=MAX_VARCHAR)
     for name in ("chunk", "start", "end"):
@@ -127,10 +126,6 @@ def index_params(layout: MilvusLayout, field: str) -> IndexParams:
     return params
 
 
-def to_property(contract: EmbeddingContract) -> str:
-    return json.dumps(contract.to_dict(), separators=(",", ":"))
-
-
 def stored_contract(description: Mapping[str, Any], collection: str) -> EmbeddingContract | None:
     """The contract in what `describe_collection` returns, None where there is none.
 
@@ -140,19 +135,13 @@ def stored_contract(description: Mapping[str, Any], collection: str) -> Embeddin
         StoreError: it is damaged, or of another version.
     """
     content = (description.get("properties") or {}).get(CONTRACT_PROPERTY)
-    if content is None:
-        return None
-    try:
-        values = json.loads(content)
-    except ValueError as error:
-        raise StoreError(f"the contract of collection {collection!r} is damaged: {error}") from error
-    return EmbeddingContract.from_dict(values if isinstance(values, Mapping) else {}, collection)
+    return None if content is None else EmbeddingContract.from_json(content, collection)
 
 
 def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, str]:
     """What a collection says of itself; its index, since that is made after it."""
     key = {PARTITION_PROPERTY: layout.partition_key} if layout.partition_key else {}
-    return {CONTRACT_PROPERTY: to_property(contract), INDEX_PROPERTY: layout.index, **key}
+    return {CONTRACT_PROPERTY: contract.to_json(), INDEX_PROPERTY: layout.index, **key}
 
 
 def stored_layout(description: Mapping[str, Any], collection: str) -> MilvusLayout:

@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import grpc
-import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Document, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
+from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, unreachable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, Stored
+from ..store import Store, Stored
+from ..stored_chunk import to_hit
+from ..vectors import cosine
 from .answers import in_parts
-from .convert import OUTPUT_FIELDS, partition_of, to_hit, to_row
+from .convert import OUTPUT_FIELDS, partition_of, to_row
 from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
 from .filters import expression
 from .quiet import quiet
@@ -46,7 +48,6 @@ from .schema import (
     properties,
     stored_contract,
     stored_layout,
-    to_property,
     vector_size,
 )
 
@@ -166,7 +167,7 @@ class MilvusStore(Store):
         check_vector(self.collection, vector_size(description), str(index["metric_type"]), contract)
         with self._errors():
             self.client.alter_collection_properties(
-                self.collection, {CONTRACT_PROPERTY: to_property(contract)}, timeout=TIMEOUT
+                self.collection, {CONTRACT_PROPERTY: contract.to_json()}, timeout=TIMEOUT
             )
 
     def check_storable(self, document: Document, layout: MilvusLayout) -> None:
@@ -212,10 +213,7 @@ class MilvusStore(Store):
             if len(questions) > 1:
                 raise
             answers = [self._filled(hits, fields) for hits in ask(["id"])]
-        return [
-            [to_hit(_cosine(question, hit) if fused else hit["distance"], hit["entity"]) for hit in hits]
-            for question, hits in zip(questions, answers, strict=True)
-        ]
+        return [[_to_hit(question, hit) for hit in hits] for question, hits in zip(questions, answers, strict=True)]
 
     def _plain(self, questions: Sequence[Question], limit: int, allowed: str, fields: Sequence[str]) -> Any:
         return self._call(
@@ -379,7 +377,7 @@ class MilvusStore(Store):
         except grpc.RpcError as error:
             raise self._told(of_rpc(where, error)) from error
         except (ConnectionError, TimeoutError) as error:
-            raise self._told(StoreBusy(f"{where}: the server cannot be reached: {error}")) from error
+            raise self._told(unreachable(where, error)) from error
 
     def _told(self, error: StoreError) -> StoreError:
         """`error`; a server that was away may have restarted, and then holds nothing in memory."""
@@ -396,5 +394,8 @@ def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
     return left
 
 
-def _cosine(question: Question, hit: Mapping[str, Any]) -> float:
-    return float(np.dot(np.asarray(hit["entity"][VECTOR], np.float32), question.vector))
+def _to_hit(question: Question, match: Mapping[str, Any]) -> Hit:
+    """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
+    fields = match["entity"]
+    score = match["distance"] if question.words is None else cosine(fields[VECTOR], question.vector)
+    return to_hit(fields["document_id"], score, fields)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, Any, get_args
+from functools import partial
+from typing import TYPE_CHECKING, get_args
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
 
+from ..chunking import Chunker
 from ..connector import VectorConnector
 from ..store import Store
 from .schema import DEFAULT_NAMESPACE, IndexKind
@@ -34,12 +36,17 @@ class PineconeConnector(VectorConnector):
         kind: IndexKind = "documents",
         cloud: str = "aws",
         region: str = "us-east-1",
-        **settings: Any,
+        dimensions: int | None = None,
+        late_chunking: bool | None = None,
+        chunker: Chunker | None = None,
+        window: int | None = None,
+        overlap: int | None = None,
+        adopt: bool = False,
     ) -> None:
         """As `VectorConnector`, with an index for a collection.
 
         Args:
-            encoder, settings: As `VectorConnector`.
+            encoder: As `VectorConnector`.
             collection: The index: up to 45 lower-case letters, digits and `-`.
             client: A `pinecone.Pinecone`; default one with the key in $PINECONE_API_KEY.
             namespace: The part of the index to fill and to search. All namespaces share the index's contract.
@@ -47,14 +54,24 @@ class PineconeConnector(VectorConnector):
             kind: A new index is made for "documents", the present interface, or for "vectors", the older one; an
                 existing one tells itself.
             cloud, region: Where a new index lies.
+            dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 
         Raises:
             InvalidInput: a bad name, or no key.
             MissingExtra: pinecone is not installed.
         """
         name = collection if version is None else f"{collection}-v{version}"
-        store = pinecone_store(name, client=client, namespace=namespace, kind=kind, cloud=cloud, region=region)
-        super().__init__(encoder, name, store, **settings)
+        super().__init__(
+            encoder,
+            name,
+            partial(pinecone_store, name, client=client, namespace=namespace, kind=kind, cloud=cloud, region=region),
+            dimensions=dimensions,
+            late_chunking=late_chunking,
+            chunker=chunker,
+            window=window,
+            overlap=overlap,
+            adopt=adopt,
+        )
 
 
 def pinecone_store(

@@ -6,12 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from jina_v3_encoder.vectors import FloatArray
+
 from ..documents import Chunk
-from ..store import FloatArray
-from .convert import STORED_FIELDS, shortest, to_fields
+from ..vectors import shortest
+from .convert import STORED_FIELDS, to_fields
 from .schema import VECTOR
 
-Found = list[tuple[str, float, Mapping[str, Any]]]
+Matches = list[tuple[str, float, Mapping[str, Any]]]
 """(id, score, fields) of each match."""
 PAGE = 100
 
@@ -32,7 +34,7 @@ class Plane(ABC):
         """Delete by filter, and give the client's response."""
 
     @abstractmethod
-    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         """The matches, and the client's response."""
 
     @abstractmethod
@@ -57,7 +59,7 @@ class DocumentPlane(Plane):
     def delete(self, allowed: Mapping[str, Any]) -> Any:
         return self.index.documents.delete(namespace=self.namespace, filter=allowed)
 
-    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         answer = self.index.documents.search(
             namespace=self.namespace,
             score_by=[{"type": "dense_vector", "field": VECTOR, "values": shortest(vector)}],
@@ -69,12 +71,12 @@ class DocumentPlane(Plane):
 
     def fields(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for page in self.index.documents.list(namespace=self.namespace, limit=PAGE).pages():
-            names = [item.id for item in page.items]
+            names = [record.id for record in page.items]
             if names:
-                found = self.index.documents.fetch(
+                records = self.index.documents.fetch(
                     namespace=self.namespace, ids=names, include_fields=["document_id", "chunk"]
                 )
-                yield from ((name, document.to_dict()) for name, document in found.documents.items())
+                yield from ((name, document.to_dict()) for name, document in records.documents.items())
 
 
 class VectorPlane(Plane):
@@ -90,7 +92,7 @@ class VectorPlane(Plane):
     def delete(self, allowed: Mapping[str, Any]) -> Any:
         return self.index.delete(filter=allowed, namespace=self.namespace)
 
-    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Found, Any]:
+    def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         answer = self.index.query(
             vector=shortest(vector), top_k=limit, namespace=self.namespace, filter=allowed, include_metadata=True
         )
@@ -100,10 +102,10 @@ class VectorPlane(Plane):
         token = None
         while True:
             page = self.index.list_paginated(namespace=self.namespace, limit=PAGE, pagination_token=token)
-            names = [item.id for item in page.vectors]
+            names = [record.id for record in page.vectors]
             if names:
-                found = self.index.fetch(ids=names, namespace=self.namespace)
-                yield from ((name, vector.metadata or {}) for name, vector in found.vectors.items())
+                records = self.index.fetch(ids=names, namespace=self.namespace)
+                yield from ((name, vector.metadata or {}) for name, vector in records.vectors.items())
             token = page.pagination.next if page.pagination else None
             if not token:
                 return

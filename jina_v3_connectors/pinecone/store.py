@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
+from ..errors import ContractMissing, StoreError, StoreNotFound, of_status, unreachable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, Stored, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import to_hit
+from ..store import Store, Stored, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .filters import expression
 from .planes import PLANES, Plane
 from .schema import (
@@ -52,7 +52,6 @@ WRITER_SECONDS = 10.0
 VISIBLE_SECONDS = 10.0
 VISIBLE_PAUSE = 0.05
 READY_SECONDS = 300
-BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class PineconeStore(Store):
@@ -236,11 +235,10 @@ class PineconeStore(Store):
         except errors.ConflictError as error:
             raise _Exists(f"{where}: {error.message}") from error
         except errors.ApiError as error:
-            busy = error.status_code in BUSY_STATUS
-            raise (StoreBusy if busy else StoreError)(f"{where}: {error.status_code}: {error.message}") from error
+            raise of_status(where, error.status_code, error.message) from error
         except (errors.PineconeConnectionError, errors.PineconeTimeoutError) as error:
             absent = isinstance(error.__cause__, httpx.ConnectError)
-            raise StoreBusy(f"{where}: the service cannot be reached: {error}", absent=absent) from error
+            raise unreachable(where, error, absent=absent) from error
         except errors.PineconeError as error:
             raise StoreError(f"{where}: {error}") from error
 

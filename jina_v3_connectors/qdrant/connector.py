@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
 
+from ..chunking import Chunker
 from ..connector import VectorConnector, check_collection_name
 from ..store import Store
 from .layout import QdrantLayout
@@ -35,18 +37,24 @@ class QdrantConnector(VectorConnector):
         url: str | None = None,
         layout: QdrantLayout | None = None,
         hybrid: bool = False,
-        **settings: Any,
+        dimensions: int | None = None,
+        late_chunking: bool | None = None,
+        chunker: Chunker | None = None,
+        window: int | None = None,
+        overlap: int | None = None,
+        adopt: bool = False,
     ) -> None:
         """As `VectorConnector`, plus one of `path`, `client` and `url`.
 
         Args:
-            encoder, collection, settings: As `VectorConnector`. `collection` may be an alias.
+            encoder, collection: As `VectorConnector`. `collection` may be an alias.
             path: The folder that holds embedded collections; it is made on the first ingest.
             client: A `qdrant_client.QdrantClient`, for a server or in memory. It stays open when this is closed.
             url: A server, as `http://localhost:6333`; the API key comes from $QDRANT_API_KEY, a user and password of a
                 proxy may stand in it.
             layout: How a new collection is stored; an existing one keeps its own.
             hybrid: Short for `layout=QdrantLayout(hybrid=True)`.
+            dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 
         Raises:
             InvalidInput: none or several of `path`, `client` and `url`, or both `layout` and `hybrid`.
@@ -54,8 +62,17 @@ class QdrantConnector(VectorConnector):
         if hybrid and layout is not None:
             raise InvalidInput("pass hybrid inside the layout: QdrantLayout(hybrid=True, …)")
         plan = layout or QdrantLayout(hybrid=hybrid)
-        store = qdrant_store(collection, path=path, client=client, url=url, layout=plan)
-        super().__init__(encoder, collection, store, **settings)
+        super().__init__(
+            encoder,
+            collection,
+            partial(qdrant_store, collection, path=path, client=client, url=url, layout=plan),
+            dimensions=dimensions,
+            late_chunking=late_chunking,
+            chunker=chunker,
+            window=window,
+            overlap=overlap,
+            adopt=adopt,
+        )
 
 
 def qdrant_store(
@@ -68,7 +85,7 @@ def qdrant_store(
 ) -> Store:
     """The store of one of `path`, `client` and `url`."""
     check_collection_name(collection)
-    if sum(place is not None for place in (path, client, url)) != 1:
+    if sum(given is not None for given in (path, client, url)) != 1:
         raise InvalidInput(
             "pass one of path='./folder' for embedded collections, client=QdrantClient(...) and url='http://host:6333'"
         )

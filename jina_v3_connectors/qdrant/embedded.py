@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 from qdrant_edge import (
     CountRequest,
     EdgeShard,
@@ -24,18 +23,20 @@ from qdrant_edge import (
     UpdateOperation,
 )
 
+from jina_v3_encoder.vectors import FloatArray
+
 from ..contract import EmbeddingContract, check_vector
 from ..disk import READ_ONLY, TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Hit
 from ..errors import StoreError, StoreNotFound
-from ..filters import Condition
+from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, Stored
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, to_hit, to_payload
+from ..store import Store, Stored
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
+from ..vectors import cosine
 from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
 from .filters import metadata_key
-from .layout import WORDS, QdrantLayout
+from .layout import VECTOR, WORDS, QdrantLayout
 from .schema import (
     JOURNAL_FILE,
     SHARD_FOLDER,
@@ -147,7 +148,7 @@ class EmbeddedStore(Store):
         offset = None
         while True:
             with self._errors():
-                request = ScrollRequest(offset=offset, limit=PAGE, with_payload=[DOCUMENT_KEY, NUMBER_KEY])
+                request = ScrollRequest(offset=offset, limit=PAGE, with_payload=[DOCUMENT_ID, CHUNK])
                 records, offset = self._open().scroll(request)
             for record in records:
                 chunk = to_hit(record.id, 0.0, record.payload or {}).chunk
@@ -180,7 +181,7 @@ class EmbeddedStore(Store):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         shard = EdgeShard.create(str(partial), edge_config(stored.contract.dimensions, layout))
-        shard.update(UpdateOperation.create_field_index(DOCUMENT_KEY, PayloadSchemaType.Keyword))
+        shard.update(UpdateOperation.create_field_index(DOCUMENT_ID, PayloadSchemaType.Keyword))
         for field, kind in layout.indexes.items():
             shard.update(UpdateOperation.create_field_index(metadata_key(field), INDEX_KINDS[kind]))
         shard.close()
@@ -222,6 +223,4 @@ class EmbeddedStore(Store):
 
 def _cosine(point: ScoredPoint, vector: FloatArray, words: str | None) -> float:
     """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
-    if words is None:
-        return point.score
-    return float(np.dot(np.asarray(point.vector[VECTOR], np.float32), vector))  # type: ignore[index,call-overload]
+    return point.score if words is None else cosine(point.vector[VECTOR], vector)  # type: ignore[index,call-overload]

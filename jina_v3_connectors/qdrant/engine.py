@@ -34,10 +34,10 @@ from qdrant_edge import (
     VectorStorageDatatype,
 )
 
-from ..store import FloatArray
-from .convert import VECTOR
+from jina_v3_encoder.vectors import FloatArray
+
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, RRF_K, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, RRF_K, VECTOR, WORDS, QdrantLayout, fused_depth
 from .words import query_words
 
 FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))

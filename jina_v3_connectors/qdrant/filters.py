@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from ..filters import All, AnyOf, Between, ChunkNumber, Condition, DocumentId, Equal, Native, Not, Portable
-from .convert import DOCUMENT_KEY, NUMBER_KEY
+from ..filters import (
+    CHUNK,
+    DOCUMENT_ID,
+    All,
+    AnyOf,
+    Between,
+    ChunkNumber,
+    Condition,
+    DocumentId,
+    Equal,
+    Native,
+    Not,
+    Portable,
+)
 
 METADATA = "metadata"
 
@@ -43,9 +55,9 @@ class Translator:
             case Not(part):
                 return words.filter(must_not=[self._part(part)])
             case DocumentId(ids):
-                return words.field(key=DOCUMENT_KEY, match=words.any_of(any=list(ids)))
+                return words.field(key=DOCUMENT_ID, match=words.any_of(any=list(ids)))
             case ChunkNumber():
-                return words.field(key=NUMBER_KEY, range=words.between(**dict(condition.bounds)))
+                return words.field(key=CHUNK, range=words.between(**dict(condition.bounds)))
             case Between(field, bounds):
                 return words.field(key=metadata_key(field), range=words.between(**dict(bounds)))
             case Equal(field, texts, numbers, flags):

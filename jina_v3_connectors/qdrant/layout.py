@@ -10,11 +10,11 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.vectors import FloatArray, finish
 
 from ..errors import StoreError
-from .convert import VECTOR
 
 Datatype = Literal["float32", "float16"]
 Quantization = Literal["scalar", "binary", "turbo"]
 IndexKind = Literal["keyword", "integer", "float", "bool", "datetime", "text", "uuid"]
+VECTOR = "dense"
 WORDS = "words"
 OVERSAMPLING = 8
 """Each stage of the funnel keeps this many times what the next one needs."""
@@ -69,8 +69,8 @@ class QdrantLayout:
 
     def vectors(self, full: FloatArray) -> dict[str, FloatArray]:
         """The named vectors of rows (n, dimensions): slices are renormalised in float32."""
-        own = {slice_name(size): finish(full[:, :size].copy(), normalize=True) for size in self.slices}
-        return {VECTOR: full, **own}
+        slices = {slice_name(size): finish(full[:, :size].copy(), normalize=True) for size in self.slices}
+        return {VECTOR: full, **slices}
 
     def funnel(self, limit: int) -> list[tuple[str, int]]:
         """(vector, how many to keep) of each stage before the last, the smallest slice first."""

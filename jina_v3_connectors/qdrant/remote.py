@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from ..store import FloatArray
-from .convert import VECTOR
+from jina_v3_encoder.vectors import FloatArray
+
+from ..vectors import shortest
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, RRF_K, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, RRF_K, VECTOR, WORDS, QdrantLayout, fused_depth
 from .words import WordWeights, query_words
 
 FILTERS = Translator(
@@ -86,8 +87,3 @@ def query_request(
     ]
     fused = models.RrfQuery(rrf=models.Rrf(k=RRF_K))
     return models.QueryRequest(query=fused, prefetch=sides, limit=limit, with_payload=True, with_vector=[VECTOR])
-
-
-def shortest(row: FloatArray) -> list[float]:
-    """The numbers whose shortest decimal form reads back as the same float32: 41 % less JSON than float64's digits."""
-    return [float(str(value)) for value in row]

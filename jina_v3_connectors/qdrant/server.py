@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from jina_v3_encoder.errors import MissingExtra
+from jina_v3_encoder.retry import wished_wait
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound
-from ..filters import Condition
+from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, of_status, unreachable
+from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, Stored, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING
-from .convert import DOCUMENT_KEY, NUMBER_KEY, VECTOR, to_hit, to_payload
+from ..store import Store, Stored, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
+from ..vectors import cosine, shortest
 from .filters import metadata_key
-from .layout import WORDS, QdrantLayout
+from .layout import VECTOR, WORDS, QdrantLayout
 from .words import document_words
 
 try:
@@ -33,14 +33,12 @@ try:
 except ImportError:
     raise MissingExtra("qdrant-client", "qdrant") from None
 
-from .remote import FILTERS, collection_config, query_request, shortest, sparse
+from .remote import FILTERS, collection_config, query_request, sparse
 
 PAGE = 1000
 CONTRACT_KEY = "jina_v3"
 LAYOUT_KEY = "jina_v3_layout"
 WRITER_KEY = "jina_v3_writer"
-BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-RETRY_AFTER = "retry-after"
 
 
 class ServerStore(Store):
@@ -141,7 +139,7 @@ class ServerStore(Store):
         while True:
             with self._errors():
                 records, offset = self.client.scroll(
-                    self.collection, limit=PAGE, offset=offset, with_payload=[DOCUMENT_KEY, NUMBER_KEY]
+                    self.collection, limit=PAGE, offset=offset, with_payload=[DOCUMENT_ID, CHUNK]
                 )
             for record in records:
                 chunk = to_hit(record.id, 0.0, record.payload or {}).chunk
@@ -173,7 +171,7 @@ class ServerStore(Store):
             info = self.client.get_collection(self.collection)
             indexes = self._layout(info).indexes
             kinds = {metadata_key(field): models.PayloadSchemaType(kind) for field, kind in indexes.items()}
-            for field, kind in {DOCUMENT_KEY: models.PayloadSchemaType.KEYWORD, **kinds}.items():
+            for field, kind in {DOCUMENT_ID: models.PayloadSchemaType.KEYWORD, **kinds}.items():
                 if field not in info.payload_schema:
                     self.client.create_payload_index(self.collection, field, kind, wait=True)
             self._has_indexes = True
@@ -202,24 +200,20 @@ class ServerStore(Store):
         except ResourceExhaustedResponse as error:
             raise StoreBusy(f"{where}: {error}", float(error.retry_after_s)) from error
         except UnexpectedResponse as error:
-            raise self._by_status(where, error) from error
+            raise of_status(where, error.status_code, _reason(error), wished_wait(error.headers)) from error
         except (ResponseHandlingException, httpx.TransportError, ConnectionError, TimeoutError) as error:
             absent = isinstance(getattr(error, "source", error), httpx.ConnectError)
-            raise StoreBusy(f"{where}: the server cannot be reached: {error}", absent=absent) from error
+            raise unreachable(where, error, absent=absent) from error
         except ValueError as error:
             missing = "not found" in str(error)
             raise (StoreNotFound if missing else StoreError)(f"{where}: {error}") from error
 
-    def _by_status(self, where: str, error: UnexpectedResponse) -> StoreError:
-        try:
-            reason = error.structured()["status"]["error"]
-        except Exception:
-            reason = error.content[:200].decode("utf-8", "replace")
-        message = f"{where}: the server answers {error.status_code}: {reason}"
-        if error.status_code in BUSY_STATUS:
-            wished = error.headers.get(RETRY_AFTER, "")
-            return StoreBusy(message, float(wished) if wished.isdigit() else None)
-        return (StoreNotFound if error.status_code == 404 else StoreError)(message)
+
+def _reason(error: UnexpectedResponse) -> str:
+    try:
+        return str(error.structured()["status"]["error"])
+    except Exception:
+        return error.content[:200].decode("utf-8", "replace")
 
 
 def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, Any]:
@@ -230,4 +224,4 @@ def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | N
     """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
     if words is None or not isinstance(point.vector, Mapping):
         return point.score
-    return float(np.dot(np.asarray(point.vector[VECTOR], np.float32), row))
+    return cosine(point.vector[VECTOR], row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
-from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, StopwordsSet, TokenizerType
+from qdrant_edge import Bm25, Bm25Config, DisabledStemmer, SparseVector, StopwordsSet, TokenizerType
 
 
 class WordWeights(NamedTuple):
@@ -16,13 +16,15 @@ class WordWeights(NamedTuple):
 
 
 def document_words(text: str) -> WordWeights:
-    found = _model().embed_document(text)
-    return WordWeights(list(found.indices), list(found.values))
+    return _weights(_model().embed_document(text))
 
 
 def query_words(text: str) -> WordWeights:
-    found = _model().embed_query(text)
-    return WordWeights(list(found.indices), list(found.values))
+    return _weights(_model().embed_query(text))
+
+
+def _weights(vector: SparseVector) -> WordWeights:
+    return WordWeights(list(vector.indices), list(vector.values))
 
 
 @cache

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,104 @@ from jina_v3_connectors import (
 from jina_v3_connectors import (
     backends as stores,
 )
-from jina_v3_connectors.backends import filled_store, open_store
+from jina_v3_connectors.backends import (
+    BACKENDS,
+    BY_NAME,
+    STORE_FORMS,
+    Backend,
+    Location,
+    filled_store,
+    find_location,
+    open_store,
+)
+from jina_v3_connectors.milvus import MilvusConnector
+from jina_v3_connectors.pinecone import PineconeConnector
+from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..support.backends import backend_named
+
+
+def test_the_table_and_the_extras_of_pyproject_agree() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    (tested,) = [line for line in extras["test"] if line.startswith("jina-v3-connectors[")]
+    for backend in BACKENDS:
+        assert extras[backend.extra], f"pip install 'jina-v3-connectors[{backend.extra}]'"
+        assert backend.extra in re.split(r"[\[,\]]", tested), "the suite runs with every client"
+
+
+def test_every_row_has_a_double_in_the_suite_of_all_backends(tmp_path: Path, milvus_url: Any) -> None:
+    named = set()
+    for name in ("embedded", "http", "lite", "documents"):
+        with backend_named(name, tmp_path / name, milvus_url) as backend:
+            row, location = find_location(backend.url)
+            named.add(backend.name)
+            assert row.name == backend.name
+            assert (location.path is not None) is (name in ("embedded", "lite"))
+    assert named == set(BY_NAME)
+
+
+def test_the_examples_of_the_table_are_forms_that_work() -> None:
+    for backend in BACKENDS:
+        for example in backend.examples:
+            assert example in STORE_FORMS
+            row, location = find_location(example)
+            assert row is backend
+            assert bool(location.path) is (example == backend.folder)
+            assert bool(location.address) is (example in (backend.server, backend.index))
+            if example == backend.server and "+http:" in example:
+                assert str(find_location(example.replace("+http:", "+https:"))[1].address).startswith("https://")
+
+
+def test_a_backend_may_have_a_scheme_of_its_own() -> None:
+    backend = Backend("db", "DB", "db", BACKENDS[0].open, server="db://user@host/base")
+    assert backend.locate("", "//user@host/base") == Location(address="db://user@host/base")
+    for scheme, rest in (("", "x"), ("", "//"), ("http", "//host"), ("", "")):
+        assert backend.locate(scheme, rest) is None
+
+
+@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dimensions": 0}, "dimensions must be a whole number"),
+        ({"dimensions": "8"}, "dimensions must be a whole number"),
+        ({"late_chunking": 1}, "late_chunking must be True, False or None"),
+        ({"chunker": "sentences"}, "chunker must have a method spans"),
+        ({"late_chunking": True, "window": 1}, "window must be a whole number of tokens"),
+        ({"late_chunking": True, "window": 100, "overlap": 100}, "below the window of 100"),
+        ({"late_chunking": False, "overlap": 3}, "belong to late chunking"),
+        ({"hybrid": True, "layout": object()}, "pass hybrid inside the layout"),
+        ({"url": "http://host:1"}, "pass one of path="),
+    ],
+    ids=str,
+)
+def test_options_are_refused_before_a_store_is_opened(
+    tmp_path: Path, connector: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        connector(FakeEncoder(), "docs", path=tmp_path / "store.db", **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector])
+def test_an_option_that_does_not_exist_opens_nothing(tmp_path: Path, connector: Any) -> None:
+    where = {} if connector is PineconeConnector else {"path": tmp_path / "store.db"}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dimension'"):
+        connector(FakeEncoder(), "docs", dimension=16, **where)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector])
+def test_every_connector_takes_what_the_base_takes(connector: Any) -> None:
+    wanted = inspect.signature(VectorConnector).parameters
+    offered, by_url = inspect.signature(connector).parameters, inspect.signature(open_store).parameters
+    for name in ("dimensions", "late_chunking", "chunker", "window", "overlap", "adopt"):
+        assert (offered[name].kind, offered[name].default) == (wanted[name].kind, wanted[name].default)
+        assert offered[name].annotation == by_url[name].annotation == wanted[name].annotation
 
 
 def test_the_url_names_the_folder(tmp_path: Path) -> None:
@@ -114,10 +209,10 @@ def test_what_a_backend_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         open_store(f"milvus:{tmp_path}/x.db", FakeEncoder(), "my-docs")
 
 
-@pytest.mark.parametrize("place", ["milvus:{}/absent.db", "qdrant:{}/absent"])
-def test_looking_makes_nothing(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("form", ["milvus:{}/absent.db", "qdrant:{}/absent"])
+def test_looking_makes_nothing(tmp_path: Path, form: str) -> None:
     with pytest.raises(StoreNotFound, match="yet; fill it with"):
-        filled_store(place.format(tmp_path), "docs")
+        filled_store(form.format(tmp_path), "docs")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point, ScrollRequest, UpdateOperation
 
 from jina_v3_connectors import VectorConnector
+from jina_v3_connectors.backends import BY_NAME
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import STATE_VARIABLE
@@ -56,14 +57,22 @@ class Sentences:
 class Backend(ABC):
     """A place for collections."""
 
-    hybrid = True
-    aliases = True
+    name: str
+    """Of its row in the table of backends."""
     url: str = ""
     """As the command line names it; empty where a second process cannot reach it."""
 
     def __init__(self, folder: Path, failures: Failures) -> None:
         self.folder, self.failures = folder, failures
         self.environment: dict[str, str] = {STATE_VARIABLE: str(folder / "state")}
+
+    @property
+    def hybrid(self) -> bool:
+        return BY_NAME[self.name].hybrid
+
+    @property
+    def aliases(self) -> bool:
+        return BY_NAME[self.name].aliases
 
     @abstractmethod
     def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
@@ -89,6 +98,8 @@ class Backend(ABC):
 
 class Embedded(Backend):
     """Qdrant's engine in this process."""
+
+    name = "qdrant"
 
     def __init__(self, folder: Path, failures: Failures) -> None:
         super().__init__(folder, failures)
@@ -118,6 +129,8 @@ class Embedded(Backend):
 
 class QdrantServer(Backend):
     """The real client over HTTP."""
+
+    name = "qdrant"
 
     def __init__(self, folder: Path, failures: Failures, client: QdrantClient, url: str = "") -> None:
         super().__init__(folder, failures)
@@ -150,6 +163,8 @@ class QdrantServer(Backend):
 
 class Milvus(Backend):
     """The real client over gRPC; the server is in this process or in another."""
+
+    name = "milvus"
 
     def __init__(self, folder: Path, failures: Failures, client: MilvusClient, url: str) -> None:
         super().__init__(folder, failures)
@@ -202,14 +217,15 @@ class Milvus(Backend):
 class OldMilvus(Milvus):
     """A server of version 2.3, which has no BM25."""
 
-    hybrid = False
+    @property
+    def hybrid(self) -> bool:
+        return False
 
 
 class PineconeService(Backend):
     """The real client over HTTP."""
 
-    hybrid = False
-    aliases = False
+    name = "pinecone"
 
     def __init__(self, folder: Path, failures: Failures, url: str, service: Any, kind: str) -> None:
         from pinecone import Pinecone, RetryConfig
@@ -279,9 +295,9 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         from ..servers.qdrant import qdrant_server
 
         url = stack.enter_context(qdrant_server(failures)) if name == "http" else ""
-        client = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
-        stack.callback(client.close)
-        return QdrantServer(folder, failures, client, url)
+        qdrant = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
+        stack.callback(qdrant.close)
+        return QdrantServer(folder, failures, qdrant, url)
     if name in ("lite", "tcp", "server"):
         from jina_v3_connectors.milvus.connector import connect
         from jina_v3_connectors.milvus.lite import open_lite

@@ -21,7 +21,7 @@ from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import chunks_of, parse_filter
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
 from jina_v3_connectors.milvus.answers import in_parts
-from jina_v3_connectors.milvus.convert import to_hit, to_row
+from jina_v3_connectors.milvus.convert import to_row
 from jina_v3_connectors.milvus.errors import AnswerTooLarge, of_rpc
 from jina_v3_connectors.milvus.filters import expression, joined
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
@@ -34,8 +34,8 @@ from jina_v3_connectors.milvus.schema import (
     properties,
     stored_contract,
     stored_layout,
-    to_property,
 )
+from jina_v3_connectors.stored_chunk import to_hit
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 
@@ -158,11 +158,11 @@ def test_schema() -> None:
     assert index_fields(MilvusLayout(hybrid=True)) == ["dense", "words"]
     assert [params.index_type for params in index_params(MilvusLayout(index="FLAT"), "dense")] == ["FLAT"]
     assert [params.index_type for params in index_params(MilvusLayout(), "words")] == ["SPARSE_INVERTED_INDEX"]
-    assert schema.description == to_property(CONTRACT), "servers show it"
+    assert schema.description == CONTRACT.to_json(), "servers show it"
 
 
 def test_the_contract_is_a_property() -> None:
-    description = {"properties": {CONTRACT_PROPERTY: to_property(CONTRACT)}}
+    description = {"properties": {CONTRACT_PROPERTY: CONTRACT.to_json()}}
     assert stored_contract(description, "docs") == CONTRACT
     assert stored_contract({"properties": {}}, "docs") is None
     assert stored_contract({"properties": None}, "docs") is None
@@ -201,9 +201,9 @@ def test_rows() -> None:
     row = to_row(chunk, np.zeros(4, dtype=np.float32))
     assert set(row) == set(FIELDS)
     assert row["terms"] == ["lang:de", "n#", "n=2"]
-    assert to_hit(0.5, row).chunk == chunk
-    assert to_hit(0.5, row | {"metadata": '{"lang": "de", "n": 2}'}).chunk == chunk
-    assert to_hit(0.5, row).chunk == replace(chunk)
+    assert to_hit("id", 0.5, row).chunk == chunk
+    assert to_hit("id", 0.5, row | {"metadata": '{"lang": "de", "n": 2}'}).chunk == chunk
+    assert to_hit("id", 0.5, row).chunk == replace(chunk)
 
 
 def expression_of(filter: dict[str, Any], partition_key: str | None = None) -> str:  # noqa: A002

@@ -15,10 +15,11 @@ from jina_v3_connectors import Chunk, Document, EmbeddingContract, StoreBusy, St
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import chunks_of, parse_filter
 from jina_v3_connectors.pinecone import PineconeConnector
-from jina_v3_connectors.pinecone.convert import to_fields, to_hit
+from jina_v3_connectors.pinecone.convert import to_fields
 from jina_v3_connectors.pinecone.filters import expression
 from jina_v3_connectors.pinecone.schema import from_tags, index_arguments, to_tags
 from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_connectors.stored_chunk import to_hit
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 

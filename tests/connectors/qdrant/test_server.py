@@ -18,9 +18,9 @@ from jina_v3_connectors import (
     WholeDocument,
 )
 from jina_v3_connectors.qdrant import QdrantConnector
-from jina_v3_connectors.qdrant.remote import shortest
 from jina_v3_connectors.qdrant.server import CONTRACT_KEY
 from jina_v3_connectors.store import STATE_VARIABLE, shared_journal
+from jina_v3_connectors.vectors import shortest
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 

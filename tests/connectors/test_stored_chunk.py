@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from jina_v3_connectors import Chunk
-from jina_v3_connectors.qdrant.convert import to_hit, to_payload
+from jina_v3_connectors.stored_chunk import to_hit, to_payload
 
 CHUNKS = [
     Chunk(
