@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from numpy.typing import NDArray
 from pinecone import Pinecone
@@ -24,6 +28,8 @@ from jina_v3_connectors.milvus import MilvusConnector
 from jina_v3_connectors.milvus.connector import connect
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.pinecone import PineconeConnector
+from jina_v3_connectors.postgres import PostgresConnector
+from jina_v3_connectors.postgres.layout import COLUMNS
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
@@ -31,6 +37,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..servers.milvus import milvus_server
 from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
+from ..servers.postgres import PostgresServer, Unavailable
 from ..servers.qdrant import qdrant_server
 from ..servers.rest import Failures
 
@@ -211,6 +218,35 @@ class OldMilvus(Milvus):
         return False
 
 
+class Postgres(Backend):
+    """A real server."""
+
+    def __init__(self, folder: Path, failures: Failures, url: str) -> None:
+        super().__init__(folder, failures)
+        self.url = url
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        return PostgresConnector(encoder, name, url=self.url, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        columns = ", ".join(f'"{name}" {kind} NOT NULL' for name, kind in COLUMNS.items())
+        self.execute(f"CREATE EXTENSION vector; CREATE TABLE docs ({columns}, dense vector({dimensions}) NOT NULL)")
+        operators = {"cosine": "vector_cosine_ops", "dot": "vector_ip_ops"}[metric]
+        self.execute(f"ALTER TABLE docs ADD UNIQUE (id); CREATE INDEX ON docs USING hnsw (dense {operators})")
+
+    def execute(self, statements: str) -> list[Any]:
+        """What the last of them answers."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statements)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def vectors(self) -> Vectors:
+        rows = self.execute("SELECT id, dense::text FROM docs")
+        return {str(name): unit(json.loads(values)) for name, values in rows}
+
+
 class PineconeService(Backend):
     """The real client over HTTP."""
 
@@ -256,8 +292,8 @@ def unit(values: Any) -> NDArray[np.float32]:
 
 SERVER = pytest.param("server", marks=pytest.mark.servers)
 """A real Milvus server: `make test-servers`."""
-NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors")
-REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents")
+NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors", "postgres")
+REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents", "postgres")
 
 
 @contextmanager
@@ -287,10 +323,24 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, client, url)
         stack.callback(milvus.clean)
         return milvus
+    if name == "postgres":
+        return Postgres(folder, failures, stack.enter_context(shared_postgres().database()))
     url, service = stack.enter_context(pinecone_server(failures))
     backend = PineconeService(folder, failures, url, service, name)
     stack.callback(backend.client.close)
     return backend
+
+
+@cache
+def shared_postgres() -> PostgresServer:
+    """A server for all tests of this process, started when it is first asked for."""
+    try:
+        server = PostgresServer()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    atexit.register(server.close)
+    server.start()
+    return server
 
 
 @contextmanager
