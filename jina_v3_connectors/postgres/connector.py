@@ -12,6 +12,7 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
 from ..connector import VectorConnector, check_collection_name
+from ..errors import StoreError
 from ..store import Store
 from .layout import PostgresLayout
 
@@ -104,7 +105,8 @@ class OneConnection:
         with self._lock:
             if self._owned and (self._client is None or self._client.closed):
                 self._client = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
-            assert self._client is not None
+            if self._client is None or self._client.closed:
+                raise StoreError("the connection passed as client is closed; pass url=, or a pool: both open new ones")
             yield self._client
 
     def let_go(self) -> None:

@@ -15,7 +15,7 @@ EXTENSION = (
 )
 BUSY_STATES = frozenset({"40001", "40P01", "53200", "53300", "53400", "55006", "55P03", "57P01", "57P02", "57P03"})
 """Serialization, deadlock, memory, connections, locks, a server that starts or ends; and all of class 08."""
-PASSING = ("too many clients", "connection slots", "starting up", "shutting down", "recovery mode", "not yet accepting")
+PASSING = ("too many c", "connection slots", "starting up", "shutting down", "recovery mode", "not yet accepting")
 REMEDIES = {
     "57014": "raise statement_timeout, as in ?options=-cstatement_timeout%3D60s, or ask for less",
     "25006": "this server takes no writes, as a standby does: connect to the primary one",

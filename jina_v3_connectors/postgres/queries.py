@@ -69,18 +69,23 @@ CROSS JOIN LATERAL (
             SELECT id, dense <=> q.vector AS distance FROM {table} WHERE {where}
             ORDER BY dense <=> q.vector LIMIT {depth}) AS near
         UNION ALL
-        SELECT id, row_number() OVER (ORDER BY sum(weight * ln(1 + greatest(total, frequency) / frequency)) DESC, id)
-        FROM (
-            SELECT id, ts_rank(words, word, 1) AS weight, count(*) OVER (PARTITION BY word)::float AS frequency
-            FROM (SELECT DISTINCT unnest(string_to_array(plainto_tsquery('simple', q.words)::text, ' & '))::tsquery)
-                AS asked(word) JOIN {table} ON words @@ word WHERE {where}) AS worded,
-            (SELECT reltuples FROM pg_class WHERE oid = {name}::regclass) AS size(total)
-        GROUP BY id ORDER BY 2 LIMIT {depth}
+        SELECT id, row_number() OVER (ORDER BY score DESC, id) FROM (
+            SELECT id, sum(weight * ln(1 + greatest(total, frequency) / frequency)) AS score
+            FROM (SELECT reltuples FROM pg_class WHERE oid = {name}::regclass) AS size(total),
+                (SELECT DISTINCT unnest(string_to_array(plainto_tsquery('simple', q.words)::text, ' & '))::tsquery)
+                AS asked(word) CROSS JOIN LATERAL (
+                    SELECT id, weight, count(*) OVER ()::float AS frequency FROM (
+                        SELECT id, ts_rank(words, word, 1) AS weight FROM {table} WHERE words @@ word AND {where}
+                        OFFSET 0) AS matched) AS counted
+            GROUP BY id ORDER BY score DESC, id LIMIT {depth}) AS worded
     ) AS sides GROUP BY id ORDER BY fused DESC, id LIMIT {limit}
 ) AS best JOIN {table} USING (id)
 ORDER BY q.number, fused DESC, id
 """
-"""A word counts more the rarer it is among what the filter leaves, as in BM25; ts_rank alone would not know that."""
+"""A word counts more the rarer it is among what the filter leaves, as in BM25; ts_rank alone would not know that.
+
+"OFFSET 0" lets id and weight be counted, not the texts' words, of which there would be megabytes.
+"""
 
 
 def lacks_index(table: sql.Identifier, layout: PostgresLayout) -> sql.Composed:

@@ -156,6 +156,9 @@ def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "pinecone:",
         "pinecone://x",
         "pinecone+http://x",
+        "postgresql:",
+        "postgresql:host/db",
+        "postgresql+http://host",
         "chroma:./x",
         "./folder",
         "QDRANT:./x",
@@ -178,7 +181,7 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
         filled_store(f"qdrant:{tmp_path}", name)
 
 
-@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents"])
+@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents", "postgres"])
 def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> None:
     with backend_named(name, tmp_path, milvus_url) as backend:
         collection = "named"
