@@ -19,7 +19,7 @@ PASSING = ("too many c", "connection slots", "starting up", "shutting down", "re
 REMEDIES = {
     "57014": "raise statement_timeout, as in ?options=-cstatement_timeout%3D60s, or ask for less",
     "25006": "this server takes no writes, as a standby does: connect to the primary one",
-    "53100": "make room on the server's disk, then run the same again: it goes on where it was",
+    "53100": "make room on the server's disk, or in its /dev/shm (--shm-size), then run this again: it goes on",
     "42501": "connect as a user who may do this, or to a schema of your own: ?options=-csearch_path%3Dname",
     "42704": EXTENSION,
     "0A000": EXTENSION,

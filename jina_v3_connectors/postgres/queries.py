@@ -34,7 +34,7 @@ ON CONFLICT (name) DO UPDATE SET alias_of = excluded.alias_of
 """
 COLUMN_TYPES = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
-WHERE attrelid = to_regclass(%s) AND attnum > 0 AND (attnotnull OR attname = 'words')
+WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attnotnull
 """
 METRIC = """
 SELECT split_part(opcname, '_', 2) FROM pg_index JOIN pg_opclass ON pg_opclass.oid = ANY(indclass)

@@ -51,6 +51,7 @@ except ImportError:
 if TYPE_CHECKING:
     from .connector import Pool
 
+INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
 PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
 PAGE_ROWS = 5000
 MAKING = 0x6A696E61
@@ -134,13 +135,13 @@ class PostgresStore(Store):
             page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(HIT, self._table, CHECKED_BEFORE_ADOPTING)
             for row in cursor.execute(page).fetchall():
                 _hit(0.0, row)
-            self._enter(cursor, contract, PostgresLayout(dense[1], "words" in columns))  # type: ignore[arg-type]
+            self._enter(cursor, contract, PostgresLayout(dense[1]))  # type: ignore[arg-type]
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
         """COPY into a table of this transaction, and from there in one statement."""
         incoming = sql.Identifier("pg_temp", "incoming")
         with self._opened() as (cursor, entry):
-            cursor.execute(sql.SQL("CREATE TABLE {} (LIKE {}) ON COMMIT DROP").format(incoming, entry.table))
+            cursor.execute(sql.SQL(INCOMING).format(incoming, NAMES, entry.table))
             with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(incoming, NAMES)) as copy:
                 copy.set_types([*COLUMNS.values(), "bytea"])
                 for chunk, vector in zip(chunks, vectors, strict=True):
@@ -170,9 +171,7 @@ class PostgresStore(Store):
     def ids(self) -> Iterator[tuple[str, int]]:
         """Each page begins behind the end of the last one, so that nothing is held open in between."""
         with self._opened() as (_, entry):
-            page = sql.SQL("SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s").format(
-                entry.table
-            )
+            page = sql.SQL(PAGE).format(entry.table)
         rows: list[TupleRow] = [(uuid.UUID(int=0),)]
         while rows:
             with self._transaction() as cursor:

@@ -133,7 +133,8 @@ def test_nothing_answers() -> None:
 
 def test_a_missing_package_names_its_pip_line() -> None:
     code = (
-        "import sys; sys.modules['pymilvus'] = sys.modules['pinecone'] = sys.modules['qdrant_client'] = sys.modules['psycopg'] = None\n"
+        "import sys\n"
+        "for name in ('pymilvus', 'pinecone', 'qdrant_client', 'psycopg'): sys.modules[name] = None\n"
         "from jina_v3_connectors.backends import store_at\n"
         "import os; os.environ['PINECONE_API_KEY'] = 'x'\n"
         "for url in ('milvus+http://h:1', 'pinecone:docs', 'qdrant+http://h:1', 'postgresql://h/d'):\n"
