@@ -26,7 +26,8 @@ WHERE asked.name = %s AND to_regclass(quote_ident(own.relation)) IS NOT NULL
 """
 ENTER = """
 INSERT INTO jina_v3_collections (name, relation, contract, layout) VALUES (%s, %s, %s, %s)
-ON CONFLICT (name) DO UPDATE SET contract = excluded.contract, layout = excluded.layout, writer = NULL
+ON CONFLICT (name) DO UPDATE SET (relation, contract, layout, writer, alias_of)
+    = (excluded.relation, excluded.contract, excluded.layout, NULL, NULL)
 """
 ALIAS = """
 INSERT INTO jina_v3_collections (name, alias_of) VALUES (%s, %s)
@@ -36,15 +37,13 @@ COLUMN_TYPES = """
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND attnotnull
 """
-METRIC = """
+INDEXED = """
 SELECT split_part(opcname, '_', 2) FROM pg_index JOIN pg_opclass ON pg_opclass.oid = ANY(indclass)
 WHERE indrelid = to_regclass(%s) AND opcname ~ '^(vector|halfvec)_'
 """
-LACKS_INDEX = """
-SELECT (SELECT count(*) FROM (SELECT FROM {table} LIMIT {rows}) AS first) >= {rows} AND NOT EXISTS (
-    SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
-    WHERE indrelid = {name}::regclass AND amname = 'hnsw')
-"""
+INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
+PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
+ROWS = "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)"
 RRF_K = 60
 LEAST_FUSED = 64
 KINDS: dict[str, type[Vector] | type[HalfVector]] = {"vector": Vector, "halfvec": HalfVector}
@@ -86,11 +85,6 @@ ORDER BY q.number, fused DESC, id
 
 "OFFSET 0" lets id and weight be counted, not the texts' words, of which there would be megabytes.
 """
-
-
-def lacks_index(table: sql.Identifier, layout: PostgresLayout) -> sql.Composed:
-    """Whether an HNSW index is worth its time by now."""
-    return sql.SQL(LACKS_INDEX).format(table=table, rows=layout.index_from, name=table.as_string())
 
 
 def insertion(table: sql.Identifier, source: sql.Identifier) -> sql.Composed:

@@ -28,31 +28,15 @@ try:
     from psycopg.pq import TransactionStatus
     from psycopg.rows import TupleRow, tuple_row
 
+    from . import queries
     from .errors import EXTENSION, told
     from .filters import where
-    from .queries import (
-        ALIAS,
-        COLUMN_TYPES,
-        ENTER,
-        ENTRY,
-        HIT,
-        KINDS,
-        METRIC,
-        NAMES,
-        REGISTRY,
-        creation,
-        insertion,
-        lacks_index,
-        search,
-    )
 except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
 
 if TYPE_CHECKING:
     from .connector import Pool
 
-INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
-PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
 PAGE_ROWS = 5000
 MAKING = 0x6A696E61
 """The advisory lock of whoever makes a collection or an alias."""
@@ -115,13 +99,13 @@ class PostgresStore(Store):
             try:
                 self._entry(cursor, {})
             except StoreNotFound:
-                for statement in creation(self._table, contract, self.layout):
+                for statement in queries.creation(self._table, contract, self.layout):
                     cursor.execute(statement)
                 self._enter(cursor, contract, self.layout)
 
     def adopt(self, contract: EmbeddingContract) -> None:
         with self._making() as cursor:
-            columns = dict(cursor.execute(COLUMN_TYPES, (self._table.as_string(),)).fetchall())
+            columns = dict(cursor.execute(queries.COLUMN_TYPES, (self._table.as_string(),)).fetchall())
             dense = DENSE.fullmatch(columns.pop("dense", ""))
             lacking = [f"{name} {kind}" for name, kind in COLUMNS.items() if columns.get(name) != kind]
             if lacking or dense is None:
@@ -129,10 +113,10 @@ class PostgresStore(Store):
                     f"collection {self.collection!r} cannot be adopted: its table needs the columns "
                     f"{', '.join(lacking or ['dense vector'])}, not null; ingest into a new collection"
                 )
-            (metric,) = cursor.execute(METRIC, (self._table.as_string(),)).fetchone() or ("cosine",)
+            (metric,) = cursor.execute(queries.INDEXED, (self._table.as_string(),)).fetchone() or ("cosine",)
             check_vector(self.collection, int(dense[2]), metric, contract)
-            cursor.execute(sql.SQL("EXPLAIN {}").format(insertion(self._table, self._table)))  # is "id" unique?
-            page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(HIT, self._table, CHECKED_BEFORE_ADOPTING)
+            cursor.execute(sql.SQL("EXPLAIN {}").format(queries.insertion(self._table, self._table)))  # is "id" unique?
+            page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(queries.HIT, self._table, CHECKED_BEFORE_ADOPTING)
             for row in cursor.execute(page).fetchall():
                 _hit(0.0, row)
             self._enter(cursor, contract, PostgresLayout(dense[1]))  # type: ignore[arg-type]
@@ -141,12 +125,14 @@ class PostgresStore(Store):
         """COPY into a table of this transaction, and from there in one statement."""
         incoming = sql.Identifier("pg_temp", "incoming")
         with self._opened() as (cursor, entry):
-            cursor.execute(sql.SQL(INCOMING).format(incoming, NAMES, entry.table))
-            with cursor.copy(sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(incoming, NAMES)) as copy:
+            cursor.execute(sql.SQL(queries.INCOMING).format(incoming, queries.NAMES, entry.table))
+            with cursor.copy(
+                sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(incoming, queries.NAMES)
+            ) as copy:
                 copy.set_types([*COLUMNS.values(), "bytea"])
                 for chunk, vector in zip(chunks, vectors, strict=True):
-                    copy.write_row((*_row(chunk), KINDS[entry.layout.datatype](vector).to_binary()))
-            cursor.execute(insertion(entry.table, incoming))
+                    copy.write_row((*_row(chunk), queries.KINDS[entry.layout.datatype](vector).to_binary()))
+            cursor.execute(queries.insertion(entry.table, incoming))
 
     def delete(self, condition: Condition) -> None:
         with self._opened() as (cursor, entry):
@@ -158,7 +144,7 @@ class PostgresStore(Store):
         """One statement for all rows; once more without the HNSW index, where that gave up before it had enough."""
         settings = {"hnsw.ef_search": str(min(1000, max(100, 2 * limit))), "hnsw.iterative_scan": "relaxed_order"}
         with self._opened(settings | {"jit": "off"}) as (cursor, entry):
-            statement = search(entry.table, entry.layout, vectors, limit, condition, words)
+            statement = queries.search(entry.table, entry.layout, vectors, limit, condition, words)
             rows = cursor.execute(statement).fetchall()
             if len(rows) < limit * len(vectors):
                 cursor.execute("SET LOCAL enable_indexscan = off")
@@ -171,7 +157,7 @@ class PostgresStore(Store):
     def ids(self) -> Iterator[tuple[str, int]]:
         """Each page begins behind the end of the last one, so that nothing is held open in between."""
         with self._opened() as (_, entry):
-            page = sql.SQL(PAGE).format(entry.table)
+            page = sql.SQL(queries.PAGE).format(entry.table)
         rows: list[TupleRow] = [(uuid.UUID(int=0),)]
         while rows:
             with self._transaction() as cursor:
@@ -183,18 +169,20 @@ class PostgresStore(Store):
             return int(cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(entry.table)).fetchall()[0][0])
 
     def settle(self) -> None:
-        """Build the HNSW index where there is none yet and rows enough; let the planner know the table."""
+        """Let the planner know the table; build the HNSW index where there is none yet and rows enough."""
         with self._opened({"statement_timeout": "0"}) as (cursor, entry):
-            if cursor.execute(lacks_index(entry.table, entry.layout)).fetchall()[0][0]:
+            cursor.execute(sql.SQL("ANALYZE {}").format(entry.table))
+            table = (entry.table.as_string(),)
+            (rows,) = cursor.execute(queries.ROWS, table).fetchone() or (0,)
+            if rows >= entry.layout.index_from and not cursor.execute(queries.INDEXED, table).fetchone():
                 kind = sql.SQL(f"{entry.layout.datatype}_cosine_ops")
                 cursor.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (dense {})").format(entry.table, kind))
-            cursor.execute(sql.SQL("ANALYZE {}").format(entry.table))
 
     def point_alias(self, alias: str) -> None:
         with self._making() as cursor:
             if self._table_is_there(cursor, alias):
                 raise StoreError(f"{alias!r} is a table, so it cannot be an alias: choose another name")
-            cursor.execute(ALIAS, (alias, self._entry(cursor, {}).name))
+            cursor.execute(queries.ALIAS, (alias, self._entry(cursor, {}).name))
 
     def close(self) -> None:
         getattr(self._connections, "let_go", lambda: None)()
@@ -225,13 +213,15 @@ class PostgresStore(Store):
             version = cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchall()[0][0]
             if tuple(map(int, version.split(".")[:2])) < (0, 8):
                 raise StoreError(f"{EXTENSION}; {version} is here: ALTER EXTENSION vector UPDATE")
-            cursor.execute(REGISTRY)
+            cursor.execute(queries.REGISTRY)
             yield cursor
 
     def _entry(self, cursor: Rows, settings: Mapping[str, str]) -> Entry:
         """The collection's row, or that of the one it is an alias of."""
         set_ = sql.SQL(", set_config({}, {}, true)")
-        query = sql.SQL(ENTRY).format(settings=sql.SQL("").join(set_.format(*pair) for pair in settings.items()))
+        query = sql.SQL(queries.ENTRY).format(
+            settings=sql.SQL("").join(set_.format(*pair) for pair in settings.items())
+        )
         row = cursor.execute(query, (self.collection,)).fetchone()
         if row is None:
             raise StoreNotFound(f"there is no collection {self.collection!r}; ingest documents into it first")
@@ -245,7 +235,7 @@ class PostgresStore(Store):
 
     def _enter(self, cursor: Rows, contract: EmbeddingContract, layout: PostgresLayout) -> None:
         values = (json.dumps(contract.to_dict()), json.dumps(asdict(layout)))
-        cursor.execute(ENTER, (self.collection, table_name(self.collection), *values))
+        cursor.execute(queries.ENTER, (self.collection, table_name(self.collection), *values))
 
     def _table_is_there(self, cursor: Rows, collection: str | None = None) -> bool:
         table = table_name(collection or self.collection)
@@ -261,7 +251,7 @@ def _row(chunk: Chunk) -> tuple[object, ...]:
 
 
 def _hit(score: float, row: Sequence[Any]) -> Hit:
-    """Of the columns of HIT."""
+    """Of the columns of queries.HIT."""
     fields = dict(zip(COLUMNS, row, strict=False))
     texts = {name: restored(fields[name]) for name in ("document_id", "text")}
     return Hit(float(score), stored_chunk(fields["id"], fields | texts))
