@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.protocol import TextEncoder
 
+from ..chunking import Chunker
 from ..connector import VectorConnector, check_collection_name
 from ..errors import StoreError
 from ..store import Store
@@ -41,17 +43,23 @@ class PostgresConnector(VectorConnector):
         client: Connection[Any] | Pool | None = None,
         layout: PostgresLayout | None = None,
         hybrid: bool = False,
-        **settings: Any,
+        dimensions: int | None = None,
+        late_chunking: bool | None = None,
+        chunker: Chunker | None = None,
+        window: int | None = None,
+        overlap: int | None = None,
+        adopt: bool = False,
     ) -> None:
         """As `VectorConnector`, plus one of `url` and `client`.
 
         Args:
-            encoder, collection, settings: As `VectorConnector`. `collection` may be an alias.
+            encoder, collection: As `VectorConnector`. `collection` may be an alias.
             url: As `postgresql://user@host:5432/database`; a password stands in it, in
                 $PGPASSWORD, or in ~/.pgpass.
             client: A psycopg connection that nobody else uses meanwhile, or a pool. It stays open when this is closed.
             layout: How a new collection is stored; an existing one keeps its own.
             hybrid: Short for `layout=PostgresLayout(hybrid=True)`.
+            dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 
         Raises:
             InvalidInput: none or both of `url` and `client`, or both `layout` and `hybrid`.
@@ -61,7 +69,15 @@ class PostgresConnector(VectorConnector):
             raise InvalidInput("pass hybrid inside the layout: PostgresLayout(hybrid=True, …)")
         plan = layout or PostgresLayout(hybrid=hybrid)
         super().__init__(
-            encoder, collection, postgres_store(collection, url=url, client=client, layout=plan), **settings
+            encoder,
+            collection,
+            partial(postgres_store, collection, url=url, client=client, layout=plan),
+            dimensions=dimensions,
+            late_chunking=late_chunking,
+            chunker=chunker,
+            window=window,
+            overlap=overlap,
+            adopt=adopt,
         )
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from pgvector import HalfVector, Vector
 from psycopg import sql
 
+from jina_v3_encoder.vectors import FloatArray
+
 from ..contract import EmbeddingContract
 from ..filters import Condition
-from ..store import FloatArray
 from .filters import where
 from .layout import COLUMNS, PostgresLayout, storable
 
@@ -19,10 +20,10 @@ CREATE TABLE IF NOT EXISTS jina_v3_collections (
     contract json, layout json, writer text)
 """
 ENTRY = """
-SELECT own.name, own.relation, own.contract::text, own.layout::text, own.writer {settings}
+SELECT kept.name, kept.relation, kept.contract::text, kept.layout::text, kept.writer {settings}
 FROM jina_v3_collections AS asked
-JOIN jina_v3_collections AS own ON own.name = coalesce(asked.alias_of, asked.name)
-WHERE asked.name = %s AND to_regclass(quote_ident(own.relation)) IS NOT NULL
+JOIN jina_v3_collections AS kept ON kept.name = coalesce(asked.alias_of, asked.name)
+WHERE asked.name = %s AND to_regclass(quote_ident(kept.relation)) IS NOT NULL
 """
 ENTER = """
 INSERT INTO jina_v3_collections (name, relation, contract, layout) VALUES (%s, %s, %s, %s)
@@ -63,8 +64,8 @@ FUSED = """
 SELECT q.number, 1 - (dense <=> q.vector), {hit}
 FROM unnest({vectors}::{kind}[], {words}::text[]) WITH ORDINALITY AS q(vector, words, number)
 CROSS JOIN LATERAL (
-    SELECT id, sum(1.0 / ({rrf_k} + place)) AS fused FROM (
-        SELECT id, row_number() OVER (ORDER BY distance + 0, id) AS place FROM (
+    SELECT id, sum(1.0 / ({rrf_k} + nth)) AS fused FROM (
+        SELECT id, row_number() OVER (ORDER BY distance + 0, id) AS nth FROM (
             SELECT id, dense <=> q.vector AS distance FROM {table} WHERE {where}
             ORDER BY dense <=> q.vector LIMIT {depth}) AS near
         UNION ALL
@@ -120,7 +121,7 @@ def search(
 
 
 def creation(table: sql.Identifier, contract: EmbeddingContract, layout: PostgresLayout) -> Iterator[sql.Composed]:
-    """The table and its small indexes. The HNSW index comes later: rows enter a table without it 100 times as fast."""
+    """The table and its small indexes. The HNSW index comes later: rows enter a table without it many times as fast."""
     columns = [sql.SQL("{} {} NOT NULL").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in COLUMNS.items()]
     columns.append(sql.SQL("dense {}({}) NOT NULL").format(sql.SQL(layout.datatype), contract.dimensions))
     if layout.hybrid:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
@@ -19,8 +20,8 @@ from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..filters import Condition
 from ..keywords import number_term, numbers_of, terms_of
 from ..limits import WriteLimits
-from ..store import FloatArray, Store, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk
+from ..store import Store, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .layout import COLUMNS, PostgresLayout, restored, storable, table_name
 
 try:
@@ -82,7 +83,7 @@ class PostgresStore(Store):
                     raise ContractMissing(self.collection) from None
             return None
         self.layout = entry.layout
-        return EmbeddingContract.from_dict(json.loads(entry.contract), self.collection)
+        return EmbeddingContract.from_json(entry.contract, self.collection)
 
     def writer(self) -> str | None:
         with self._opened() as (_, entry):
@@ -234,7 +235,7 @@ class PostgresStore(Store):
             ) from error
 
     def _enter(self, cursor: Rows, contract: EmbeddingContract, layout: PostgresLayout) -> None:
-        values = (json.dumps(contract.to_dict()), json.dumps(asdict(layout)))
+        values = (contract.to_json(), json.dumps(asdict(layout)))
         cursor.execute(queries.ENTER, (self.collection, table_name(self.collection), *values))
 
     def _table_is_there(self, cursor: Rows, collection: str | None = None) -> bool:
@@ -254,4 +255,4 @@ def _hit(score: float, row: Sequence[Any]) -> Hit:
     """Of the columns of queries.HIT."""
     fields = dict(zip(COLUMNS, row, strict=False))
     texts = {name: restored(fields[name]) for name in ("document_id", "text")}
-    return Hit(float(score), stored_chunk(fields["id"], fields | texts))
+    return to_hit(fields["id"], score, fields | texts)

@@ -221,6 +221,8 @@ class OldMilvus(Milvus):
 class Postgres(Backend):
     """A real server."""
 
+    name = "postgresql"
+
     def __init__(self, folder: Path, failures: Failures, url: str) -> None:
         super().__init__(folder, failures)
         self.url = url

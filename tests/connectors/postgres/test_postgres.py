@@ -444,12 +444,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres
     """One that a test may kill."""
     shared_postgres()
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
-    own = PostgresServer()
-    own.start()
+    running = PostgresServer()
+    running.start()
     try:
-        yield own
+        yield running
     finally:
-        own.close()
+        running.close()
 
 
 def test_a_server_that_is_killed_and_comes_back(server: PostgresServer) -> None:
