@@ -32,6 +32,7 @@ from jina_v3_connectors.backends import (
 )
 from jina_v3_connectors.milvus import MilvusConnector
 from jina_v3_connectors.pinecone import PineconeConnector
+from jina_v3_connectors.postgres import PostgresConnector
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_encoder.errors import InvalidInput
@@ -51,7 +52,7 @@ def test_the_table_and_the_extras_of_pyproject_agree() -> None:
 
 def test_every_row_has_a_double_in_the_suite_of_all_backends(tmp_path: Path, milvus_url: Any) -> None:
     named = set()
-    for name in ("embedded", "http", "lite", "documents"):
+    for name in ("embedded", "http", "lite", "documents", "postgres"):
         with backend_named(name, tmp_path / name, milvus_url) as backend:
             row, location = find_location(backend.url)
             named.add(backend.name)
@@ -111,7 +112,7 @@ def test_an_option_that_does_not_exist_opens_nothing(tmp_path: Path, connector: 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector])
+@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector, PostgresConnector])
 def test_every_connector_takes_what_the_base_takes(connector: Any) -> None:
     wanted = inspect.signature(VectorConnector).parameters
     offered, by_url = inspect.signature(connector).parameters, inspect.signature(open_store).parameters
@@ -156,6 +157,9 @@ def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "pinecone:",
         "pinecone://x",
         "pinecone+http://x",
+        "postgresql:",
+        "postgresql:host/db",
+        "postgresql+http://host",
         "chroma:./x",
         "./folder",
         "QDRANT:./x",
@@ -178,7 +182,7 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
         filled_store(f"qdrant:{tmp_path}", name)
 
 
-@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents"])
+@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents", "postgres"])
 def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> None:
     with backend_named(name, tmp_path, milvus_url) as backend:
         collection = "named"

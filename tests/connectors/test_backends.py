@@ -25,7 +25,7 @@ from jina_v3_connectors import (
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
 
-from ..support.backends import Backend, Embedded, Milvus, PineconeService, same_vectors
+from ..support.backends import Backend, Embedded, Milvus, PineconeService, Postgres, same_vectors
 
 TEXTS = {
     "cats": "The black cat sleeps. It dreams of mice.",
@@ -262,6 +262,8 @@ def test_native_filters(backend: Backend) -> None:
             native: Any = 'metadata["n"] == 7'
         elif isinstance(backend, PineconeService):
             native = {"meta.n": {"$eq": 7}}
+        elif isinstance(backend, Postgres):
+            native = "metadata ->> 'n' = '7'"
         else:
             from jina_v3_connectors.filters import Equal
 

@@ -5,11 +5,14 @@ Each imports its vendor when it starts: a package that is not installed skips th
 
 from __future__ import annotations
 
+import atexit
+import json
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +36,8 @@ from ..servers.rest import Failures
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
     from qdrant_client import QdrantClient
+
+    from ..servers.postgres import PostgresServer
 
 Vectors = dict[str, NDArray[np.float32]]
 ROW = [1.0] + [0.0] * 31
@@ -222,6 +227,43 @@ class OldMilvus(Milvus):
         return False
 
 
+class Postgres(Backend):
+    """A real server."""
+
+    name = "postgresql"
+
+    def __init__(self, folder: Path, failures: Failures, url: str) -> None:
+        super().__init__(folder, failures)
+        self.url = url
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        from jina_v3_connectors.postgres import PostgresConnector
+
+        return PostgresConnector(encoder, name, url=self.url, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from jina_v3_connectors.postgres.layout import COLUMNS
+
+        columns = ", ".join(f'"{name}" {kind} NOT NULL' for name, kind in COLUMNS.items())
+        self.execute(f"CREATE EXTENSION vector; CREATE TABLE docs ({columns}, dense vector({dimensions}) NOT NULL)")
+        operators = {"cosine": "vector_cosine_ops", "dot": "vector_ip_ops"}[metric]
+        self.execute(f"ALTER TABLE docs ADD UNIQUE (id); CREATE INDEX ON docs USING hnsw (dense {operators})")
+
+    def execute(self, statements: str) -> list[Any]:
+        """What the last of them answers."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statements)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def vectors(self) -> Vectors:
+        rows = self.execute("SELECT id, dense::text FROM docs")
+        return {str(name): unit(json.loads(values)) for name, values in rows}
+
+
 class PineconeService(Backend):
     """The real client over HTTP."""
 
@@ -270,8 +312,8 @@ def unit(values: Any) -> NDArray[np.float32]:
 
 SERVER = pytest.param("server", marks=pytest.mark.servers)
 """A real Milvus server: `make test-servers`."""
-NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors")
-REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents")
+NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors", "postgres")
+REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents", "postgres")
 
 
 @contextmanager
@@ -308,10 +350,26 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, milvus_client, url)
         stack.callback(milvus.clean)
         return milvus
+    if name == "postgres":
+        return Postgres(folder, failures, stack.enter_context(shared_postgres().database()))
     url, service = stack.enter_context(pinecone_server(failures))
     backend = PineconeService(folder, failures, url, service, name)
     stack.callback(backend.client.close)
     return backend
+
+
+@cache
+def shared_postgres() -> PostgresServer:
+    """A server for all tests of this process, started when it is first asked for."""
+    from ..servers.postgres import PostgresServer, Unavailable
+
+    try:
+        server = PostgresServer()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    atexit.register(server.close)
+    server.start()
+    return server
 
 
 @contextmanager
