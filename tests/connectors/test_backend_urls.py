@@ -91,7 +91,7 @@ def test_a_backend_may_have_a_scheme_of_its_own() -> None:
         ({"late_chunking": True, "window": 1}, "window must be a whole number of tokens"),
         ({"late_chunking": True, "window": 100, "overlap": 100}, "below the window of 100"),
         ({"late_chunking": False, "overlap": 3}, "belong to late chunking"),
-        ({"hybrid": True, "layout": object()}, "pass hybrid inside the layout"),
+        ({"hybrid": True, "layout": "any"}, "pass hybrid inside the layout"),
         ({"url": "http://host:1"}, "pass one of path="),
     ],
     ids=str,
