@@ -36,7 +36,7 @@ except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
 
 if TYPE_CHECKING:
-    from .connector import Pool
+    from .connections import Pool
 
 PAGE_ROWS = 5000
 MAKING = 0x6A696E61

@@ -1,5 +1,12 @@
 """Haystack components for jina-embeddings-v3 on your own machine."""
 
+from jina_v3_encoder.errors import MissingExtra
+
+try:
+    import haystack  # noqa: F401
+except ImportError:
+    raise MissingExtra("haystack-ai", "haystack") from None
+
 from .contract_guard import JinaV3ContractGuard
 from .document_embedder import JinaV3DocumentEmbedder
 from .late_chunking_indexer import JinaV3LateChunkingIndexer

@@ -1,0 +1,59 @@
+"""Connections to a server: one that opens itself again, or a pool of the caller's."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jina_v3_encoder.address import without_userinfo
+from jina_v3_encoder.errors import InvalidInput
+
+from ..errors import StoreError
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 60_000}
+"""A server that went away without a word is noticed within a minute."""
+
+
+class Pool(Protocol):
+    """What is used of `psycopg_pool.ConnectionPool`."""
+
+    def connection(self) -> AbstractContextManager[Connection[Any]]: ...
+
+
+class OneConnection:
+    """One connection, for one thread at a time; opened when it is needed, and again after it broke."""
+
+    def __init__(self, url: str | None, client: Connection[Any] | None = None) -> None:
+        """Raises InvalidInput for a URL that is none; it is not shown, for it may hold a password in any place."""
+        import psycopg
+        from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+        self._client, self._owned, self._lock = client, client is None, threading.RLock()
+        try:
+            self._conninfo = make_conninfo("", **{**DEFAULTS, **conninfo_to_dict(url or "")})
+        except psycopg.Error:
+            raise InvalidInput(
+                f"{without_userinfo((url or '').partition('?')[0])!r} is no address of a database: write it as "
+                "postgresql://user:password@host:5432/database, with special characters as %xx"
+            ) from None
+
+    @contextmanager
+    def connection(self) -> Iterator[Connection[Any]]:
+        import psycopg
+
+        with self._lock:
+            if self._owned and (self._client is None or self._client.closed):
+                self._client = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
+            if self._client is None or self._client.closed:
+                raise StoreError("the connection passed as client is closed; pass url=, or a pool: both open new ones")
+            yield self._client
+
+    def let_go(self) -> None:
+        with self._lock:
+            if self._owned and self._client is not None:
+                self._client.close()
