@@ -246,7 +246,7 @@ class PineconeService(Backend):
 
     def vectors(self) -> Vectors:
         field = "embedding" if self.kind == "documents" else "_values"
-        return {name: unit(row[field]) for own in self.service.records.values() for name, row in own.items()}
+        return {name: unit(row[field]) for rows in self.service.records.values() for name, row in rows.items()}
 
 
 def unit(values: Any) -> NDArray[np.float32]:
