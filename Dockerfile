@@ -9,7 +9,7 @@ COPY haystack_integrations haystack_integrations
 
 # Index of PyTorch's CPU builds, as its install page names it; left empty, torch comes with CUDA, several GB.
 ARG TORCH_INDEX=""
-RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt '.[server,remote,qdrant,milvus]'
+RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt '.[server,remote,qdrant,milvus,postgres]'
 
 RUN useradd --create-home --uid 10001 jina && install -d -o jina -g jina /state /home/jina/.cache/huggingface
 USER jina

@@ -3,13 +3,17 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-servers test-all servers lint bench image-steps clean
+.PHONY: demo test test-fast test-servers test-all servers lint bench image-steps clean
 
 demo: $(VENV)/.base
 	@$(BIN)/jina-v3 demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+# What checks every rule on small models and embedded stores; tests/support/slow.py lists what is left out.
+test-fast: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 -m "not slow and not long and not servers"
 
 # The tests that need a real database server: Milvus 2.3.5, of which the PyPI package `milvus` carries the program.
 test-servers: servers

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         StoreNotFound,
     )
     from .filters import Native
-    from .ingestion.ingestion import IngestReport
+    from .ingestion.report import IngestReport
 
 __all__ = [
     "AnotherWriter",
@@ -64,7 +64,7 @@ _MODULES = {
         "StoreNotFound",
     ),
     "filters": ("Native",),
-    "ingestion.ingestion": ("IngestReport",),
+    "ingestion.report": ("IngestReport",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -5,25 +5,25 @@ Whatever lists backends reads this table: the command line's help, the demo, the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jina_v3_encoder.address import SCHEMES, server_address, without_userinfo
+from jina_v3_encoder.address import HIDDEN, SCHEMES, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
 from .errors import StoreNotFound
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
     from .chunking import Chunker
     from .connector import VectorConnector
-    from .contract import EmbeddingContract
-    from .store import Store
+    from .store import Store, Stored
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,13 @@ def _pinecone(location: Location, collection: str, hybrid: bool) -> Store:
     return pinecone_store(location.address or "", namespace=collection)
 
 
+def _postgresql(location: Location, collection: str, hybrid: bool) -> Store:
+    from .postgres.connector import postgres_store
+    from .postgres.layout import PostgresLayout
+
+    return postgres_store(collection, layout=PostgresLayout(hybrid=hybrid), url=location.address)
+
+
 BACKENDS = (
     Backend("qdrant", "Qdrant", "qdrant", _qdrant, folder="qdrant:./folder", server="qdrant+http://host:6333"),
     Backend("milvus", "Milvus", "milvus", _milvus, folder="milvus:./folder.db", server="milvus+http://host:19530"),
@@ -115,7 +122,10 @@ BACKENDS = (
         aliases=False,
         many_sizes=False,
     ),
+    Backend("postgresql", "PostgreSQL", "postgres", _postgresql, server="postgresql://user@host:5432/database"),
 )
+PARAMETER = re.compile(r"([?&])(?!(?:host|port|dbname|user|sslmode)=)[^&]*")
+"""What may be secret behind a URL's "?", as in `postgresql://host/database?password=…`."""
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 STORE_FORMS = ", ".join(form for backend in BACKENDS for form in backend.examples) + " (http may be https)"
 
@@ -181,8 +191,8 @@ def open_store(
     )
 
 
-def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
-    """A store that holds something, and how it was filled: what a search needs to choose its model.
+def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
+    """A store that holds something, and what it says of itself: what a search needs to choose its model.
 
     Raises:
         StoreNotFound: there is no such collection.
@@ -196,20 +206,20 @@ def filled_store(url: str, collection: str) -> tuple[Store, EmbeddingContract]:
         raise _empty(url, collection)
     store = store_at(url, collection)
     try:
-        contract = with_retries(store.read_contract, SHORT_RETRY)
-        if contract is None:
+        stored = with_retries(store.read, SHORT_RETRY)
+        if stored is None:
             raise _empty(url, collection)
     except BaseException:
         store.close()
         raise
-    return store, contract
+    return store, stored
 
 
 def shown_url(url: str) -> str:
     """A store's URL for people: without user and password. A folder's name may hold an @."""
     kind, _, rest = url.partition(":")
     if kind not in BY_NAME or not BY_NAME[kind].folder:
-        return without_userinfo(url)
+        return without_userinfo(PARAMETER.sub(rf"\1{HIDDEN}", url))
     if "://" in rest:  # the + was forgotten
         return f"{kind}:{without_userinfo(rest)}"
     return without_userinfo(url) if rest.startswith("//") else url

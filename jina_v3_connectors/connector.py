@@ -21,21 +21,23 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
-from .document_checks import check_characters
+from .document_checks import is_text
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
-from .filters import Filter, as_condition, chunks_of
-from .ingestion.ingestion import DELETED_AT_ONCE, Ingestion, IngestOptions, IngestReport, delete_documents
+from .filters import Condition, Filter, as_condition, chunks_of
+from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal
 from .ingestion.reconcile import WriterCheck, check_writer, claim, reconcile
+from .ingestion.report import IngestReport
+from .ingestion.writing import DELETED_AT_ONCE, delete_documents
 from .limits import check_vectors
 from .settings import Settings, agree
-from .store import Store
+from .store import Store, Stored
 
 FloatArray = NDArray[np.float32]
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -59,8 +61,14 @@ def _as_id(document_id: object) -> str:
     """An id to look for; those that earlier versions stored may hold control characters."""
     if not isinstance(document_id, str):
         raise InvalidInput(f"a document's id must be a str, got {document_id!r:.200}")
-    check_characters(document_id, f"document id {document_id!r:.200}")
+    if not is_text(document_id):
+        raise InvalidInput(f"document id {document_id!r:.200} holds a lone surrogate, so no stored document has it")
     return document_id
+
+
+def _check_limit(limit: object) -> None:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
 
 
 class VectorConnector:
@@ -68,7 +76,13 @@ class VectorConnector:
 
     Arguments left at None take the collection's own value, or the default where there is no collection yet.
     Use as a context manager, or call `close`. The `..._async` methods run their namesakes in a thread.
+
+    `contract` says how vectors are made for the collection, and `stored` what the collection said when it was last
+    read, None where there was none. Others may change a collection: every call reads it again, and goes by that.
     """
+
+    contract: EmbeddingContract
+    stored: Stored | None
 
     def __init__(
         self,
@@ -82,7 +96,7 @@ class VectorConnector:
         window: int | None = None,
         overlap: int | None = None,
         adopt: bool = False,
-        stored: EmbeddingContract | None = None,
+        stored: Stored | None = None,
     ) -> None:
         """Connect, and compare with the contract of an existing collection.
 
@@ -95,9 +109,9 @@ class VectorConnector:
             late_chunking: Encode each document as a whole and pool its chunks; default off.
             chunker: How documents are cut; default one chunk per document.
             window, overlap: Tokens read at once and shared between windows, for late chunking of long documents.
-            adopt: Take over a collection that has no contract, on your word that these settings are how it was
-                filled; the size and the metric of its vectors are checked.
-            stored: The collection's contract, where it was just read; searches read it again.
+            adopt: Take over a collection that has no contract: you assert that it was filled by this encoder with
+                these settings. Only the size and the metric of its vectors are checked.
+            stored: What `store.read()` just returned, so that it is not read again here.
 
         Raises:
             ContractMismatch: the collection was filled in another way.
@@ -118,7 +132,7 @@ class VectorConnector:
             if stored is None:
                 self._open(adopt=adopt)
             else:
-                self._check(lambda: stored, SHORT_RETRY)
+                self._check(stored)
         except BaseException:
             if opened is not None:
                 opened.close()
@@ -153,7 +167,7 @@ class VectorConnector:
             documents: Any iterable. Ids must be stable between runs, and unique in one.
             skip_bad: Leave out documents that cannot be stored and name them in the report, instead of stopping. An
                 older version that is stored stays.
-            prune: Afterwards delete the documents of earlier runs that were not among these.
+            prune: Afterwards delete the documents of earlier runs that are not in this one.
             take_over: Make this machine's journal the collection's, in place of another or lost one. All documents are
                 written again; what others wrote is replaced, and pruned with `prune`.
             retry: How long to wait for a busy store.
@@ -167,16 +181,16 @@ class VectorConnector:
             InvalidVector: the encoder returned a vector that must not be stored.
         """
         start = time.perf_counter()
-        self._make(retry)
-        if self._chunker.description != self.contract.chunker:
-            raise ContractMismatch(self.collection, {"chunker": (self.contract.chunker, self._chunker.description)})
+        stored = self._make(retry)
+        if self._chunker.description != stored.contract.chunker:
+            raise ContractMismatch(self.collection, {"chunker": (stored.contract.chunker, self._chunker.description)})
         options = IngestOptions(skip_bad, retry, on_progress)
-        with self._journal(retry.total) as journal:
+        with self._journal(stored.contract, retry.total) as journal:
             claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
             run = Ingestion(
                 self.encoder,
-                self.contract,
+                stored,
                 self._chunker,
                 self.store,
                 journal,
@@ -228,11 +242,11 @@ class VectorConnector:
         hybrid: bool = False,
     ) -> list[list[Hit]]:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
-        if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-            raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
+        _check_limit(limit)
         condition = as_condition(filter)
-        contract = self._require()
-        if hybrid and not self.store.hybrid:
+        stored = self._require()
+        contract = stored.contract
+        if hybrid and not stored.layout.hybrid:
             raise InvalidInput(
                 f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
                 "that first ingests into a new collection"
@@ -240,32 +254,43 @@ class VectorConnector:
         vectors = self.encoder.encode(
             queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
         )
-        check_vectors(vectors, contract.dimensions)
-        if not len(vectors):
-            return []
-        if condition is False:
-            return [[] for _ in vectors]
-        allowed = None if condition is True else condition
-        words = list(queries) if hybrid else None
-        return with_retries(partial(self.store.nearest, vectors, limit, allowed, words), SHORT_RETRY)
+        return self._nearest(vectors, limit, condition, list(queries) if hybrid else None, stored)
+
+    def nearest(
+        self,
+        vectors: FloatArray,
+        *,
+        limit: int = 10,
+        filter: Filter | None = None,  # noqa: A002
+    ) -> list[list[Hit]]:
+        """As `search_many`, for questions that you encoded yourself, as `contract` says: one row for each.
+
+        Raises:
+            StoreNotFound, ContractMismatch, InvalidInput: as `search`.
+            InvalidVector: another number of dimensions, or not of unit length.
+        """
+        _check_limit(limit)
+        return self._nearest(vectors, limit, as_condition(filter), None, self._require())
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
 
         Raises:
-            InvalidInput, DocumentError: one str in place of several, or an id that is no str.
+            InvalidInput: one str in place of several, or an id that is no str, or no text.
             StoreNotFound: nothing was ingested yet.
         """
         if isinstance(document_ids, str):
             raise InvalidInput(
                 f"delete takes several ids, got the str {document_ids!r:.200}: pass [{document_ids!r:.200}]"
             )
-        self._require()
-        with self._journal(SHORT_RETRY.total) as journal:
-            names = map(_as_id, document_ids)
-            while some := list(islice(names, DELETED_AT_ONCE)):
+        stored = self._require()
+        with self._journal(stored.contract, SHORT_RETRY.total) as journal:
+            checked_ids = map(_as_id, document_ids)
+            while some_ids := list(islice(checked_ids, DELETED_AT_ONCE)):
                 delete_documents(
-                    journal, some, lambda tails: with_retries(partial(self.store.delete, chunks_of(tails)), SHORT_RETRY)
+                    journal,
+                    some_ids,
+                    lambda tails: with_retries(partial(self.store.delete, chunks_of(tails)), SHORT_RETRY),
                 )
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -312,47 +337,70 @@ class VectorConnector:
 
     def _open(self, *, adopt: bool) -> None:
         try:
-            self._check(self.store.read_contract, SHORT_RETRY)
+            self._read(self.store.read, SHORT_RETRY)
         except ContractMissing:
             if not adopt:
                 raise
-            taken = agree(self._settings, self.encoder, None, self.collection)
-            self.store.adopt(replace(taken, collection_id=uuid.uuid4().hex))
-            self._check(self.store.read_contract, SHORT_RETRY)
+            contract = agree(self._settings, self.encoder, None, self.collection)
+            self.store.adopt(replace(contract, collection_id=uuid.uuid4().hex))
+            self._read(self.store.read, SHORT_RETRY)
 
-    def _check(self, read: Callable[[], EmbeddingContract | None], retry: RetryPolicy) -> None:
-        """Read the collection's contract and compare; others may have made or replaced the collection meanwhile."""
-        self._stored = with_retries(read, retry)
-        self.contract: EmbeddingContract = agree(self._settings, self.encoder, self._stored, self.collection)
+    def _read(self, read: Callable[[], Stored | None], retry: RetryPolicy) -> Stored | None:
+        """What the collection says now, checked; others may have made or replaced the collection meanwhile."""
+        return self._check(with_retries(read, retry))
 
-    def _make(self, retry: RetryPolicy) -> bool:
-        """Check before writing, and make the collection where there is none; whether it was made here."""
+    def _check(self, stored: Stored | None) -> Stored | None:
+        """`stored` with the contract in use; kept in `contract` and `stored` for callers to see."""
+        contract = agree(self._settings, self.encoder, stored.contract if stored else None, self.collection)
+        checked = replace(stored, contract=contract) if stored else None
+        self.contract, self.stored = contract, checked
+        return checked
+
+    def _make(self, retry: RetryPolicy) -> Stored:
+        """Check before writing, and make the collection where there is none."""
         with self._creating:
-            self._check(self.store.read_contract, retry)
-            if self._stored is not None:
-                return False
-            contract = replace(self.contract, collection_id=uuid.uuid4().hex)
-            with_retries(partial(self.store.create, contract), retry)
-            self._check(self.store.read_contract, retry)
-            return self.contract.collection_id == contract.collection_id
+            stored = self._read(self.store.read, retry)
+            if stored is None:
+                contract = agree(self._settings, self.encoder, None, self.collection)
+                contract = replace(contract, collection_id=uuid.uuid4().hex)
+                with_retries(partial(self.store.create, contract), retry)
+                stored = self._read(self.store.read, retry)
+            if stored is None:
+                raise StoreNotFound(f"collection {self.collection!r} was deleted again while it was being made")
+            return stored
+
+    def _nearest(
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | bool,
+        words: Sequence[str] | None,
+        stored: Stored,
+    ) -> list[list[Hit]]:
+        check_vectors(vectors, stored.contract.dimensions)
+        if not len(vectors):
+            return []
+        if condition is False:
+            return [[] for _ in vectors]
+        allowed = None if condition is True else condition
+        ask = partial(self.store.nearest, vectors, limit, allowed, words, stored.layout)
+        return with_retries(ask, SHORT_RETRY)
 
     def _exists(self) -> bool:
         """Whether there is a collection by now, which another connector may have made."""
-        if self._stored is None:
-            self._check(self.store.recent_contract, SHORT_RETRY)
-        return self._stored is not None
+        return self.stored is not None or self._read(self.store.read_recent, SHORT_RETRY) is not None
 
-    def _require(self) -> EmbeddingContract:
+    def _require(self) -> Stored:
         """Check before reading; there must be a collection."""
-        self._check(self.store.recent_contract, SHORT_RETRY)
-        if self._stored is None:
+        stored = self._read(self.store.read_recent, SHORT_RETRY)
+        if stored is None:
             raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
-        return self.contract
+        return stored
 
     @contextmanager
-    def _journal(self, patience: float) -> Iterator[Journal]:
+    def _journal(self, contract: EmbeddingContract, patience: float) -> Iterator[Journal]:
         """The journal, for one ingest or delete of this collection at a time: another's rows may not be closed."""
-        target = "/".join(filter(None, (self.contract.collection_id, self.store.partition)))
+        target = "/".join(filter(None, (contract.collection_id, self.store.partition)))
         journal = Journal(self.store.journal_file, target)
         try:
             name = f"{journal.file.name}.{hashlib.blake2b(target.encode(), digest_size=8).hexdigest()}.lock"

@@ -97,7 +97,8 @@ class EmbeddingContract:
             ContractMismatch: any field that decides vectors differs.
         """
         theirs = other.deciding()
-        differences = {name: (value, theirs[name]) for name, value in self.deciding().items() if value != theirs[name]}
+        ours = self.deciding()
+        differences = {name: (ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]}
         if differences:
             raise ContractMismatch(collection, differences)
 

@@ -1,7 +1,8 @@
 """The store branch of the project's error tree; its root is in jina_v3_encoder.errors.
 
 JinaV3Error
- ├─ DocumentError          an input file or document cannot be read, cut or encoded; the message names it
+ ├─ DocumentError          an input file or document cannot be read, cut or encoded; the message names it. An argument
+ │                         that is wrong is an InvalidInput, ids that are passed to `delete` among them
  └─ StoreError             a collection cannot be opened, read or written
      ├─ StoreNotFound      nothing was ever ingested there
      ├─ ContractMissing    the collection was not made by this project; `adopt` takes it over
@@ -66,7 +67,7 @@ class ContractMismatch(StoreError):
 
     def __init__(self, collection: str, differences: Mapping[str, tuple[object, object]]) -> None:
         lines = [
-            f"{name}: the collection has {stored!r}, you use {yours!r}" for name, (stored, yours) in differences.items()
+            f"{name}: the collection has {stored!r}, you use {used!r}" for name, (stored, used) in differences.items()
         ]
         super().__init__(
             f"collection {collection!r} was filled in another way, so its vectors cannot be compared with yours:\n  "

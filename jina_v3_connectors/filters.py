@@ -121,7 +121,7 @@ class AnyOf:
 
 @dataclass(frozen=True)
 class Native:
-    """A filter in the backend's own form: Qdrant's `models.Filter`, Milvus' expression, Pinecone's dict."""
+    """A filter in the backend's own form: Qdrant's `models.Filter`, Milvus' expression, Pinecone's dict, SQL."""
 
     value: Any
 

@@ -80,12 +80,12 @@ def requests(
 ) -> Iterator[tuple[Sequence[Chunk], FloatArray]]:
     """Cut rows into requests within `limits`; each row alone is, see `check_chunks`."""
     start = size = 0
-    for position, chunk in enumerate(chunks):
-        chunk_bytes = estimated_bytes(chunk, vectors.shape[1])
-        if position > start and (position - start >= limits.rows or size + chunk_bytes > limits.bytes):
-            yield chunks[start:position], vectors[start:position]
-            start, size = position, 0
-        size += chunk_bytes
+    for row, chunk in enumerate(chunks):
+        chunk_size = estimated_bytes(chunk, vectors.shape[1])
+        if row > start and (row - start >= limits.rows or size + chunk_size > limits.bytes):
+            yield chunks[start:row], vectors[start:row]
+            start, size = row, 0
+        size += chunk_size
     if start < len(chunks):
         yield chunks[start:], vectors[start:]
 

@@ -74,8 +74,8 @@ def register_commands(cli: Any) -> None:
         path = database or str(llm.user_dir() / "embeddings.db")  # type: ignore[no-untyped-call]
         from .cli.terminal import json_line
 
-        found = similar(path, collection, question, number)
-        for entry in found:
+        entries = similar(path, collection, question, number)
+        for entry in entries:
             click.echo(json_line({"id": entry.id, "score": entry.score, "content": entry.content}))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import resolve_window
 from jina_v3_encoder.vectors import check_dimensions
 

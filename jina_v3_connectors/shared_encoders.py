@@ -11,7 +11,7 @@ from jina_v3_encoder.errors import InvalidInput
 
 if TYPE_CHECKING:
     from jina_v3_encoder.config import Quantization
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
 SERVERS = ("http://", "https://")
 
@@ -53,12 +53,12 @@ def shared_encoder(
     with loading:
         if key not in _encoders:
             _encoders[key] = _remote(key) if model.startswith(SERVERS) else _local(key)
-        found = _encoders[key]
+        encoder = _encoders[key]
     from jina_v3_encoder import Encoder
 
-    if max_batch_tokens is None or not isinstance(found, Encoder):
-        return found
-    return found.with_batch_tokens(max_batch_tokens)
+    if max_batch_tokens is None or not isinstance(encoder, Encoder):
+        return encoder
+    return encoder.with_batch_tokens(max_batch_tokens)
 
 
 def _local(key: _Key) -> TextEncoder:
@@ -71,9 +71,11 @@ def _local(key: _Key) -> TextEncoder:
 def _remote(key: _Key) -> TextEncoder:
     from jina_v3_encoder.remote import RemoteEncoder
 
-    own = {name: value for name, value in key._asdict().items() if name != "model" and value not in (None, "auto")}
-    if own:
-        given = ", ".join(f"{name}={value!r}" for name, value in own.items())
+    local_settings = {
+        name: value for name, value in key._asdict().items() if name != "model" and value not in (None, "auto")
+    }
+    if local_settings:
+        given = ", ".join(f"{name}={value!r}" for name, value in local_settings.items())
         raise InvalidInput(
             f"{without_userinfo(key.model)} is a server, which has settings of its own: leave out {given}"
         )

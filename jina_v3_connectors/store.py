@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +28,28 @@ def shared_journal() -> Path:
     return Path(folder) / "journal.sqlite"
 
 
+class Layout(Protocol):
+    """How a collection is stored, beyond its contract. Each backend has its own; it changes no vector."""
+
+    @property
+    def hybrid(self) -> bool:
+        """Whether `nearest` can take words."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a collection says of itself."""
+
+    contract: EmbeddingContract
+    layout: Layout
+
+
 class Store(ABC):
-    """One collection in one backend. Methods raise StoreError, or StoreBusy for what may succeed later."""
+    """One collection in one backend. Methods raise StoreError, or StoreBusy for what may succeed later.
+
+    A store does not remember what the collection is: `read` says it, and the caller hands `Stored.layout` to the
+    methods that need it. A layout that is given to a backend's constructor is for `create` alone.
+    """
 
     write_limits: WriteLimits
     """What one request may hold."""
@@ -45,16 +67,17 @@ class Store(ABC):
         """Where it is noted which documents the collection holds."""
 
     @abstractmethod
-    def read_contract(self) -> EmbeddingContract | None:
-        """The collection's contract, None where there is no collection.
+    def read(self) -> Stored | None:
+        """What the collection says of itself, None where there is no collection. Changes nothing, here or there.
 
         Raises:
             ContractMissing: there is a collection, and no contract with it.
+            StoreError: its contract or its layout cannot be read by this version.
         """
 
-    def recent_contract(self) -> EmbeddingContract | None:
-        """As `read_contract`, for searches: may come from memory where reading takes as long as a search."""
-        return self.read_contract()
+    def read_recent(self) -> Stored | None:
+        """As `read`, for searches: may be a minute old where reading takes as long as a search."""
+        return self.read()
 
     def writer(self) -> str | None:
         """The token of the last ingest, kept with the collection; None where nobody wrote yet, or only we can."""
@@ -65,7 +88,11 @@ class Store(ABC):
 
     @abstractmethod
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection, with its contract, or what an earlier call was stopped before making."""
+        """Make the collection in the layout that this store was opened with, its contract with it.
+
+        Where there is one, make what an earlier call was stopped before making. Another process may have been faster,
+        with another contract or layout: `read` says what there is.
+        """
 
     @abstractmethod
     def adopt(self, contract: EmbeddingContract) -> None:
@@ -76,11 +103,11 @@ class Store(ABC):
             StoreError: it is not laid out so that this project can work with it.
         """
 
-    def check_storable(self, document: Document) -> None:  # noqa: B027 - most backends take every document
+    def check_storable(self, document: Document, layout: Any) -> None:  # noqa: B027 - most take every document
         """Raises DocumentError for a document that this collection cannot keep; called before it is encoded."""
 
     @abstractmethod
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: Any) -> None:
         """Write points by chunk id, replacing those that are there; stored when this returns."""
 
     @abstractmethod
@@ -92,7 +119,7 @@ class Store(ABC):
 
     @abstractmethod
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None, layout: Any
     ) -> list[list[Hit]]:
         """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds.
 
@@ -110,11 +137,6 @@ class Store(ABC):
     @abstractmethod
     def close(self) -> None:
         """Flush and let go; safe to call twice."""
-
-    @property
-    def hybrid(self) -> bool:
-        """Whether the collection was made so that `nearest` can take words."""
-        return False
 
     @abstractmethod
     def point_alias(self, alias: str) -> None:

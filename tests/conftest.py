@@ -8,12 +8,16 @@ from pathlib import Path
 if "JINA_V3_WEIGHTS" not in os.environ:  # the golden tests may name a hub id
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Before torch is loaded: processes share the cores, and threads that spin while they wait take them from the others.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import hypothesis
 import pytest
 
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.testing import write_random_checkpoint
+
+pytest_plugins = ["tests.support.extras", "tests.support.slow"]
 
 hypothesis.settings.register_profile("patient", deadline=None)  # busy machines take longer now and then
 hypothesis.settings.load_profile("patient")

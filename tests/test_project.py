@@ -17,6 +17,12 @@ PACKAGES = (ROOT / "encoder" / "jina_v3_encoder", ROOT / "jina_v3_connectors")
 MODULES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+"""Everything that users and developers read, besides the code."""
+PROSE = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LONGEST_MODULE = 500
 
@@ -59,21 +65,37 @@ def test_the_two_commands_stand_on_the_first_screen() -> None:
     assert "make test" in first_screen
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"(?<!llm )jina-v3 (\w+)", README)) - {"connectors"}))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"(?<!llm )\bjina-v3 (\w+)", PROSE)) - {"connectors"}))
 def test_commands_of_the_readme_exist(command: str) -> None:
     from jina_v3_connectors.cli.main import COMMANDS
 
     assert command in COMMANDS
 
 
-@pytest.mark.parametrize("extra", sorted(set(re.findall(r"jina-v3-connectors\[(\w+)\]", README))))
+@pytest.mark.parametrize("extra", sorted(set(re.findall(r"jina-v3-connectors\[([\w-]+)\]", PROSE))))
 def test_extras_of_the_readme_exist(extra: str) -> None:
     assert extra in PROJECT["project"]["optional-dependencies"]
 
 
-@pytest.mark.parametrize("link", re.findall(r"\]\(((?!http)[^)]+)\)", README))
-def test_links_of_the_readme_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(((?!http)[^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+def test_measurements_that_are_named_exist() -> None:
+    """Every figure keeps the command that prints it."""
+    for module in sorted(set(re.findall(r"python -m ((?:benchmarks|training)[\w.]*\w)", PROSE))):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+    for file in sorted(set(re.findall(r"tests/[\w/]+\.py", PROSE))):
+        assert (ROOT / file).exists(), file
+    for target in sorted(set(re.findall(r"`make ([\w-]+)`", PROSE))):
+        assert f"\n{target}:" in (ROOT / "Makefile").read_text(), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
 
 
 def test_licences_are_plain() -> None:
@@ -97,6 +119,13 @@ def test_every_dependency_says_why() -> None:
         assert "#" in line, requirement
 
 
+def test_what_developers_need_is_in_the_source_archive_and_not_in_the_wheel() -> None:
+    targets = PROJECT["tool"]["hatch"]["build"]["targets"]
+    folders = {"benchmarks", "docs", "examples", "tests", "training"}
+    assert folders <= set(targets["sdist"]["include"])
+    assert folders.isdisjoint(targets["wheel"]["packages"])
+
+
 def test_the_packages_are_typed() -> None:
     for package in PACKAGES:
         assert (package / "py.typed").exists()
@@ -113,7 +142,8 @@ def test_the_changelog_has_an_unreleased_section() -> None:
 
 
 def test_every_cell_of_the_stores_table_has_a_test() -> None:
-    section = README.partition("## Stores")[2].partition("\n## ")[0]
+    stores = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
+    section = stores.partition("## Stores")[2].partition("\n## ")[0]
     named = re.findall(r"`(test_\w+)` \|$", section, re.MULTILINE)
     assert len(named) >= 10
     written = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "connectors").rglob("test_*.py"))

@@ -31,8 +31,8 @@ from .task import Task
 if TYPE_CHECKING:
     from .encoder import Encoder
     from .pool import EncoderPool
-    from .protocol import TextEncoder
     from .remote import RemoteEncoder
+    from .text_encoder import TextEncoder
 
 __all__ = [
     "CheckpointError",
@@ -54,7 +54,7 @@ __all__ = [
     "UnknownTask",
 ]
 
-_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "RemoteEncoder": "remote", "TextEncoder": "protocol"}
+_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "RemoteEncoder": "remote", "TextEncoder": "text_encoder"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,6 +10,8 @@ from .errors import InvalidInput
 
 SCHEMES = ("http", "https")
 HIDDEN = "***"
+SCHEME = re.compile(r"[a-z]+(\+[a-z]+)?://")
+"""All that is shown before a hidden part: what stands further back may belong to a password."""
 HOST = re.compile(r"[\w.:%\[\]-]+")
 """Host and port: names in any script, and the signs of IPv6."""
 
@@ -56,5 +58,5 @@ def without_userinfo(url: str) -> str:
     before, at, rest = url.rpartition("@")
     if not at:
         return url
-    scheme, slashes, _ = before.partition("://")
-    return f"{scheme if slashes else ''}{slashes}{HIDDEN}@{rest}"
+    scheme = SCHEME.match(before)
+    return f"{scheme[0] if scheme else ''}{HIDDEN}@{rest}"

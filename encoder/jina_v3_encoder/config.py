@@ -146,7 +146,11 @@ class ModelConfig:
                     f"config.json: {name} is {values[name]!r}, jina-embeddings-v3 has {expected!r}; "
                     "this is another architecture: use jinaai/jina-embeddings-v3, and encode stored texts anew"
                 )
-        known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
+        known = {
+            config_field.name: values[config_field.name]
+            for config_field in fields(cls)
+            if values.get(config_field.name) is not None
+        }
         rope = values.get("rope_parameters")
         if "rotary_emb_base" not in known and isinstance(rope, Mapping) and "rope_theta" in rope:
             base = rope["rope_theta"]
@@ -172,7 +176,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in config.json, both readers' names for the rotary base included."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {config_field.name: getattr(self, config_field.name) for config_field in fields(self)}
         if self.quantization is None:
             del values["quantization"]
         return {

@@ -3,27 +3,90 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
-from .errors import InputTooLong, JinaV3Error
-from .task import TaskLike, as_tasks
-from .texts.inputs import as_spans, as_texts
-from .texts.late_chunking import Span, join_chunks
+from .engine import EncoderInfo, Engine, Progress, SpanRequest, TextRequest, silent
+from .errors import JinaV3Error
+from .task import Task
+from .text_encoder import TextEncoder
 from .usage import add_tokens
-from .vectors import OutputType
-from .workers import Plan, WorkerGroup, plan_cores
+from .vectors import FloatArray
+from .workers import Plan, Work, WorkerGroup, plan_cores
 
 PART_CHARACTERS = 40_000
 """Texts are handed out in parts of about this size: large enough to fill batches, small enough to share evenly."""
 
 
-class EncoderPool:
+class PoolEngine:
+    """Processes that share out each call. One call at a time; others wait."""
+
+    def __init__(self, group: WorkerGroup) -> None:
+        """Waits until the model is loaded."""
+        self.group = group
+        self._lock = threading.Lock()
+        self._closed = False
+        self.info: EncoderInfo = self._one(_info)
+
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        """Part by part, as workers come free."""
+        means = np.empty((len(request.texts), request.dimensions), dtype=np.float32)
+        parts = list(parts_of([len(text) for text in request.texts]))
+
+        def take(number: int, rows: FloatArray) -> None:
+            means[parts[number]] = rows
+            progress(len(rows))
+
+        self._do([partial(_text_means, request.part(part)) for part in parts], take)
+        return means
+
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        """Part by part, as workers come free."""
+        means = np.empty((request.vectors, request.dimensions), dtype=np.float32)
+        requests = [request.part(part) for part in parts_of([len(text) for text in request.texts])]
+        starts = np.cumsum([0, *(part.vectors for part in requests)])
+
+        def take(number: int, rows: FloatArray) -> None:
+            means[starts[number] : starts[number + 1]] = rows
+            progress(len(rows))
+
+        self._do([partial(_span_means, part) for part in requests], take)
+        return means
+
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        """By one worker: counting is quick."""
+        counts: list[int] = self._one(partial(_token_counts, texts, tasks, prompt))
+        return counts
+
+    def close(self) -> None:
+        """End the processes; nothing can be encoded afterwards."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+        if not closed:
+            self.group.close()
+
+    def _one(self, work: Work) -> Any:
+        values: list[Any] = []
+        self._do([work], lambda _, value: values.append(value))
+        return values[0]
+
+    def _do(self, works: Sequence[Work], take: Callable[[int, Any], None]) -> None:
+        """Hand work out; `take` is given the number of each piece and its value, as they come."""
+        with self._lock:
+            if self._closed:
+                raise JinaV3Error("this EncoderPool is closed")
+            for number, answer in self.group.call(works):
+                if answer.error is not None:
+                    raise answer.error
+                add_tokens(answer.tokens)
+                take(number, answer.value)
+
+
+class EncoderPool(TextEncoder):
     """A `TextEncoder` that spreads each call over processes, each with its own cores; results keep the input order.
 
     On the CPU only. It pays for many texts; for single ones `Encoder` with all cores answers sooner.
@@ -31,6 +94,8 @@ class EncoderPool:
     >>> with EncoderPool("nano", workers=2) as pool:
     ...     vectors = pool.encode(texts, task="retrieval.passage")
     """
+
+    engine: PoolEngine
 
     def __init__(
         self,
@@ -53,138 +118,38 @@ class EncoderPool:
         """
         settings = {"dtype": dtype, "quantize": quantize, "revision": revision, "max_batch_tokens": max_batch_tokens}
         cores = plan_cores(workers)
-        self._lock = threading.Lock()
-        self._group: WorkerGroup | None = WorkerGroup(Plan(str(name), settings, cores))
         self.workers = len(cores)
+        group = WorkerGroup(Plan(str(name), settings, cores))
         try:
-            self.model_id: str = self._one("model_id")
-            self.revision: str | None = self._one("revision")
-            self.fingerprint: str = self._one("fingerprint")
-            self.dimensions: int = self._one("dimensions")
-            self.max_tokens: int = self._one("max_tokens")
-            self.tokenizer_file: Path = self._one("tokenizer_file")
+            engine = PoolEngine(group)
         except BaseException:
-            self.close()
-            raise
-
-    def encode(
-        self,
-        texts: str | Sequence[str],
-        *,
-        task: TaskLike | Sequence[TaskLike] = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        truncate: bool = False,
-        prompt: bool = True,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> NDArray[Any]:
-        """As `Encoder.encode`."""
-        items = as_texts(texts)
-        tasks = as_tasks(task, len(items))
-        settings = {
-            "dimensions": dimensions,
-            "normalize": normalize,
-            "truncate": truncate,
-            "prompt": prompt,
-            "output_type": output_type,
-        }
-        parts = list(parts_of([len(item) for item in items])) or [slice(0, 0)]
-        calls = [("encode", (items[part],), {**settings, "task": tasks[part]}) for part in parts]
-        found = np.concatenate(self._spread(calls, parts, len(items), progress))
-        return found[0] if isinstance(texts, str) else found
-
-    def encode_chunks(
-        self,
-        chunks: Sequence[str],
-        *,
-        separator: str = " ",
-        **settings: Any,
-    ) -> NDArray[Any]:
-        """As `Encoder.encode_chunks`."""
-        return self.encode_spans(*join_chunks(as_texts(chunks, "chunk"), separator), **settings)
-
-    def encode_spans(self, text: str, spans: Sequence[Span], **settings: Any) -> NDArray[Any]:
-        """As `Encoder.encode_spans`."""
-        return self.encode_documents([text], [spans], **settings)[0]
-
-    def encode_documents(
-        self,
-        texts: Sequence[str],
-        spans: Sequence[Sequence[Span]],
-        *,
-        task: TaskLike = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        prompt: bool = True,
-        window: int | None = None,
-        overlap: int | None = None,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> list[NDArray[Any]]:
-        """As `Encoder.encode_documents`."""
-        items = as_texts(texts, "document")
-        each_spans = as_spans(spans, items)
-        settings = {
-            "task": task,
-            "dimensions": dimensions,
-            "normalize": normalize,
-            "prompt": prompt,
-            "window": window,
-            "overlap": overlap,
-            "output_type": output_type,
-        }
-        parts = list(parts_of([len(item) for item in items]))
-        calls = [("encode_documents", (items[part], each_spans[part]), settings) for part in parts]
-        return [own for part in self._spread(calls, parts, len(items), progress) for own in part]
-
-    def count_tokens(
-        self, texts: str | Sequence[str], task: TaskLike = None, *, prompt: bool = True
-    ) -> int | list[int]:
-        """As `Encoder.count_tokens`."""
-        return self._one("count_tokens", texts, task, prompt=prompt)  # type: ignore[no-any-return]
-
-    def close(self) -> None:
-        """End the processes; nothing can be encoded afterwards."""
-        with self._lock:
-            group, self._group = self._group, None
-        if group is not None:
             group.close()
+            raise
+        super().__init__(engine)
 
-    def __enter__(self) -> EncoderPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    @property
+    def tokenizer_file(self) -> Path | None:
+        """The tokenizer.json that the token counts come from."""
+        return self.info.tokenizer_file
 
     def __repr__(self) -> str:
         return f"EncoderPool({self.model_id!r}, {self.dimensions} dimensions, {self.workers} workers)"
 
-    def _one(self, method: str, *arguments: Any, **settings: Any) -> Any:
-        return self._spread([(method, arguments, settings)], [slice(0, 1)], 1, False)[0]
 
-    def _spread(
-        self,
-        calls: Sequence[tuple[str, tuple[Any, ...], dict[str, Any]]],
-        parts: Sequence[slice],
-        total: int,
-        progress: bool,
-    ) -> list[Any]:
-        """The values of all calls in their order."""
-        found: list[Any] = [None] * len(calls)
-        with self._lock, tqdm(total=total, unit="text", desc="Encoding", disable=not progress) as bar:
-            if self._group is None:
-                raise JinaV3Error("this EncoderPool is closed")
-            for place, answer in self._group.call(calls):
-                if isinstance(answer.error, InputTooLong):
-                    error = answer.error
-                    raise InputTooLong(error.index + parts[place].start, error.tokens, error.limit)
-                if answer.error is not None:
-                    raise answer.error
-                add_tokens(answer.tokens)
-                found[place] = answer.value
-                bar.update(parts[place].stop - parts[place].start)
-        return found
+def _info(engine: Engine) -> EncoderInfo:
+    return engine.info.settled()
+
+
+def _text_means(request: TextRequest, engine: Engine) -> FloatArray:
+    return engine.text_means(request, silent)
+
+
+def _span_means(request: SpanRequest, engine: Engine) -> FloatArray:
+    return engine.span_means(request, silent)
+
+
+def _token_counts(texts: Sequence[str], tasks: Sequence[Task | None], prompt: bool, engine: Engine) -> list[int]:
+    return engine.token_counts(texts, tasks, prompt=prompt)
 
 
 def parts_of(lengths: Sequence[int]) -> Iterator[slice]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm.auto import tqdm
 
-from .address import server_address
-from .config import PROMPTS
-from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
+from .address import Address, server_address
+from .config import PROMPTS, QUANTIZATIONS
+from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
+from .errors import PUBLISHED_DIMENSIONS, MissingExtra, RemoteBusy, RemoteError
 from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
-from .task import Task, TaskLike, as_task, as_tasks
-from .texts.inputs import as_spans, as_texts
-from .texts.late_chunking import Span, check_spans, join_chunks, resolve_window
+from .task import TASK_NAMES, Task
+from .text_encoder import TextEncoder
 from .usage import add_tokens
-from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
+from .vectors import FloatArray
 
 if TYPE_CHECKING:
     import httpx
@@ -34,7 +34,140 @@ RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 SHOWN = 300
 
 
-class RemoteEncoder:
+NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
+"""How a server names one of the texts of a request."""
+
+
+class RemoteEngine:
+    """A server that computes. It puts the prompts in."""
+
+    def __init__(self, server: _Server, model: str, max_items: int, max_characters: int) -> None:
+        """`model` is the name to ask for, the others are limits of one request."""
+        self.server, self._model, self._max_items, self._max_characters = server, model, max_items, max_characters
+        described = server.described(model)
+        loaded = described.get("loaded") or {}
+        self._is_ours = bool(loaded)
+        quantization = described.get("quantization")
+        unknown = hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
+        self.info = EncoderInfo(
+            model_id=loaded.get("model") or model,
+            revision=loaded.get("revision"),
+            compute_fingerprint=partial(str, loaded.get("fingerprint") or unknown),
+            dimensions=int(described.get("max_output_length") or DIMENSIONS),
+            max_tokens=int(described.get("context_length") or MAX_TOKENS),
+            tasks=TASK_NAMES,
+            prompts=PROMPTS,
+            quantization=quantization if quantization in QUANTIZATIONS else None,
+            can_leave_prompts_out=False,
+            can_read_windows=self._is_ours,
+        )
+
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        """In requests of one task each."""
+        means = np.zeros((len(request.texts), request.dimensions), dtype=np.float32)
+        for task, indices in self._requests(request.texts, request.tasks):
+            settings = {"truncate": request.truncate}
+            numbers = [request.first + index for index in indices]
+            texts = [request.texts[index] for index in indices]
+            means[indices] = self._embed(texts, task, (len(texts), request.dimensions), settings, numbers)
+            progress(len(indices))
+        return means
+
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        """A request for each document."""
+        means = np.zeros((request.vectors, request.dimensions), dtype=np.float32)
+        start = 0
+        for number, (text, spans) in enumerate(zip(request.texts, request.spans, strict=True), request.first):
+            if spans:
+                texts, settings = self._late(text, spans, request)
+                rows = means[start : start + len(spans)]
+                rows[:] = self._embed(texts, request.task, rows.shape, settings, [number])
+                start += len(spans)
+                progress(len(spans))
+        return means
+
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        """Only this project's server can tell.
+
+        Raises:
+            RemoteError: another server.
+        """
+        if not self._is_ours:
+            raise RemoteError(f"{self.server.url} has no way to count tokens; `jina-v3 serve` has")
+        counts = [0] * len(texts)
+        for task, indices in self._requests(texts, tasks):
+            answer = self.server.send("POST", "/v1/tokens", {"input": [texts[i] for i in indices], "task": task})
+            try:
+                for index, tokens in zip(indices, answer["tokens"], strict=True):
+                    counts[index] = int(tokens)
+            except (KeyError, TypeError, ValueError) as error:
+                raise RemoteError(f"{self.server.url} answered something that holds no counts ({error!r})") from error
+        return counts
+
+    def close(self) -> None:
+        """Let the connections go; a server that nobody holds does so by itself."""
+        self.server.close()
+
+    def _requests(self, texts: Sequence[str], tasks: Sequence[Task | None]) -> Iterator[tuple[Task | None, list[int]]]:
+        """Indices of texts of one task each, within the limits of one request."""
+        for one_task in dict.fromkeys(tasks):
+            indices: list[int] = []
+            size = 0
+            for index, task in enumerate(tasks):
+                if task is not one_task:
+                    continue
+                length = len(texts[index])
+                if indices and (len(indices) == self._max_items or size + length > self._max_characters):
+                    yield one_task, indices
+                    indices, size = [], 0
+                indices.append(index)
+                size += length
+            yield one_task, indices
+
+    def _late(
+        self, text: str, spans: Sequence[tuple[int, int]], request: SpanRequest
+    ) -> tuple[list[str], dict[str, Any]]:
+        """What is sent for a document: other servers take chunks that follow one another, as the face made sure."""
+        if not self._is_ours:
+            return [text[start:end] for start, end in spans], {"late_chunking": True}
+        window, overlap = request.window
+        return [text], {"late_chunking": True, "spans": spans, "window": window, "overlap": overlap}
+
+    def _embed(
+        self,
+        texts: Sequence[str],
+        task: Task | None,
+        shape: tuple[int, ...],
+        settings: Mapping[str, Any],
+        numbers: Sequence[int],
+    ) -> FloatArray:
+        """Vectors of this shape, not normalised. `numbers` are the caller's of the texts, for errors."""
+        body = {
+            "model": self._model,
+            "input": texts,
+            "task": task,
+            "dimensions": shape[1],
+            "normalized": False,
+            "embedding_type": "base64",
+            **settings,
+        }
+        try:
+            answer = self.server.send("POST", "/v1/embeddings", body)
+        except _Refused as error:
+            raise _Refused(_renumbered(str(error), numbers), error.status) from error
+        url = self.server.url
+        try:
+            rows = sorted(answer["data"], key=lambda row: row["index"])
+            vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in rows])
+            add_tokens(int(answer["usage"]["total_tokens"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RemoteError(f"{url} answered something that holds no vectors ({error!r})") from error
+        if vectors.shape != shape:
+            raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, asked for {shape}")
+        return vectors
+
+
+class RemoteEncoder(TextEncoder):
     """A `TextEncoder` whose vectors are made elsewhere.
 
     The server puts the prompts in. Model, fingerprint and limits are read from its `/v1/models`; a server that tells no
@@ -42,6 +175,8 @@ class RemoteEncoder:
 
     >>> encoder = RemoteEncoder("http://127.0.0.1:8080")
     """
+
+    engine: RemoteEngine
 
     def __init__(
         self,
@@ -72,217 +207,68 @@ class RemoteEncoder:
             InvalidInput: no address of a server.
             RemoteError: the server cannot be reached or refused.
         """
+        server = _Server(server_address(url), api_key, timeout, retry, prepare)
+        self.url = server.url
+        """Of the server, without the path of an interface."""
         try:
-            import httpx
-        except ImportError:
-            raise MissingExtra("httpx", "remote") from None
-        address = server_address(url)
-        self.url = _base(address.url)
-        self._model, self._max_items, self._max_characters, self._retry = model, max_items, max_characters, retry
-        key = api_key or next((value for name in KEY_VARIABLES if (value := os.environ.get(name))), None)
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        hooks = {} if prepare is None else {"request": [prepare]}
-        self._client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
-        self.close = weakref.finalize(self, self._client.close)
-        """Let the connections go; an encoder that nobody holds does so by itself."""
-        try:
-            told = self._told()
+            engine = RemoteEngine(server, model, max_items, max_characters)
         except BaseException:
-            self.close()
+            server.close()
             raise
-        loaded = told.get("loaded") or {}
-        self._ours = bool(loaded)
-        self.model_id: str = loaded.get("model") or model
-        self.revision: str | None = loaded.get("revision")
-        self.fingerprint: str = loaded.get("fingerprint") or hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
-        self.dimensions: int = int(told.get("max_output_length") or DIMENSIONS)
-        self.max_tokens: int = int(told.get("context_length") or MAX_TOKENS)
-
-    def encode(
-        self,
-        texts: str | Sequence[str],
-        *,
-        task: TaskLike | Sequence[TaskLike] = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        truncate: bool = False,
-        prompt: bool = True,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> NDArray[Any]:
-        """As `Encoder.encode`.
-
-        Raises:
-            InvalidInput: as there, or `prompt=False` with a task that has one: the server always puts it in.
-            RemoteError: the server refused, stayed busy, or answered nonsense.
-        """
-        items = as_texts(texts)
-        tasks = as_tasks(task, len(items))
-        check_output_type(output_type)
-        size = check_dimensions(dimensions, self.dimensions)
-        self._check_prompts(tasks, prompt)
-        found = np.zeros((len(items), size), dtype=np.float32)
-        with tqdm(total=len(items), unit="text", desc="Encoding", disable=not progress) as bar:
-            for own, places in self._requests(items, tasks):
-                found[places] = self._embed([items[place] for place in places], own, size, {"truncate": truncate})
-                bar.update(len(places))
-        vectors = to_output(finish(found, normalize=normalize), output_type)
-        return vectors[0] if isinstance(texts, str) else vectors
-
-    def encode_chunks(self, chunks: Sequence[str], *, separator: str = " ", **settings: Any) -> NDArray[Any]:
-        """As `Encoder.encode_chunks`."""
-        return self.encode_spans(*join_chunks(as_texts(chunks, "chunk"), separator), **settings)
-
-    def encode_spans(self, text: str, spans: Sequence[Span], **settings: Any) -> NDArray[Any]:
-        """As `Encoder.encode_spans`."""
-        return self.encode_documents([text], [spans], **settings)[0]
-
-    def encode_documents(
-        self,
-        texts: Sequence[str],
-        spans: Sequence[Sequence[Span]],
-        *,
-        task: TaskLike = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        prompt: bool = True,
-        window: int | None = None,
-        overlap: int | None = None,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> list[NDArray[Any]]:
-        """As `Encoder.encode_documents`, a request for each document.
-
-        Raises:
-            InvalidInput: as there; and at other servers than this project's, whose interface takes chunks and no
-                spans, for spans that leave a gap or overlap, and for a window.
-            RemoteError: as `encode`.
-        """
-        items = as_texts(texts, "document")
-        each = as_spans(spans, items)
-        check_output_type(output_type)
-        resolve_window(window, overlap, self.max_tokens)
-        size = check_dimensions(dimensions, self.dimensions)
-        own = as_task(task)
-        self._check_prompts([own], prompt)
-        vectors: list[NDArray[Any]] = []
-        for number, text in enumerate(tqdm(items, unit="document", desc="Encoding", disable=not progress)):
-            wanted = check_spans(each[number], len(text), number)
-            found = np.zeros((0, size), dtype=np.float32)
-            if wanted:
-                given, settings = self._late(text, wanted, window, overlap)
-                found = self._embed(given, own, size, settings, rows=len(wanted))
-            vectors.append(to_output(finish(found, normalize=normalize), output_type))
-        return vectors
-
-    def count_tokens(
-        self, texts: str | Sequence[str], task: TaskLike = None, *, prompt: bool = True
-    ) -> int | list[int]:
-        """As `Encoder.count_tokens`; only this project's server can tell.
-
-        Raises:
-            RemoteError: another server.
-        """
-        items, own = as_texts(texts), as_task(task)
-        if not self._ours:
-            raise RemoteError(f"{self.url} has no way to count tokens; `jina-v3 serve` has")
-        self._check_prompts([own], prompt)
-        counts: list[int] = []
-        for _, places in self._requests(items, [own] * len(items)):
-            body = {"input": [items[place] for place in places], "task": own and own.value}
-            counts += self._post("/v1/tokens", body)["tokens"]
-        return counts[0] if isinstance(texts, str) else counts
-
-    def __enter__(self) -> RemoteEncoder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().__init__(engine)
 
     def __repr__(self) -> str:
         return f"RemoteEncoder({self.url!r}, {self.model_id!r}, {self.dimensions} dimensions)"
 
-    def _check_prompts(self, tasks: Sequence[Task | None], prompt: bool) -> None:
-        named = next((task for task in tasks if task is not None and PROMPTS.get(task.value)), None)
-        if not prompt and named is not None:
-            raise InvalidInput(f"prompt=False cannot be asked of a server: it always puts the prompt of {named} in")
 
-    def _requests(self, texts: Sequence[str], tasks: Sequence[Task | None]) -> Iterator[tuple[Task | None, list[int]]]:
-        """Places of texts of one task each, within the limits of one request."""
-        for own in dict.fromkeys(tasks):
-            places: list[int] = []
-            size = 0
-            for place, task in enumerate(tasks):
-                if task is not own:
-                    continue
-                length = len(texts[place])
-                if places and (len(places) == self._max_items or size + length > self._max_characters):
-                    yield own, places
-                    places, size = [], 0
-                places.append(place)
-                size += length
-            yield own, places
+class _Server:
+    """JSON over HTTP, asked again while the server is busy."""
 
-    def _late(
-        self, text: str, spans: Sequence[Span], window: int | None, overlap: int | None
-    ) -> tuple[Any, dict[str, Any]]:
-        if self._ours:
-            return [text], {"late_chunking": True, "spans": spans, "window": window, "overlap": overlap}
-        covered = [0, *(end for _, end in spans)]
-        if window is not None or [start for start, _ in spans] != covered[:-1]:
-            raise InvalidInput(
-                f"{self.url} takes the chunks of a document one after the other: no window, and spans without gap or "
-                "overlap from 0 on. `jina-v3 serve` takes any"
-            )
-        return [text[start:end] for start, end in spans], {"late_chunking": True}
-
-    def _embed(
-        self, texts: Sequence[str], task: Task | None, size: int, settings: Mapping[str, Any], rows: int | None = None
-    ) -> FloatArray:
-        """(rows, size), not normalised."""
-        body = {
-            "model": self._model,
-            "input": texts,
-            "task": task and task.value,
-            "dimensions": size,
-            "normalized": False,
-            "embedding_type": "base64",
-            **settings,
-        }
-        answer = self._post("/v1/embeddings", body)
+    def __init__(
+        self,
+        address: Address,
+        api_key: str | None,
+        timeout: float,
+        retry: RetryPolicy,
+        prepare: Callable[[httpx.Request], None] | None,
+    ) -> None:
         try:
-            data = sorted(answer["data"], key=lambda item: item["index"])
-            found = np.stack([np.frombuffer(base64.b64decode(item["embedding"]), dtype="<f4") for item in data])
-            add_tokens(int(answer["usage"]["total_tokens"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise RemoteError(f"{self.url} answered something that holds no vectors ({error!r})") from error
-        wanted = (len(texts) if rows is None else rows, size)
-        if found.shape != wanted:
-            raise RemoteError(f"{self.url} answered vectors of shape {found.shape}, asked for {wanted}")
-        return np.asarray(found, dtype=np.float32)
+            import httpx
+        except ImportError:
+            raise MissingExtra("httpx", "remote") from None
+        self.url = _base(address.url)
+        self._retry = retry
+        key = api_key or next((value for name in KEY_VARIABLES if (value := os.environ.get(name))), None)
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        hooks = {} if prepare is None else {"request": [prepare]}
+        self.client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
+        self.close = weakref.finalize(self, self.client.close)
+        """Let the connections go; a server that nobody holds does so by itself."""
 
-    def _told(self) -> dict[str, Any]:
-        """What the server says of the model; nothing if it does not know the question."""
+    def described(self, model: str) -> dict[str, Any]:
+        """What the server says of a model; nothing if it does not know the question."""
         try:
-            rows = self._send("GET", "/v1/models", None).get("data") or []
+            rows = self.send("GET", "/v1/models").get("data") or []
         except _Refused as error:
             if error.status in (404, 405):
                 return {}
             raise
-        names = (self._model, f"jina-ai/{self._model}", f"jinaai/{self._model}")
+        names = (model, f"jina-ai/{model}", f"jinaai/{model}")
         return next((row for row in rows if isinstance(row, dict) and row.get("id") in names), {})
 
-    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._send("POST", path, body)
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer.
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+        Raises:
+            RemoteError: the server refused, stayed busy, or answered nonsense.
+        """
         return with_retries(lambda: self._once(method, path, body), self._retry)
 
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         import httpx
 
         try:
-            response = self._client.request(method, self.url + path, json=body)
+            response = self.client.request(method, self.url + path, json=body)
             answer = response.json()
         except (httpx.InvalidURL, UnicodeError) as error:
             raise RemoteError(f"{self.url} is no address that can be asked: {error}") from error
@@ -318,3 +304,13 @@ def _told_error(answer: Any) -> str:
         return ""
     detail = answer["detail"]
     return str(detail.get("message", detail) if isinstance(detail, dict) else detail)[:SHOWN]
+
+
+def _renumbered(message: str, numbers: Sequence[int]) -> str:
+    """A server's words with the caller's number of each text, since it counts those of one request."""
+
+    def renumbered(named: re.Match[str]) -> str:
+        number = int(named[2])
+        return f"{named[1]} {numbers[number]}" if number < len(numbers) else named[0]
+
+    return NUMBERED.sub(renumbered, message)

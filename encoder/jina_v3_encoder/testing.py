@@ -5,165 +5,169 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .config import ModelConfig
+from .config import PROMPTS, ModelConfig
+from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
 from .errors import InputTooLong
-from .task import TaskLike, as_task, as_tasks
-from .texts.inputs import as_spans, as_texts
-from .texts.late_chunking import Span, join_chunks, resolve_window
+from .task import TASK_NAMES, Task
+from .text_encoder import TextEncoder
+from .texts.late_chunking import Span, no_token, windows
 from .tokenizer_factory import write_tokenizer
 from .usage import add_tokens
-from .vectors import FloatArray, OutputType, check_dimensions, check_output_type, finish, to_output
+from .vectors import FloatArray
 
 if TYPE_CHECKING:
     from .checkpoints.layouts import Layout
 
 WORD = re.compile(r"\w+|[^\w\s]")
+SPECIALS = 2
+"""The tokens before and after a text."""
 TASK_SHARE = 0.15
+PROMPT_SHARE = 0.05
 CONTEXT_SHARE = 0.3
 
 
-class FakeEncoder:
-    """Deterministic stand-in for `Encoder`: no weights, no torch, same checks, texts of similar words are similar.
+class FakeEngine:
+    """Makes vectors up, deterministically: a token is a word or a punctuation mark, its state is made of its letters.
 
-    A vector is the sum of its words' hashed letter trigrams, plus a direction of the task's own; in late chunking, plus
-    a share of the whole document's vector.
-
-    >>> FakeEncoder(dimensions=32).encode(["hello"], task="separation").shape
-    (1, 32)
+    A text's vector is the mean of its words' hashed letter trigrams, plus a direction of the task's own, plus a share
+    of the prompt. In late chunking each word also has a share of the mean of the window that its state comes from.
     """
 
-    revision = None
+    def __init__(self, info: EncoderInfo) -> None:
+        self.info = info
 
-    def __init__(self, dimensions: int = 64, max_tokens: int = 8192, model_id: str = "fake") -> None:
-        self.dimensions, self.max_tokens, self.model_id = dimensions, max_tokens, model_id
-        self.fingerprint = hashlib.sha256(f"{model_id}:{dimensions}".encode()).hexdigest()[:16]
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        """As the network does it, one text after the other."""
+        rows = []
+        for number, (text, task) in enumerate(zip(request.texts, request.tasks, strict=True), request.first):
+            words, prompt = _words(text), self._prompt(task, request.prompt)
+            tokens = len(words) + len(prompt) + SPECIALS
+            if tokens > self.info.max_tokens:
+                if not request.truncate:
+                    raise InputTooLong(number, tokens, self.info.max_tokens)
+                words = words[: max(0, self.info.max_tokens - len(prompt) - SPECIALS)]
+                tokens = self.info.max_tokens
+            add_tokens(tokens)
+            rows.append(self._mean(words) + self._direction(task) + self._share(prompt))
+            progress(1)
+        return self._table(rows, request.dimensions)
 
-    def encode(
-        self,
-        texts: str | Sequence[str],
-        *,
-        task: TaskLike | Sequence[TaskLike] = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        truncate: bool = False,
-        prompt: bool = True,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> NDArray[Any]:
-        """As `Encoder.encode`."""
-        items = as_texts(texts)
-        tasks = as_tasks(task, len(items))
-        for index, item in enumerate(items):
-            self._check_length(index, item, truncate)
-        rows = [self._words(item) + self._direction(own) for item, own in zip(items, tasks, strict=True)]
-        vectors = self._finish(rows, dimensions, normalize, output_type)
-        return vectors[0] if isinstance(texts, str) else vectors
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        """In the same windows as the network, though spans may cut words."""
+        rows: list[FloatArray] = []
+        for number, (text, spans) in enumerate(zip(request.texts, request.spans, strict=True), request.first):
+            if spans:
+                rows += self._document(text, spans, number, request)
+                progress(len(spans))
+        return self._table(rows, request.dimensions)
 
-    def encode_chunks(
-        self,
-        chunks: Sequence[str],
-        *,
-        task: TaskLike = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        prompt: bool = True,
-        separator: str = " ",
-        window: int | None = None,
-        overlap: int | None = None,
-        output_type: OutputType = "float32",
-    ) -> NDArray[Any]:
-        """As `Encoder.encode_chunks`."""
-        text, spans = join_chunks(as_texts(chunks, "chunk"), separator)
-        return self.encode_spans(
-            text, spans, task=task, dimensions=dimensions, normalize=normalize, window=window, output_type=output_type
-        )
-
-    def encode_spans(
-        self,
-        text: str,
-        spans: Sequence[Span],
-        *,
-        task: TaskLike = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        prompt: bool = True,
-        window: int | None = None,
-        overlap: int | None = None,
-        output_type: OutputType = "float32",
-    ) -> NDArray[Any]:
-        """As `Encoder.encode_spans`; windows are checked and not needed."""
-        resolve_window(window, overlap, self.max_tokens)
-        add_tokens(len(WORD.findall(text)) + 2)
-        own = as_spans([spans], as_texts([text], "document"))[0]
-        context = self._words(text) * CONTEXT_SHARE
-        rows = [self._words(text[start:end]) + context + self._direction(as_task(task)) for start, end in own]
-        return self._finish(rows, dimensions, normalize, output_type)
-
-    def encode_documents(
-        self,
-        texts: Sequence[str],
-        spans: Sequence[Sequence[Span]],
-        *,
-        task: TaskLike = None,
-        dimensions: int | None = None,
-        normalize: bool = True,
-        prompt: bool = True,
-        window: int | None = None,
-        overlap: int | None = None,
-        progress: bool = False,
-        output_type: OutputType = "float32",
-    ) -> list[NDArray[Any]]:
-        """As `Encoder.encode_documents`."""
-        items = as_texts(texts, "document")
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        """Words and punctuation marks, those of the prompt included, plus two."""
         return [
-            self.encode_spans(
-                item, own, task=task, dimensions=dimensions, normalize=normalize, window=window, output_type=output_type
-            )
-            for item, own in zip(items, as_spans(spans, items), strict=True)
+            len(_words(text)) + len(self._prompt(task, prompt)) + SPECIALS
+            for text, task in zip(texts, tasks, strict=True)
         ]
 
-    def count_tokens(
-        self, texts: str | Sequence[str], task: TaskLike = None, *, prompt: bool = True
-    ) -> int | list[int]:
-        """Words and punctuation marks, plus two."""
-        counts = [len(WORD.findall(text)) + 2 for text in as_texts(texts)]
-        return counts[0] if isinstance(texts, str) else counts
+    def close(self) -> None:
+        """Nothing."""
 
-    def _check_length(self, index: int, text: str, truncate: bool) -> None:
-        tokens = len(WORD.findall(text)) + 2
-        if tokens > self.max_tokens and not truncate:
-            raise InputTooLong(index, tokens, self.max_tokens)
-        add_tokens(min(tokens, self.max_tokens))
+    def _document(self, text: str, spans: Sequence[Span], number: int, request: SpanRequest) -> list[FloatArray]:
+        """The vectors of a document's spans."""
+        prompt = self._prompt(request.task, request.prompt)
+        matches = list(WORD.finditer(text))
+        states = np.array([self._word(match[0].lower()) for match in matches], dtype=np.float32)
+        before = 1 + len(prompt)
+        plan = windows(before + len(matches) + 1, *request.window)
+        add_tokens(sum(window.end - window.start for window in plan))
+        contexts = np.zeros((len(matches), self.info.dimensions), dtype=np.float32)
+        for start, end, keep in plan:
+            read = states[max(0, start - before) : max(0, end - before)]
+            if len(read):
+                contexts[max(0, keep - before) : max(0, end - before)] = read.mean(axis=0)
+        ends = np.array([match.end() for match in matches])
+        starts = np.array([match.start() for match in matches])
+        first = min(range(len(spans)), key=lambda index: spans[index][0])
+        common = self._direction(request.task)
+        rows = []
+        for index, (start, end) in enumerate(spans):
+            words = _words(text[start:end])
+            if not words and (start, end) != (0, len(text)):
+                raise no_token(number, index, (start, end))
+            row = self._mean(words) + common
+            if words:
+                inside = slice(np.searchsorted(ends, start, "right"), np.searchsorted(starts, end, "left"))
+                row += CONTEXT_SHARE * contexts[inside].mean(axis=0)
+            rows.append(row + self._share(prompt) if index == first else row)
+        return rows
 
-    def _finish(
-        self, rows: list[FloatArray], dimensions: int | None, normalize: bool, output_type: OutputType
-    ) -> NDArray[Any]:
-        check_output_type(output_type)
-        size = check_dimensions(dimensions, self.dimensions)
-        table = np.array(rows, dtype=np.float32).reshape(len(rows), self.dimensions)[:, :size].copy()
-        return to_output(finish(table, normalize=normalize), output_type)
+    def _table(self, rows: Sequence[FloatArray], dimensions: int) -> FloatArray:
+        table = np.array(rows, dtype=np.float32).reshape(len(rows), self.info.dimensions)
+        return table[:, :dimensions].copy()
 
-    def _words(self, text: str) -> FloatArray:
-        words = WORD.findall(text.lower()) or [" "]
-        return np.asarray(np.mean([self._word(word) for word in words], axis=0), dtype=np.float32)
+    def _prompt(self, task: Task | None, prompt: bool) -> list[str]:
+        return _words(self.info.prompts.get(task, "")) if prompt and task is not None else []
+
+    def _share(self, prompt: Sequence[str]) -> FloatArray:
+        return np.float32(PROMPT_SHARE) * self._mean(prompt) if prompt else np.zeros(self.info.dimensions, np.float32)
+
+    def _direction(self, task: Task | None) -> FloatArray:
+        return np.float32(TASK_SHARE) * self._hashed(f"task {task}")
+
+    def _mean(self, words: Sequence[str]) -> FloatArray:
+        return np.asarray(np.mean([self._word(word) for word in words or [" "]], axis=0), dtype=np.float32)
 
     def _word(self, word: str) -> FloatArray:
         padded = f"^{word}$"
         grams = [padded[start : start + 3] for start in range(len(padded) - 2)]
         return np.asarray(np.mean([self._hashed(gram) for gram in grams], axis=0), dtype=np.float32)
 
-    def _direction(self, task: object) -> FloatArray:
-        return np.float32(TASK_SHARE) * self._hashed(f"task {task}")
-
     def _hashed(self, key: str) -> FloatArray:
         seed = int.from_bytes(hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-        return np.asarray(np.random.default_rng(seed).standard_normal(self.dimensions), dtype=np.float32)
+        return np.asarray(np.random.default_rng(seed).standard_normal(self.info.dimensions), dtype=np.float32)
+
+
+def _words(text: str) -> list[str]:
+    return [word.lower() for word in WORD.findall(text)]
+
+
+class FakeEncoder(TextEncoder):
+    """Deterministic stand-in for `Encoder`: no weights, no torch, same checks, texts of similar words are similar.
+
+    Vectors are those of `FakeEngine`. A subclass may override `encode` and the other methods.
+
+    >>> FakeEncoder(dimensions=32).encode(["hello"], task="separation").shape
+    (1, 32)
+    """
+
+    def __init__(
+        self,
+        dimensions: int = 64,
+        max_tokens: int = 8192,
+        model_id: str = "fake",
+        *,
+        revision: str | None = None,
+        fingerprint: str | None = None,
+        max_batch_tokens: int | None = None,
+    ) -> None:
+        """All are what it says of itself; the default fingerprint follows from `model_id` and `dimensions`."""
+        made_up = hashlib.sha256(f"{model_id}:{dimensions}".encode()).hexdigest()[:16]
+        info = EncoderInfo(
+            model_id=model_id,
+            revision=revision,
+            compute_fingerprint=partial(str, fingerprint or made_up),
+            dimensions=dimensions,
+            max_tokens=max_tokens,
+            tasks=TASK_NAMES,
+            prompts=PROMPTS,
+            max_batch_tokens=max_batch_tokens,
+        )
+        super().__init__(FakeEngine(info))
 
 
 def tiny_config(**changes: Any) -> ModelConfig:

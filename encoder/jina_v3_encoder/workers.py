@@ -1,4 +1,4 @@
-"""Processes that hold an encoder and answer calls. On Linux they share one copy of the weights.
+"""Processes that hold an engine and do work with it. On Linux they share one copy of the weights.
 
 A template process loads and packs the model on one thread, so that no thread pool exists when it forks the workers:
 they see its weights copy on write. Elsewhere each worker loads its own.
@@ -10,25 +10,28 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.process import BaseProcess
 from queue import Empty
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
+from .engine import Engine
 from .errors import InvalidInput, JinaV3Error
 
 POLL_SECONDS = 1.0
 
 
+Work: TypeAlias = Callable[[Engine], Any]
+"""Something to do with an engine: a function, and arguments, that can be pickled."""
+
+
 class Call(NamedTuple):
-    """A method of the encoder, for one worker."""
+    """Work for one worker."""
 
     number: int
-    method: str
-    arguments: tuple[Any, ...]
-    settings: dict[str, Any]
+    work: Work
 
 
 class Answer(NamedTuple):
@@ -81,19 +84,21 @@ class WorkerGroup:
         for process in self._processes:
             process.start()
 
-    def call(self, calls: Iterable[tuple[str, tuple[Any, ...], dict[str, Any]]]) -> Iterator[tuple[int, Answer]]:
-        """Answers with the place of their call, as they come.
+    def call(self, works: Iterable[Work]) -> Iterator[tuple[int, Answer]]:
+        """Answers with the number of their work, as they come.
 
         Raises:
             JinaV3Error: a worker died.
         """
-        places = {next(self._numbers): (place, call) for place, call in enumerate(calls)}
-        for number, (_, call) in places.items():
-            self._calls.put(Call(number, *call))
-        while places:
+        pending: dict[int, int] = {}
+        for number, work in enumerate(works):
+            call = Call(next(self._numbers), work)
+            pending[call.number] = number
+            self._calls.put(call)
+        while pending:
             answer = self._next()
-            if answer.number in places:
-                yield places.pop(answer.number)[0], answer
+            if answer.number in pending:
+                yield pending.pop(answer.number), answer
 
     def close(self) -> None:
         """Let workers finish what they have and end."""
@@ -122,12 +127,12 @@ def _template(plan: Plan, calls: Any, answers: Any) -> None:
     import torch
 
     torch.set_num_threads(1)
-    encoder = _load(plan, answers)
-    if encoder is None:
+    engine = _load(plan, answers)
+    if engine is None:
         return
-    encoder.fingerprint  # noqa: B018 - computed once, before the forks
+    engine.info.settled()  # the fingerprint is computed once, before the forks
     fork = multiprocessing.get_context("fork")
-    workers = [fork.Process(target=_serve, args=(encoder, calls, answers, cores)) for cores in plan.cores]
+    workers = [fork.Process(target=_serve, args=(engine, calls, answers, cores)) for cores in plan.cores]
     for worker in workers:
         worker.start()
     parent = multiprocessing.parent_process()
@@ -141,22 +146,22 @@ def _template(plan: Plan, calls: Any, answers: Any) -> None:
 
 
 def _load_and_serve(plan: Plan, calls: Any, answers: Any, cores: list[int]) -> None:
-    encoder = _load(plan, answers)
-    if encoder is not None:
-        _serve(encoder, calls, answers, cores)
+    engine = _load(plan, answers)
+    if engine is not None:
+        _serve(engine, calls, answers, cores)
 
 
-def _load(plan: Plan, answers: Any) -> Any:
+def _load(plan: Plan, answers: Any) -> Engine | None:
     from .encoder import Encoder
 
     try:
-        return Encoder.from_pretrained(plan.name, device="cpu", **plan.settings)
+        return Encoder.from_pretrained(plan.name, device="cpu", **plan.settings).engine
     except BaseException as error:
         answers.put(Answer(0, None, _sendable(error)))
         return None
 
 
-def _serve(encoder: Any, calls: Any, answers: Any, cores: list[int]) -> None:
+def _serve(engine: Engine, calls: Any, answers: Any, cores: list[int]) -> None:
     """Answer calls on `cores` until None comes."""
     import torch
 
@@ -167,9 +172,8 @@ def _serve(encoder: Any, calls: Any, answers: Any, cores: list[int]) -> None:
     torch.set_num_threads(len(cores))
     while (call := calls.get()) is not None:
         try:
-            found = getattr(encoder, call.method)
             with count_usage() as usage:
-                value = found(*call.arguments, **call.settings) if callable(found) else found
+                value = call.work(engine)
             answers.put(Answer(call.number, value, None, usage.tokens))
         except BaseException as error:
             answers.put(Answer(call.number, None, _sendable(error)))

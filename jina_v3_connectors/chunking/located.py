@@ -20,6 +20,15 @@ class Piece:
     start: int | None = None
 
 
+@dataclass(frozen=True)
+class DocumentChunks:
+    """A document's text and its chunks: their numbers in the caller's list, and their spans in the text."""
+
+    text: str
+    numbers: list[int]
+    spans: list[Span]
+
+
 def locate(text: str, pieces: Sequence[Piece]) -> list[Span]:
     """Spans of `pieces`, in reading order, in their document.
 
@@ -59,13 +68,13 @@ def stitch(pieces: Sequence[Piece]) -> tuple[str, list[Span]]:
     spans: list[Span] = []
     for number, piece in enumerate(pieces):
         start = (piece.start or 0) - base
-        for place, character in enumerate(piece.text, start):
-            if covered[place] and characters[place] != character:
+        for position, character in enumerate(piece.text, start):
+            if covered[position] and characters[position] != character:
                 raise InvalidInput(
                     f"chunk {number} starts at {piece.start} and disagrees there with another chunk of its document: "
                     "its offset is wrong, or its text was changed after it was cut"
                 )
-            characters[place], covered[place] = character, True
+            characters[position], covered[position] = character, True
         spans.append((start, start + len(piece.text)))
     return "".join(characters), spans
 

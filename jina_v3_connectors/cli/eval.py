@@ -150,19 +150,19 @@ def _table(report: EvalReport) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    inside = any(item.inside is not None for item in report.figures)
+    inside = any(figures.inside is not None for figures in report.figures)
     title = f"{report.dataset}: {report.queries:,} queries, {report.passages:,} passages, {report.model}"
     table = Table(title=escape(printable(title)), title_justify="left")
     columns = ["", "dimensions", "nDCG@10", "kept", "recall@10", "MRR@10", *(["in its document"] if inside else [])]
     for column in columns:
         table.add_column(column, justify="right" if column else "left")
     before = None
-    for item in report.figures:
-        if before not in (None, item.variant):
+    for figures in report.figures:
+        if before not in (None, figures.variant):
             table.add_section()
-        name = str(item.variant) if item.variant != before else ""
-        before = item.variant
-        values = [f"{item.ndcg:.3f}", f"{item.kept:.1%}", f"{item.recall:.3f}", f"{item.mrr:.3f}"]
-        extra = [] if item.inside is None else [f"{item.inside:.3f}"]
-        table.add_row(name, str(item.dimensions), *values, *extra)
+        name = str(figures.variant) if figures.variant != before else ""
+        before = figures.variant
+        values = [f"{figures.ndcg:.3f}", f"{figures.kept:.1%}", f"{figures.recall:.3f}", f"{figures.mrr:.3f}"]
+        extra = [] if figures.inside is None else [f"{figures.inside:.3f}"]
+        table.add_row(name, str(figures.dimensions), *values, *extra)
     return table

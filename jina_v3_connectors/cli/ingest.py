@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..documents import Document
-    from ..ingestion.ingestion import IngestReport
+    from ..ingestion.report import IngestReport
 
 HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 

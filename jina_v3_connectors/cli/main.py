@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import warnings
 from importlib import import_module
 from typing import Any
 
 import click
 
-from jina_v3_encoder.errors import JinaV3Error
-
-from .terminal import printable
+from .terminal import one_line_errors
 
 COMMANDS = {
     "bench": "Measure speed, beside other libraries where installed.",
@@ -43,20 +38,8 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                return super().invoke(ctx)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
-        except (JinaV3Error, OSError) as error:
-            click.secho(f"error: {printable(str(error))}", fg="red", err=True)
-            sys.exit(1)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.secho(f"warning: {printable(str(message))}", fg="yellow", err=True)
+        with one_line_errors():
+            return super().invoke(ctx)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

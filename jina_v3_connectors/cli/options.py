@@ -16,7 +16,7 @@ from jina_v3_encoder.task import TASK_NAMES
 if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
     from jina_v3_encoder.config import Quantization
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
 URL_VARIABLE = "JINA_V3_ENCODER"
@@ -52,8 +52,8 @@ class ModelChoice:
 
     def arguments(self) -> list[str]:
         """The options that give another process the same encoder."""
-        own = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
-        values = {**own, "device": self.device, "dtype": self.dtype}
+        model_options = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
+        values = {**model_options, "device": self.device, "dtype": self.dtype}
         return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
 
     def text_encoder(
@@ -104,8 +104,12 @@ def encoder_options(function: _F) -> _F:
 def _collected(function: _F, options: Sequence[Callable[[Any], Any]]) -> _F:
     @wraps(function)
     def command(**values: Any) -> Any:
-        own = {item.name: values.pop(item.name) for item in fields(ModelChoice) if item.name in values}
-        return function(choice=ModelChoice(**own), **values)
+        choices = {
+            option_field.name: values.pop(option_field.name)
+            for option_field in fields(ModelChoice)
+            if option_field.name in values
+        }
+        return function(choice=ModelChoice(**choices), **values)
 
     for option in reversed(options):
         command = option(command)
@@ -125,5 +129,4 @@ def tokenizer_of(encoder: TextEncoder) -> Path:
     """The tokenizer that chunks are measured with: the encoder's own, or the bundled model's for one that is remote."""
     from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 
-    own: Path | None = getattr(encoder, "tokenizer_file", None)
-    return own or find_checkpoint(DEFAULT_MODEL).tokenizer_file
+    return encoder.info.tokenizer_file or find_checkpoint(DEFAULT_MODEL).tokenizer_file

@@ -50,11 +50,11 @@ def command(
     from ..connector import VectorConnector
 
     allowed = None if condition is None else _parsed(condition)
-    place, contract = filled_store(store, collection)
-    with closing(place):
+    opened, stored = filled_store(store, collection)
+    with closing(opened):
         download = allow_download or choice.model is not None
-        encoder = choice.text_encoder(contract.model, contract.revision, download=download)
-        connector = VectorConnector(encoder, collection, place, stored=contract)
+        encoder = choice.text_encoder(stored.contract.model, stored.contract.revision, download=download)
+        connector = VectorConnector(encoder, collection, opened, stored=stored)
         hits = connector.search(query, limit=limit, filter=allowed, hybrid=hybrid)
     if as_json:
         for hit in hits:

@@ -24,9 +24,10 @@ from .options import ModelChoice, model_options, tokenizer_of
 from .terminal import say
 
 if TYPE_CHECKING:
-    from jina_v3_encoder.protocol import TextEncoder
+    from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..demo.collections import Collections
+    from ..server.app import Page
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
@@ -115,14 +116,14 @@ def command(
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
-    with bound(host, port) as own, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
+    with bound(host, port) as listening_socket, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
         encoder = in_one_thread(choice.load)
-        collections = demo_collections(encoder, stores or (folder,), documents) if demo else None
-        server = hosted(create_app(encoder, settings, collections), grace=grace)
-        own.listen(BACKLOG)
-        announce(encoder, host, own.getsockname()[1], demo=demo)
+        page = page_over(demo_collections(encoder, stores or (folder,), documents)) if demo else None
+        server = hosted(create_app(encoder, settings, page), grace=grace)
+        listening_socket.listen(BACKLOG)
+        announce(encoder, host, listening_socket.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[own])
+            server.run(sockets=[listening_socket])
     if not server.started:
         sys.exit(1)
 
@@ -130,8 +131,7 @@ def command(
 def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
     """Say what is served and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    licence = getattr(encoder, "licence", "not known here")
-    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {licence}")
+    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
     if demo:
         say(f"The page: {address}/")
 
@@ -145,16 +145,18 @@ def bound(host: str, port: int) -> socket.socket:
     with ExitStack() as stack:
         try:
             family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            own = stack.enter_context(socket.socket(family))
+            bound_socket = stack.enter_context(socket.socket(family))
             if os.name == "posix":
-                own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a port stays taken for a minute
-            own.bind((host, port))
+                bound_socket.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+                )  # else a port stays taken for a minute
+            bound_socket.bind((host, port))
         except OSError as error:
             raise InvalidInput(
                 f"--host {host} --port {port}: {error.strerror}; another port, or 0 for any free one, may do"
             ) from None
         stack.pop_all()
-    return own
+    return bound_socket
 
 
 def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:
@@ -175,6 +177,13 @@ def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequenc
     return Collections(Corpus(encoder, documents if paths else demo.documents(), chunker), stores)
 
 
+def page_over(collections: Collections) -> Page:
+    """The demo page, which the server is given and knows nothing of."""
+    from ..demo.page import demo_page
+
+    return demo_page(collections)
+
+
 def read_keys(file: Path | None, listed: str) -> list[str]:
     """Keys of a file and of the environment.
 
@@ -185,10 +194,10 @@ def read_keys(file: Path | None, listed: str) -> list[str]:
     if file is not None:
         if is_special(file):
             raise InvalidInput(f"--key-file {file} is no regular file; keys may also stand in ${KEYS_VARIABLE}")
-        own = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if not own:
+        file_keys = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if not file_keys:
             raise InvalidInput(f"{file} holds no key: write one on each line")
-        keys += own
+        keys += file_keys
     return keys
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from jina_v3_encoder.errors import JinaV3Error
 
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters other than tab and line break, marks that turn the direction of writing, and lone surrogates."""
@@ -25,3 +32,22 @@ def json_line(value: Any) -> str:
 def say(text: str) -> None:
     """A line for people, on stderr."""
     click.echo(printable(text), err=True)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Every command runs in this: a warning is one line on stderr, an error too, and ends it with status 1."""
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except (JinaV3Error, OSError) as error:
+        click.secho(f"error: {printable(str(error))}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.secho(f"warning: {printable(str(message))}", fg="yellow", err=True)

@@ -15,7 +15,7 @@ DIMENSIONS = 256
 
 
 @dataclass(frozen=True)
-class Question:
+class ExampleQuestion:
     """A question and the document that answers it."""
 
     text: str
@@ -24,13 +24,13 @@ class Question:
 
 
 QUESTIONS = (
-    Question("How do honey bees tell each other where the flowers are?", "en", "bees"),
-    Question("Was hat Gutenberg erfunden?", "de", "gutenberg"),
-    Question("Quelle est la hauteur de la tour Eiffel ?", "fr", "eiffel"),
-    Question("¿Dónde está el desierto de Atacama?", "es", "atacama"),
-    Question("Wanneer werd de Afsluitdijk gesloten?", "nl", "afsluitdijk"),
-    Question("富士山の高さは何メートルですか？", "ja", "fuji"),
-    Question("长城有多长？", "zh", "greatwall"),
+    ExampleQuestion("How do honey bees tell each other where the flowers are?", "en", "bees"),
+    ExampleQuestion("Was hat Gutenberg erfunden?", "de", "gutenberg"),
+    ExampleQuestion("Quelle est la hauteur de la tour Eiffel ?", "fr", "eiffel"),
+    ExampleQuestion("¿Dónde está el desierto de Atacama?", "es", "atacama"),
+    ExampleQuestion("Wanneer werd de Afsluitdijk gesloten?", "nl", "afsluitdijk"),
+    ExampleQuestion("富士山の高さは何メートルですか？", "ja", "fuji"),
+    ExampleQuestion("长城有多长？", "zh", "greatwall"),
 )
 LATE_QUESTION = QUESTIONS[2]
 """Chosen because it shows the effect: the passage says "Elle mesure 330 mètres" and never names the tower."""

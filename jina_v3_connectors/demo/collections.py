@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY
 
@@ -45,7 +46,7 @@ class Collections:
             StoreError: it cannot be reached or refuses.
         """
         connector = self.connector(store, len(vector), late=late)
-        return connector.store.nearest(vector[None], limit, None, None)[0]
+        return connector.nearest(vector[None], limit=limit)[0]
 
     def connector(self, store: str, dimensions: int, *, late: bool) -> VectorConnector:
         """One collection, filled; closed with the others.
@@ -100,4 +101,5 @@ def label(url: str) -> str:
     backend, location = find_location(url)
     if location.path is not None:
         return f"{backend.title}, embedded"
-    return f"{backend.title} at {urlsplit(location.address or '').netloc.rpartition('@')[2]}"
+    server = without_userinfo((location.address or "").partition("?")[0])  # a password may hold a / that ends the host
+    return f"{backend.title} at {urlsplit(server).netloc.rpartition('@')[2] or 'its socket'}"

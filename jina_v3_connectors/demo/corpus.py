@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import finish
 
@@ -27,7 +27,7 @@ MODES = (False, True)
 
 
 @dataclass(frozen=True)
-class Question:
+class MappedQuestion:
     """A question as read by the encoder: its cosine with every chunk and its place on the map, by mode."""
 
     vector: FloatArray
@@ -77,10 +77,13 @@ class Corpus:
     def name(self) -> str:
         """Eight digits that change with the texts, their cut, or the model."""
         parts = [self.encoder.fingerprint, self.chunker.description]
-        parts += [f"{own.id}\x1f{own.text}\x1f{spans}" for own, spans in zip(self.documents, self.spans, strict=True)]
+        parts += [
+            f"{document.id}\x1f{document.text}\x1f{spans}"
+            for document, spans in zip(self.documents, self.spans, strict=True)
+        ]
         return hashlib.sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
-    def ask(self, text: str, task: str | None, dimensions: int) -> Question:
+    def ask(self, text: str, task: str | None, dimensions: int) -> MappedQuestion:
         """Read a question with `task`, compare it with every chunk, and place it on the map.
 
         Raises:
@@ -88,9 +91,11 @@ class Corpus:
         """
         asked, mapped = self.encoder.encode([text, text], task=[task, Task.SEPARATION], normalize=False)
         vector = _unit(asked[None], dimensions)[0]
-        cosines = {late: _unit(own, dimensions) @ vector for late, own in self._passages.items()}
-        place = _unit(mapped[None], len(mapped))
-        return Question(vector, cosines, {late: own.place(place)[0] for late, own in self.maps.items()})
+        cosines = {late: _unit(passages, dimensions) @ vector for late, passages in self._passages.items()}
+        mapped_unit = _unit(mapped[None], len(mapped))
+        return MappedQuestion(
+            vector, cosines, {late: projection.place(mapped_unit)[0] for late, projection in self.maps.items()}
+        )
 
     def _check(self) -> None:
         if self.chunks > MAX_CHUNKS:

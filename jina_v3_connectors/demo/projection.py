@@ -37,8 +37,8 @@ def project(vectors: FloatArray, owners: NDArray[np.int64]) -> Projection:
     basis = means if len(means) > AXES else vectors
     centre = basis.mean(axis=0)
     axes = np.zeros((vectors.shape[1], AXES), dtype=np.float32)
-    found = np.linalg.svd(basis - centre, full_matrices=False)[2][:AXES].T
-    axes[:, : found.shape[1]] = found
+    components = np.linalg.svd(basis - centre, full_matrices=False)[2][:AXES].T
+    axes[:, : components.shape[1]] = components
     points = (vectors - centre) @ axes
     farthest = float(np.linalg.norm(points, axis=1).max()) or 1.0
     return Projection(points / farthest, centre, axes / farthest)

@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TaskLike
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span, join_chunks
 from jina_v3_encoder.vectors import FloatArray
 
@@ -59,11 +59,13 @@ class PassageEncoder:
         if variant is Variant.LATE and dataset.chunked:
             return self._joined(dataset.passages)
         spans = [self.chunker.spans(passage.text) for passage in dataset.passages]
-        owners = np.repeat(np.arange(len(spans)), [len(own) for own in spans])
+        owners = np.repeat(np.arange(len(spans)), [len(passage_spans) for passage_spans in spans])
         if variant is Variant.LATE:
             return self._late([passage.text for passage in dataset.passages], spans, owners)
         pairs = zip(dataset.passages, spans, strict=True)
-        return self._alone([passage.text[start:end] for passage, own in pairs for start, end in own], owners)
+        return self._alone(
+            [passage.text[start:end] for passage, passage_spans in pairs for start, end in passage_spans], owners
+        )
 
     def _alone(self, texts: Sequence[str], owners: NDArray[np.int64]) -> Vectors:
         return Vectors(self.encoder.encode(texts, task=self.task, truncate=True, progress=self.progress), owners)
@@ -71,14 +73,14 @@ class PassageEncoder:
     def _joined(self, passages: Sequence[Passage]) -> Vectors:
         """Neighbouring rows of one document are read together; a row without document is one by itself."""
         texts, spans = [], []
-        for _, group in groupby(enumerate(passages), lambda item: item[1].document or item[0]):
-            text, own = join_chunks([passage.text for _, passage in group], SEPARATOR)
+        for _, group in groupby(enumerate(passages), lambda numbered: numbered[1].document or numbered[0]):
+            text, row_spans = join_chunks([passage.text for _, passage in group], SEPARATOR)
             texts.append(text)
-            spans.append(own)
+            spans.append(row_spans)
         return self._late(texts, spans, np.arange(len(passages)))
 
     def _late(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], owners: NDArray[np.int64]) -> Vectors:
-        found = self.encoder.encode_documents(
+        document_vectors = self.encoder.encode_documents(
             texts, spans, task=self.task, window=self.window, overlap=self.overlap, progress=self.progress
         )
-        return Vectors(np.concatenate(found), owners)
+        return Vectors(np.concatenate(document_vectors), owners)

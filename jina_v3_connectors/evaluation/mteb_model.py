@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import MissingExtra
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -23,10 +23,10 @@ def plot(report: EvalReport, file: Path) -> None:
         raise MissingExtra("matplotlib", "eval") from None
     figure = Figure(figsize=(6.4, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    for variant in dict.fromkeys(item.variant for item in report.figures):
-        points = sorted((item.dimensions, item.ndcg) for item in report.figures if item.variant == variant)
+    for variant in dict.fromkeys(figures.variant for figures in report.figures):
+        points = sorted((figures.dimensions, figures.ndcg) for figures in report.figures if figures.variant == variant)
         axes.plot(*zip(*points, strict=True), marker="o", label=str(variant))
-    sizes = sorted({item.dimensions for item in report.figures})
+    sizes = sorted({figures.dimensions for figures in report.figures})
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [str(size) for size in sizes])
     axes.minorticks_off()

@@ -45,14 +45,14 @@ def rank(
 
     With `own_document` only passages of the documents that hold a relevant one compete.
     """
-    asked, found = sliced(queries, dimensions), sliced(passages.values, dimensions)
+    query_vectors, passage_vectors = sliced(queries, dimensions), sliced(passages.values, dimensions)
     first = np.flatnonzero(np.diff(passages.owners, prepend=-1))
     owners = passages.owners[first]
     allowed = _own_documents(dataset, owners) if own_document else None
     run: Run = {}
     identifiers = list(dataset.queries)
     for start in range(0, len(identifiers), QUERIES_AT_ONCE):
-        scores = asked[start : start + QUERIES_AT_ONCE] @ found.T
+        scores = query_vectors[start : start + QUERIES_AT_ONCE] @ passage_vectors.T
         best = np.maximum.reduceat(scores, first, axis=1)
         for identifier, row in zip(identifiers[start : start + QUERIES_AT_ONCE], best, strict=True):
             candidates = np.arange(len(row)) if allowed is None else allowed[identifier]
@@ -70,11 +70,11 @@ def _best(
 
 def _own_documents(dataset: Dataset, owners: IntArray) -> Mapping[str, IntArray]:
     document = {passage.id: passage.document or passage.id for passage in dataset.passages}
-    places: dict[str, list[int]] = {}
-    for place, owner in enumerate(owners):
-        places.setdefault(document[dataset.passages[owner].id], []).append(place)
+    rows_of: dict[str, list[int]] = {}
+    for row, owner in enumerate(owners):
+        rows_of.setdefault(document[dataset.passages[owner].id], []).append(row)
     return {
-        query: np.array(sorted({n for name in {document[p] for p in right} for n in places.get(name, [])}), dtype=int)
+        query: np.array(sorted({n for name in {document[p] for p in right} for n in rows_of.get(name, [])}), dtype=int)
         for query, right in dataset.relevance.items()
     }
 
@@ -83,5 +83,5 @@ def measure(relevance: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, f
     """nDCG@10, recall@10 and MRR@10 over all judged queries."""
     library = load_measures()
     names = {"ndcg": library.nDCG @ 10, "recall": library.R @ 10, "mrr": library.RR @ 10}
-    found = library.calc_aggregate(list(names.values()), relevance, run)
-    return {name: float(found[key]) for name, key in names.items()}
+    scores = library.calc_aggregate(list(names.values()), relevance, run)
+    return {name: float(scores[key]) for name, key in names.items()}

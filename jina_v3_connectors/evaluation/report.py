@@ -66,25 +66,29 @@ def evaluate(
         passages.task and str(passages.task),
     )
     announce(f"{len(dataset.queries):,} queries")
-    asked = encoder.encode(list(dataset.queries.values()), task=query_task, truncate=True, progress=passages.progress)
+    query_vectors = encoder.encode(
+        list(dataset.queries.values()), task=query_task, truncate=True, progress=passages.progress
+    )
     for variant in variants:
         announce(f"{len(dataset.passages):,} passages, {variant}")
-        found = passages.encode(dataset, variant)
-        report.vectors[variant] = len(found.values)
-        report.figures += _figures(dataset, asked, found, variant, dimensions)
+        passage_vectors = passages.encode(dataset, variant)
+        report.vectors[variant] = len(passage_vectors.values)
+        report.figures += _figures(dataset, query_vectors, passage_vectors, variant, dimensions)
     return report
 
 
 def _figures(
-    dataset: Dataset, asked: Any, found: Vectors, variant: Variant, dimensions: Sequence[int]
+    dataset: Dataset, query_vectors: Any, passage_vectors: Vectors, variant: Variant, dimensions: Sequence[int]
 ) -> Iterator[Figures]:
-    full = asked.shape[1]
-    whole = measure(dataset.relevance, rank(dataset, asked, found, full))
+    full = query_vectors.shape[1]
+    whole = measure(dataset.relevance, rank(dataset, query_vectors, passage_vectors, full))
     for size in sorted(dimensions, reverse=True):
-        scores = whole if size == full else measure(dataset.relevance, rank(dataset, asked, found, size))
+        scores = (
+            whole if size == full else measure(dataset.relevance, rank(dataset, query_vectors, passage_vectors, size))
+        )
         inside = None
         if dataset.chunked:
-            own = rank(dataset, asked, found, size, own_document=True)
-            inside = measure(dataset.relevance, own)["ndcg"]
+            in_document = rank(dataset, query_vectors, passage_vectors, size, own_document=True)
+            inside = measure(dataset.relevance, in_document)["ndcg"]
         kept = scores["ndcg"] / whole["ndcg"] if whole["ndcg"] else 0.0
         yield Figures(variant, size, **scores, inside=inside, kept=kept)

@@ -24,10 +24,10 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            if not found:
+            readable = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            if not readable:
                 raise DocumentError(f"{path} holds no {', '.join(SUFFIXES)} file")
-            files += found
+            files += readable
         elif not path.exists():
             raise DocumentError(f"{path} does not exist")
         elif is_special(path):

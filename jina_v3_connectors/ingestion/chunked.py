@@ -1,13 +1,15 @@
-"""Documents with their chunks, in batches."""
+"""Documents with their chunks and vectors, and the batches in which they are encoded."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import hashlib
+import json
 from dataclasses import dataclass
 
 from ..chunking.base import Chunker
 from ..document_checks import check_spans
 from ..documents import Chunk, Document
+from ..limits import FloatArray
 
 BATCH_CHARACTERS = 60_000
 BATCH_CHUNKS = 64
@@ -19,15 +21,35 @@ any moment; small batches are slower, so they grow fast. They are full after 512
 
 
 @dataclass(frozen=True)
-class Cut:
+class ChunkedDocument:
     """A document, its chunks, and the digest of all that decides what is stored of it."""
 
     document: Document
     chunks: list[Chunk]
     digest: bytes
 
+    @property
+    def id(self) -> str:
+        return self.document.id
 
-def cut(document: Document, chunker: Chunker) -> list[Chunk]:
+    @property
+    def vectors_digest(self) -> bytes:
+        """Under which its vectors are kept: a chunker that now cuts in another way must not get them."""
+        spans = json.dumps([(chunk.start, chunk.end) for chunk in self.chunks])
+        return hashlib.blake2b(self.digest + spans.encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True)
+class EncodedDocument:
+    """A document with a vector for each of its chunks."""
+
+    chunked: ChunkedDocument
+    vectors: FloatArray
+    kept: bool = False
+    """Whether an earlier run encoded it and wrote its intent, which still stands."""
+
+
+def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
     """A document's chunks.
 
     Raises:
@@ -41,20 +63,31 @@ def cut(document: Document, chunker: Chunker) -> list[Chunk]:
     ]
 
 
-def batched(cuts: Iterable[Cut], done: int = 0) -> Iterator[list[Cut]]:
-    """Group cut documents; none is divided between batches. Batches grow with the `done` chunks of the collection."""
-    batch: list[Cut] = []
-    characters = count = 0
-    for item in cuts:
-        size = len(item.document.text)
-        most = min(BATCH_CHUNKS, max(FIRST_CHUNKS, done // DONE_PER_BATCH))
-        full = characters + size > BATCH_CHARACTERS or count + len(item.chunks) > most
-        if batch and full:
-            yield batch
-            done += count
-            batch, characters, count = [], 0, 0
-        batch.append(item)
-        characters += size
-        count += len(item.chunks)
-    if batch:
-        yield batch
+class Batches:
+    """Groups documents as they come; no document is divided. Batches grow with the chunks that are done."""
+
+    def __init__(self, done: int = 0) -> None:
+        """`done` is how many chunks the collection holds already."""
+        self._done = done
+        self._batch: list[ChunkedDocument] = []
+        self._characters = self._chunks = 0
+
+    def add(self, chunked: ChunkedDocument) -> list[ChunkedDocument]:
+        """Put a document into the open batch. Where it has no room there, close that batch first and return it.
+
+        Returns an empty list while the batch stays open.
+        """
+        size, most = len(chunked.document.text), min(BATCH_CHUNKS, max(FIRST_CHUNKS, self._done // DONE_PER_BATCH))
+        fits = self._characters + size <= BATCH_CHARACTERS and self._chunks + len(chunked.chunks) <= most
+        closed = [] if fits else self.close()
+        self._batch.append(chunked)
+        self._characters += size
+        self._chunks += len(chunked.chunks)
+        return closed
+
+    def close(self) -> list[ChunkedDocument]:
+        """End the open batch and return it; it may be empty."""
+        closed, self._batch = self._batch, []
+        self._done += self._chunks
+        self._characters = self._chunks = 0
+        return closed

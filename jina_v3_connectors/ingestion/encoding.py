@@ -1,4 +1,4 @@
-"""Batches of documents to vectors, by the contract."""
+"""The second stage: batches of chunked documents to vectors, by the contract."""
 
 from __future__ import annotations
 
@@ -8,15 +8,73 @@ from typing import Any
 import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..contract import EmbeddingContract
 from ..errors import DocumentError
-from ..limits import FloatArray
-from .chunked import Cut
+from ..limits import FloatArray, check_vectors
+from .chunked import ChunkedDocument, EncodedDocument
+from .journal import Journal
+from .preparation import Refused
 
 
-def encode_batch(encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[Cut]) -> list[FloatArray]:
+class Encoding:
+    """Encodes batches. Vectors that an earlier run encoded and did not get stored are taken from the journal."""
+
+    def __init__(self, encoder: TextEncoder, contract: EmbeddingContract, journal: Journal) -> None:
+        self._encoder, self._contract, self._journal = encoder, contract, journal
+        self._some_are_kept = journal.keeps_any()
+
+    def encode(self, batch: Sequence[ChunkedDocument]) -> list[EncodedDocument | Refused]:
+        """An outcome for each document, in any order.
+
+        Raises:
+            InvalidVector: the encoder returned what must not be stored.
+        """
+        kept: list[EncodedDocument | Refused] = []
+        missing = []
+        for chunked in batch:
+            vectors = self._kept_vectors(chunked)
+            if vectors is None:
+                missing.append(chunked)
+            else:
+                kept.append(EncodedDocument(chunked, vectors, kept=True))
+        outcomes = list(encode_apart(self._encoder, self._contract, missing))
+        for outcome in outcomes:
+            if isinstance(outcome, EncodedDocument):
+                check_vectors(outcome.vectors, self._contract.dimensions)
+        return kept + outcomes
+
+    def _kept_vectors(self, chunked: ChunkedDocument) -> FloatArray | None:
+        content = self._journal.kept(chunked.id, chunked.vectors_digest) if self._some_are_kept else None
+        if content is None:
+            return None
+        vectors = np.frombuffer(content, dtype=np.float32) if content else np.zeros(0, dtype=np.float32)
+        return vectors.reshape(len(chunked.chunks), self._contract.dimensions)
+
+
+def encode_apart(
+    encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[ChunkedDocument]
+) -> Iterator[EncodedDocument | Refused]:
+    """An outcome for each document: one bad document does not spoil its batch."""
+    if not batch:
+        return
+    try:
+        for chunked, vectors in zip(batch, encode_batch(encoder, contract, batch), strict=True):
+            yield EncodedDocument(chunked, vectors)
+    except InvalidInput as error:
+        if len(batch) > 1:
+            for chunked in batch:
+                yield from encode_apart(encoder, contract, [chunked])
+        else:
+            reason = DocumentError(f"document {batch[0].id!r}: {error}")
+            reason.__cause__ = error
+            yield Refused(reason)
+
+
+def encode_batch(
+    encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[ChunkedDocument]
+) -> list[FloatArray]:
     """Vectors (chunks, dimensions) of each document, by the contract.
 
     Raises:
@@ -28,28 +86,10 @@ def encode_batch(encoder: TextEncoder, contract: EmbeddingContract, batch: Seque
         "prompt": contract.prompts,
     }
     if contract.late_chunking:
-        spans = [[(chunk.start, chunk.end) for chunk in item.chunks] for item in batch]
-        texts = [item.document.text for item in batch]
+        spans = [[(chunk.start, chunk.end) for chunk in chunked.chunks] for chunked in batch]
+        texts = [chunked.document.text for chunked in batch]
         settings |= {"window": contract.window, "overlap": contract.overlap}
         return encoder.encode_documents(texts, spans, **settings)
-    texts = [chunk.text for item in batch for chunk in item.chunks]
-    ends = np.cumsum([len(item.chunks) for item in batch])
+    texts = [chunk.text for chunked in batch for chunk in chunked.chunks]
+    ends = np.cumsum([len(chunked.chunks) for chunked in batch])
     return np.split(encoder.encode(texts, **settings), ends[:-1])
-
-
-def encode_apart(
-    encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[Cut]
-) -> Iterator[tuple[Cut, FloatArray | DocumentError]]:
-    """Each document's vectors, or the reason why it has none: one bad document does not spoil its batch."""
-    if not batch:
-        return
-    try:
-        yield from zip(batch, encode_batch(encoder, contract, batch), strict=True)
-    except InvalidInput as error:
-        if len(batch) > 1:
-            for item in batch:
-                yield from encode_apart(encoder, contract, [item])
-        else:
-            reason = DocumentError(f"document {batch[0].document.id!r}: {error}")
-            reason.__cause__ = error
-            yield batch[0], reason

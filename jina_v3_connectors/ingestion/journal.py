@@ -53,7 +53,7 @@ CREATE TRIGGER IF NOT EXISTS updated AFTER UPDATE ON documents BEGIN
 END;
 """
 NOTES = """
-CREATE TEMP TABLE came (id TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TEMP TABLE present (id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TEMP TABLE held (id TEXT PRIMARY KEY, chunks INTEGER NOT NULL, past INTEGER NOT NULL) WITHOUT ROWID;
 """
 ASIDE = "ALTER TABLE documents RENAME TO documents_1;"
@@ -187,20 +187,20 @@ class Journal:
         return self._one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
 
     def forget_kept(self) -> None:
-        """Vectors of documents that did not come by again."""
+        """Vectors of documents that are not in this run."""
         self._many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
 
-    def note(self, document_id: str) -> bool:
-        """Remember, for this connection only, that a document came by; False if it had already."""
+    def mark_as_present(self, document_id: str) -> bool:
+        """Remember, for this connection only, that a document is in this run; False if that was known already."""
         with self._lock, self._errors():
-            return self._database.execute("INSERT OR IGNORE INTO came VALUES (?)", (document_id,)).rowcount > 0
+            return self._database.execute("INSERT OR IGNORE INTO present VALUES (?)", (document_id,)).rowcount > 0
 
     def absent(self) -> Iterator[str]:
-        """Documents that did not come by, in order; they may be forgotten on the way."""
+        """Documents that are not in this run, in order; they may be forgotten on the way."""
         last = ""
         while True:
             rows = self._all(
-                "SELECT id FROM documents WHERE target = ? AND id > ? AND id NOT IN came ORDER BY id LIMIT ?",
+                "SELECT id FROM documents WHERE target = ? AND id > ? AND id NOT IN present ORDER BY id LIMIT ?",
                 self.target,
                 last,
                 LISTED_AT_ONCE,

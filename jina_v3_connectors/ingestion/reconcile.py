@@ -105,7 +105,7 @@ def _remarks(difference: Difference, unknown_chunks: int) -> list[str]:
     if difference.opened:
         remarks.append(
             f"{difference.opened:,} documents were not in the collection as this machine's journal says: "
-            "they are written again when they come by"
+            "they are written again when they are ingested"
         )
     if difference.unknown:
         remarks.append(

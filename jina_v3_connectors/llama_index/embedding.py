@@ -19,7 +19,7 @@ from llama_index.core.schema import BaseNode, MetadataMode
 
 from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..shared_encoders import shared_encoder
 from .cache import RoleCache
@@ -118,15 +118,15 @@ class JinaV3Embedding(BaseEmbedding):
         payload = self.to_payload()
         _dispatcher.event(EmbeddingStartEvent(model_dict=payload))
         with self.callback_manager.event(CBEventType.EMBEDDING, payload={EventPayload.SERIALIZED: payload}) as event:
-            found = self.encoder.encode_documents(
+            group_vectors = self.encoder.encode_documents(
                 [group.text for group in groups],
                 [group.spans for group in groups],
                 task=self.text_task,
                 dimensions=self.dimensions,
             )
-            for group, vectors in zip(groups, found, strict=True):
-                for place, vector in zip(group.places, vectors.tolist(), strict=True):
-                    nodes[place].embedding = vector
+            for group, vectors in zip(groups, group_vectors, strict=True):
+                for number, vector in zip(group.numbers, vectors.tolist(), strict=True):
+                    nodes[number].embedding = vector
             texts = [node.get_content(MetadataMode.NONE) for node in nodes]
             embeddings = [node.get_embedding() for node in nodes]
             event.on_end(payload={EventPayload.CHUNKS: texts, EventPayload.EMBEDDINGS: embeddings})

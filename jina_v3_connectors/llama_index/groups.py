@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from llama_index.core.schema import BaseNode, MetadataMode
@@ -11,22 +10,13 @@ from llama_index.core.schema import BaseNode, MetadataMode
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
-from ..chunking.located import Piece, locate, stitch
+from ..chunking.located import DocumentChunks, Piece, locate, stitch
 
 MOST_SHARED = 0.5
 """Part of a chunk that may lie in the one before: more says that the parser found it in the wrong place."""
 
 
-@dataclass(frozen=True)
-class Group:
-    """A document's text behind its metadata, and the places of its nodes in the list and in the text."""
-
-    text: str
-    places: list[int]
-    spans: list[Span]
-
-
-def groups_of(nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> list[Group]:
+def groups_of(nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> list[DocumentChunks]:
     """Nodes of one source document together, in reading order; `sources` are the texts of documents by id.
 
     Raises:
@@ -35,17 +25,17 @@ def groups_of(nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> list[Gro
     members: dict[tuple[str, int], list[int]] = {}
     by_id = {node.node_id: node for node in nodes}
     alone = []
-    for place, node in enumerate(nodes):
+    for number, node in enumerate(nodes):
         if node.ref_doc_id is None:
-            alone.append(_alone(node, place))
+            alone.append(_alone(node, number))
         else:
-            members.setdefault((node.ref_doc_id, _level(node, by_id)), []).append(place)
-    return alone + [_group(nodes, places, name, sources) for (name, _), places in members.items()]
+            members.setdefault((node.ref_doc_id, _level(node, by_id)), []).append(number)
+    return alone + [_group(nodes, numbers, name, sources) for (name, _), numbers in members.items()]
 
 
-def _alone(node: BaseNode, place: int) -> Group:
+def _alone(node: BaseNode, number: int) -> DocumentChunks:
     header, text = _header(node), node.get_content(MetadataMode.NONE)
-    return Group(header + text, [place], [(len(header), len(header) + len(text))])
+    return DocumentChunks(header + text, [number], [(len(header), len(header) + len(text))])
 
 
 def _level(node: BaseNode, by_id: Mapping[str, BaseNode]) -> int:
@@ -56,22 +46,22 @@ def _level(node: BaseNode, by_id: Mapping[str, BaseNode]) -> int:
     return level
 
 
-def _group(nodes: Sequence[BaseNode], places: list[int], name: str, sources: Mapping[str, str]) -> Group:
-    header = _header(nodes[places[0]])
-    texts = [nodes[place].get_content(MetadataMode.NONE) for place in places]
+def _group(nodes: Sequence[BaseNode], numbers: list[int], name: str, sources: Mapping[str, str]) -> DocumentChunks:
+    header = _header(nodes[numbers[0]])
+    texts = [nodes[number].get_content(MetadataMode.NONE) for number in numbers]
     try:
         if name in sources:
             text = sources[name]
             spans = locate(text, [Piece(content) for content in texts])
         else:
-            starts = [getattr(nodes[place], "start_char_idx", None) for place in places]
+            starts = [getattr(nodes[number], "start_char_idx", None) for number in numbers]
             text, spans = _stitched([Piece(*pair) for pair in zip(texts, starts, strict=True)])
     except InvalidInput as error:
         raise InvalidInput(
             f"the nodes of document {name!r} cannot be late-chunked: {error}. Put JinaV3LateChunking(parser=…, "
             "embedding=…) in place of parser and embedding: it knows the whole document"
         ) from error
-    return Group(header + text, places, [(len(header) + start, len(header) + end) for start, end in spans])
+    return DocumentChunks(header + text, numbers, [(len(header) + start, len(header) + end) for start, end in spans])
 
 
 def _stitched(pieces: Sequence[Piece]) -> tuple[str, list[Span]]:

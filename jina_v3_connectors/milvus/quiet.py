@@ -24,16 +24,17 @@ class _Quiet(logging.Filter):
         return not getattr(self.inside, "calls", 0)
 
 
+_FILTER = _Quiet()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """In this thread, until the block ends."""
+    """In this thread, until the block ends. The first call gives the loggers a filter, which then stays."""
+    for name in LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)  # does nothing where it has it
     inside = _Quiet.inside
     inside.calls = getattr(inside, "calls", 0) + 1
     try:
         yield
     finally:
         inside.calls -= 1
-
-
-for _name in LOGGERS:
-    logging.getLogger(_name).addFilter(_Quiet())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 
 from ..contract import EmbeddingContract
+from ..errors import StoreError
 from ..keywords import FIELD
 
 try:
@@ -34,11 +35,12 @@ MAX_TERMS = 1024
 TERM_BYTES = 1000
 ID_CHARACTERS = 36
 FIELDS = ("id", "document_id", "chunk", "start", "end", "text", "metadata", "terms", VECTOR)
-_DATATYPES = {
+_DATATYPES: dict[Datatype, Any] = {
     "float32": DataType.FLOAT_VECTOR,
     "float16": DataType.FLOAT16_VECTOR,
     "bfloat16": DataType.BFLOAT16_VECTOR,
 }
+_NAMES: dict[Any, Datatype] = {kind: name for name, kind in _DATATYPES.items()}
 _INDEX_PARAMS: dict[str, dict[str, int]] = {"HNSW": {"M": 16, "efConstruction": 200}, "IVF_FLAT": {"nlist": 1024}}
 
 
@@ -142,15 +144,22 @@ def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, s
     return {CONTRACT_PROPERTY: contract.to_json(), INDEX_PROPERTY: layout.index, **key}
 
 
-def stored_layout(description: Mapping[str, Any], layout: MilvusLayout) -> MilvusLayout:
-    """`layout` with what a collection says of its own."""
+def stored_layout(description: Mapping[str, Any], collection: str) -> MilvusLayout:
+    """The layout, as `stored_contract`. An adopted collection does not name its index; it has one, so none is made.
+
+    Raises:
+        StoreError: it is damaged, or of another version.
+    """
     told = description.get("properties") or {}
-    return replace(
-        layout,
-        hybrid=WORDS in field_names(description),
-        partition_key=told.get(PARTITION_PROPERTY),
-        index=told.get(INDEX_PROPERTY, layout.index),
-    )
+    try:
+        return MilvusLayout(
+            datatype=_NAMES[DataType(vector_field(description)["type"])],
+            index=told.get(INDEX_PROPERTY, MilvusLayout.index),
+            hybrid=WORDS in field_names(description),
+            partition_key=told.get(PARTITION_PROPERTY),
+        )
+    except (KeyError, InvalidInput) as error:
+        raise StoreError(f"collection {collection!r} has a layout this version cannot read: {error}") from error
 
 
 def field_names(description: Mapping[str, Any]) -> list[str]:
@@ -170,7 +179,11 @@ def foreign_fields(description: Mapping[str, Any], ours: CollectionSchema) -> li
     return problems
 
 
+def vector_field(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Raises KeyError where there is none."""
+    return {field["name"]: dict(field) for field in description["fields"]}[VECTOR]
+
+
 def vector_size(description: Mapping[str, Any]) -> int:
     """Dimensions of the vector field."""
-    (field,) = [field for field in description["fields"] if field["name"] == VECTOR]
-    return int(field["params"]["dim"])
+    return int(vector_field(description)["params"]["dim"])

@@ -22,7 +22,7 @@ from ..documents import Chunk, Document, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, unreachable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import Store
+from ..store import Store, Stored
 from ..stored_chunk import to_hit
 from ..vectors import cosine
 from .answers import in_parts
@@ -93,23 +93,19 @@ class MilvusStore(Store):
         let_go: Callable[[], None] = lambda: None,
         folder: Path | None = None,
     ) -> None:
-        """`layout` counts where there is no collection yet; `let_go` is called once when this is closed.
+        """`layout` is that of a new collection; `let_go` is called once when this is closed.
 
         `folder` is where Milvus Lite keeps its data, None for a server.
         """
         self._folder = folder
-        self.client, self.collection, self.layout = client, collection, layout
+        self.client, self.collection, self.new_layout = client, collection, layout
         self._journal, self._let_go, self._loaded = journal, let_go, False
 
     @property
     def journal_file(self) -> Path:
         return self._journal
 
-    @property
-    def hybrid(self) -> bool:
-        return self.layout.hybrid
-
-    def read_contract(self) -> EmbeddingContract | None:
+    def read(self) -> Stored | None:
         try:
             description = self._describe()
         except StoreNotFound:
@@ -117,8 +113,7 @@ class MilvusStore(Store):
         contract = stored_contract(description, self.collection)
         if contract is None:
             raise ContractMissing(self.collection)
-        self.layout = stored_layout(description, self.layout)
-        return contract
+        return Stored(contract, stored_layout(description, self.collection))
 
     def writer(self) -> str | None:
         token = (self._describe().get("properties") or {}).get(WRITER_PROPERTY)
@@ -134,19 +129,17 @@ class MilvusStore(Store):
         with self._errors():
             if not self.client.has_collection(self.collection, timeout=TIMEOUT):
                 self._create_collection(contract)
-        self.read_contract()  # with the layout of another process, where that was faster
-        with self._errors():
             self._ready()
 
     def _create_collection(self, contract: EmbeddingContract) -> None:
         version = self.client.get_server_version(timeout=TIMEOUT)
-        if lacking := lacks(version, self.layout):
+        if lacking := lacks(version, self.new_layout):
             raise StoreError(f"collection {self.collection!r}: Milvus {version} {lacking}; nothing was made")
         try:
             self.client.create_collection(
                 self.collection,
-                schema=collection_schema(contract, self.layout),
-                properties=properties(contract, self.layout),
+                schema=collection_schema(contract, self.new_layout),
+                properties=properties(contract, self.new_layout),
                 consistency_level="Session",
                 timeout=TIMEOUT,
             )
@@ -177,28 +170,31 @@ class MilvusStore(Store):
                 self.collection, {CONTRACT_PROPERTY: contract.to_json()}, timeout=TIMEOUT
             )
 
-    def check_storable(self, document: Document) -> None:
-        if self.layout.partition_key:
-            partition_of(document.id, document.metadata, self.layout.partition_key)
+    def check_storable(self, document: Document, layout: MilvusLayout) -> None:
+        if layout.partition_key:
+            partition_of(document.id, document.metadata, layout.partition_key)
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: MilvusLayout) -> None:
         self._check_room(room_to_write(chunks, vectors.shape[1]))
-        key = self.layout.partition_key
-        rows = [to_row(chunk, vector, key) for chunk, vector in zip(chunks, vectors, strict=True)]
+        rows = [to_row(chunk, vector, layout.partition_key) for chunk, vector in zip(chunks, vectors, strict=True)]
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
     def delete(self, where: Condition) -> None:
         self._check_room(TO_DELETE)
-        stale = expression(where, self.layout.partition_key)
-        self._call(lambda client: client.delete(self.collection, filter=stale, timeout=TIMEOUT))
+        self._call(lambda client: client.delete(self.collection, filter=expression(where), timeout=TIMEOUT))
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: MilvusLayout,
     ) -> list[list[Hit]]:
         """One call for all rows, more where the answers would be large."""
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
-        allowed = "" if condition is None else expression(condition, self.layout.partition_key)
+        allowed = "" if condition is None else expression(condition, layout.partition_key)
         questions = [Question(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
         at_once = max(1, HITS_AT_ONCE // limit)
         answers: list[list[Hit]] = []
@@ -341,18 +337,19 @@ class MilvusStore(Store):
 
     def _ready(self) -> MilvusClient:
         """The client, with the collection indexed and in memory: after a restart it is not loaded, and one whose maker
-        was killed has no index yet."""
+        was killed has no index yet. The collection itself says which indexes it must have."""
         if not self._loaded:
-            for field in index_fields(self.layout):
+            layout = stored_layout(self._describe(), self.collection)
+            for field in index_fields(layout):
                 if not self.client.list_indexes(self.collection, field, timeout=TIMEOUT):
-                    self._create_index(field)
+                    self._create_index(index_params(layout, field), field)
             self.client.load_collection(self.collection, timeout=TIMEOUT)
             self._loaded = True
         return self.client
 
-    def _create_index(self, field: str) -> None:
+    def _create_index(self, params: Any, field: str) -> None:
         try:
-            self.client.create_index(self.collection, index_params(self.layout, field), timeout=TIMEOUT)
+            self.client.create_index(self.collection, params, timeout=TIMEOUT)
         except MilvusException:
             if not self.client.list_indexes(self.collection, field, timeout=TIMEOUT):
                 raise

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..chunking import Chunker
 from ..connector import VectorConnector

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from jina_v3_encoder.errors import InvalidInput
@@ -13,6 +14,8 @@ from ..errors import StoreError
 
 IndexKind = Literal["documents", "vectors"]
 VECTOR = "embedding"
+RESERVED_VECTOR = "_values"
+"""What a vector index calls its vector in a description."""
 DEFAULT_NAMESPACE = "__default__"
 TAG = "jina_v3-"
 WRITER_TAG = "jina_v3_writer"
@@ -20,6 +23,22 @@ WRITER_TAG = "jina_v3_writer"
 TAG_CHARACTERS = 120
 MAX_TAGS = 19
 """An index has 20; one is the writer's."""
+
+
+@dataclass(frozen=True)
+class PineconeLayout:
+    """Which of the two interfaces an index has."""
+
+    kind: IndexKind
+
+    @property
+    def hybrid(self) -> bool:
+        return False
+
+
+def stored_layout(index: Any) -> PineconeLayout:
+    """The layout in what `indexes.describe` returns."""
+    return PineconeLayout("vectors" if RESERVED_VECTOR in index.schema.fields else "documents")
 
 
 def to_tags(contract: EmbeddingContract) -> dict[str, str]:
@@ -34,7 +53,7 @@ def to_tags(contract: EmbeddingContract) -> dict[str, str]:
         pieces = [text[start : start + TAG_CHARACTERS] for start in range(0, len(text), TAG_CHARACTERS)]
         tags |= {f"{TAG}{name}" + (f"-{n}" if n > 1 else ""): piece for n, piece in enumerate(pieces, 1)}
     if len(tags) > MAX_TAGS:
-        longest = max(contract.to_dict().items(), key=lambda field: len(json.dumps(field[1])))[0]
+        longest = max(contract.to_dict().items(), key=lambda entry: len(json.dumps(entry[1])))[0]
         raise InvalidInput(
             f"the contract needs {len(tags)} tags of {TAG_CHARACTERS} characters, it may have {MAX_TAGS} at most: "
             f"shorten {longest!r}, for a model by loading it from a shorter path"

@@ -19,11 +19,22 @@ from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreError, StoreNotFound, of_status, unreachable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import Store, shared_journal
+from ..store import Store, Stored, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .filters import expression
 from .planes import PLANES, Plane
-from .schema import DEFAULT_NAMESPACE, VECTOR, WRITER_TAG, IndexKind, from_tags, index_arguments, to_tags
+from .schema import (
+    DEFAULT_NAMESPACE,
+    RESERVED_VECTOR,
+    VECTOR,
+    WRITER_TAG,
+    IndexKind,
+    PineconeLayout,
+    from_tags,
+    index_arguments,
+    stored_layout,
+    to_tags,
+)
 
 try:
     import httpx
@@ -41,8 +52,6 @@ WRITER_SECONDS = 10.0
 VISIBLE_SECONDS = 10.0
 VISIBLE_PAUSE = 0.05
 READY_SECONDS = 300
-RESERVED_VECTOR = "_values"
-"""What a vector index calls its vector in a description."""
 
 
 class PineconeStore(Store):
@@ -63,19 +72,20 @@ class PineconeStore(Store):
         *,
         owned: bool = False,
     ) -> None:
-        """`kind` and `location` (cloud, region) count where there is no index yet. An `owned` client is closed here."""
+        """`kind` and `location` (cloud, region) are those of a new index. An `owned` client is closed here."""
         self._owned = owned
-        self.client, self.name, self.partition, self.kind, self.location = client, index, namespace, kind, location
+        self.client, self.name, self.partition = client, index, namespace
+        self.new_kind, self.new_location = kind, location
         self._plane: Plane | None = None
         self._lock = threading.Lock()
-        self._known: tuple[float, EmbeddingContract] | None = None
+        self._last_read: tuple[float, Stored] | None = None
         self._committed = 0
 
     @property
     def journal_file(self) -> Path:
         return shared_journal()
 
-    def read_contract(self) -> EmbeddingContract | None:
+    def read(self) -> Stored | None:
         try:
             index = self._describe()
         except StoreNotFound:
@@ -83,14 +93,16 @@ class PineconeStore(Store):
         contract = from_tags(index.tags or {}, self.name)
         if contract is None:
             raise ContractMissing(self.name)
-        self._known = (time.monotonic(), contract)
-        return contract
+        stored = Stored(contract, stored_layout(index))
+        self._last_read = (time.monotonic(), stored)
+        return stored
 
-    def recent_contract(self) -> EmbeddingContract | None:
-        known = self._known
-        if known is not None and time.monotonic() - known[0] < CONTRACT_SECONDS:
-            return known[1]
-        return self.read_contract()
+    def read_recent(self) -> Stored | None:
+        if self._last_read is not None:
+            seconds, stored = self._last_read
+            if time.monotonic() - seconds < CONTRACT_SECONDS:
+                return stored
+        return self.read()
 
     def writer(self) -> str | None:
         """A tag of the index, which has no room for one of each namespace: only the default one is marked."""
@@ -102,7 +114,7 @@ class PineconeStore(Store):
                 self.client.indexes.configure(self.name, tags={WRITER_TAG: token})
 
     def create(self, contract: EmbeddingContract) -> None:
-        arguments = index_arguments(contract, self.kind, *self.location)
+        arguments = index_arguments(contract, self.new_kind, *self.new_location)
         try:
             with self._errors():
                 self.client.indexes.create(name=self.name, timeout=READY_SECONDS, **arguments)
@@ -121,7 +133,7 @@ class PineconeStore(Store):
                 to_hit(name, 0.0, stored)
             self.client.indexes.configure(self.name, tags=to_tags(contract))
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: PineconeLayout) -> None:
         plane = self._open()
         with self._errors():
             self._remember(plane.upsert(chunks, vectors))
@@ -135,7 +147,12 @@ class PineconeStore(Store):
             return
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: PineconeLayout,
     ) -> list[list[Hit]]:
         """A request for each row, some side by side; waits until this connector's own writes can be seen."""
         if limit > MAX_LIMIT:
@@ -184,8 +201,8 @@ class PineconeStore(Store):
         with self._lock:
             if self._plane is None:
                 description = self._describe()
-                self.kind = "vectors" if RESERVED_VECTOR in description.schema.fields else "documents"
-                self._plane = PLANES[self.kind](self.client.index(host=description.host), self.partition)
+                plane = PLANES[stored_layout(description).kind]
+                self._plane = plane(self.client.index(host=description.host), self.partition)
             return self._plane
 
     def _describe(self) -> Any:

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 from qdrant_edge import (
     CountRequest,
@@ -30,7 +31,7 @@ from ..documents import Chunk, Hit
 from ..errors import StoreError, StoreNotFound
 from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import Store
+from ..store import Store, Stored
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
 from ..vectors import cosine
 from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
@@ -40,11 +41,10 @@ from .schema import (
     JOURNAL_FILE,
     SHARD_FOLDER,
     named_folder,
-    read_contract,
-    read_layout,
+    read_folder,
     shard_vectors,
     write_alias,
-    write_contract,
+    write_folder,
 )
 from .words import document_words
 
@@ -63,30 +63,24 @@ class EmbeddedStore(Store):
     write_limits = WriteLimits(rows=1000, bytes=64 * 2**20)
 
     def __init__(self, path: str | Path, collection: str, layout: QdrantLayout) -> None:
-        """Nothing is opened or made yet. `layout` counts where there is no collection yet."""
+        """Nothing is opened or made yet. `layout` is that of a new collection."""
         self.folder = named_folder(Path(path), collection)
-        self.layout = layout
+        self.new_layout = layout
         self._shard: EdgeShard | None = None
 
     @property
     def journal_file(self) -> Path:
         return self.folder / JOURNAL_FILE
 
-    @property
-    def hybrid(self) -> bool:
-        return self.layout.hybrid
-
-    def read_contract(self) -> EmbeddingContract | None:
-        contract = read_contract(self.folder)
-        self.layout = read_layout(self.folder) or self.layout
-        return contract
+    def read(self) -> Stored | None:
+        return read_folder(self.folder)
 
     def create(self, contract: EmbeddingContract) -> None:
-        self.layout.check(contract.dimensions)
+        self.new_layout.check(contract.dimensions)
         with self._errors():
             self.folder.mkdir(parents=True, exist_ok=True)
             check_room(self.folder, TO_WRITE)
-            write_contract(self.folder, contract, self.layout)
+            write_folder(self.folder, contract, self.new_layout)
         self._open()
 
     def adopt(self, contract: EmbeddingContract) -> None:
@@ -95,12 +89,11 @@ class EmbeddedStore(Store):
         if VECTOR not in vectors:
             raise StoreError(f"{self.folder} cannot be adopted: it has no vector named {VECTOR!r}, but {list(vectors)}")
         check_vector(str(self.folder), *vectors[VECTOR], contract)
-        self.layout = QdrantLayout()
         with self._errors():
             records, _ = self._open().scroll(ScrollRequest(limit=CHECKED_BEFORE_ADOPTING, with_payload=True))
             for record in records:
                 to_hit(record.id, 0.0, record.payload or {})
-            write_contract(self.folder, contract, self.layout)
+            write_folder(self.folder, contract, QdrantLayout())
 
     def count(self) -> int:
         with self._errors():
@@ -112,16 +105,16 @@ class EmbeddedStore(Store):
                 self._shard.close()
             self._shard = None
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        named = self.layout.vectors(vectors)
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
+        named = layout.vectors(vectors)
         with self._errors(chunks):
             check_room(self.folder, room_to_write(chunks, sum(rows.shape[1] for rows in named.values())))
             points = []
             for row, chunk in enumerate(chunks):
-                point = {name: rows[row].tolist() for name, rows in named.items()}
-                if self.layout.hybrid:
-                    point[WORDS] = sparse(*document_words(chunk.text))
-                points.append(Point(chunk.id, point, to_payload(chunk)))
+                point_vectors = {name: rows[row].tolist() for name, rows in named.items()}
+                if layout.hybrid:
+                    point_vectors[WORDS] = sparse(*document_words(chunk.text))
+                points.append(Point(chunk.id, point_vectors, to_payload(chunk)))
             self._open().update(UpdateOperation.upsert_points(points))
 
     def delete(self, where: Condition) -> None:
@@ -131,16 +124,24 @@ class EmbeddedStore(Store):
             self._open().update(UpdateOperation.delete_points_by_filter(stale))
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: QdrantLayout,
     ) -> list[list[Hit]]:
         allowed = None if condition is None else FILTERS.filter(condition)
         with self._errors():
             return [
-                self._one(row, limit, allowed, words[number] if words else None) for number, row in enumerate(vectors)
+                self._one(row, limit, allowed, words[number] if words else None, layout)
+                for number, row in enumerate(vectors)
             ]
 
-    def _one(self, vector: FloatArray, limit: int, allowed: Filter | None, words: str | None) -> list[Hit]:
-        points = self._open().query(query_request(vector, limit, allowed, words, self.layout))
+    def _one(
+        self, vector: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
+    ) -> list[Hit]:
+        points = self._open().query(query_request(vector, limit, allowed, words, layout))
         return [to_hit(point.id, _cosine(point, vector, words), point.payload or {}) for point in points]
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -172,15 +173,16 @@ class EmbeddedStore(Store):
 
     def _make_shard(self, folder: Path) -> None:
         """Built beside its place and moved there whole: a run that is killed in between leaves no half of it."""
-        contract = self.read_contract()
-        if contract is None:
+        stored = self.read()
+        if stored is None:
             raise StoreNotFound(f"{self.folder} does not exist yet")
+        layout = cast(QdrantLayout, stored.layout)
         partial = folder.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        shard = EdgeShard.create(str(partial), edge_config(contract.dimensions, self.layout))
+        shard = EdgeShard.create(str(partial), edge_config(stored.contract.dimensions, layout))
         shard.update(UpdateOperation.create_field_index(DOCUMENT_ID, PayloadSchemaType.Keyword))
-        for field, kind in self.layout.indexes.items():
+        for field, kind in layout.indexes.items():
             shard.update(UpdateOperation.create_field_index(metadata_key(field), INDEX_KINDS[kind]))
         shard.close()
         partial.rename(folder)

@@ -12,6 +12,7 @@ from jina_v3_encoder.json_file import is_special
 
 from ..contract import EmbeddingContract
 from ..errors import ContractMissing, StoreError
+from ..store import Stored
 from .layout import QdrantLayout
 
 SHARD_FOLDER = "shard"
@@ -20,24 +21,21 @@ JOURNAL_FILE = "journal.sqlite"
 ALIAS_SUFFIX = ".alias"
 
 
-def read_contract(folder: Path) -> EmbeddingContract | None:
-    """The contract in a collection's folder, None where there is none.
+def read_folder(folder: Path) -> Stored | None:
+    """What lies in a collection's folder, None where there is no collection.
 
     Raises:
         ContractMissing: there is data without a contract.
-        StoreError: the contract cannot be read.
+        StoreError: the contract or the layout cannot be read.
     """
     values = _read(folder)
-    return None if values is None else EmbeddingContract.from_dict(values["contract"], folder.name)
+    if values is None:
+        return None
+    contract = EmbeddingContract.from_dict(values["contract"], folder.name)
+    return Stored(contract, QdrantLayout.from_dict(values["layout"], folder.name))
 
 
-def read_layout(folder: Path) -> QdrantLayout | None:
-    """The layout, as `read_contract`."""
-    values = _read(folder)
-    return None if values is None else QdrantLayout.from_dict(values["layout"], folder.name)
-
-
-def write_contract(folder: Path, contract: EmbeddingContract, layout: QdrantLayout) -> None:
+def write_folder(folder: Path, contract: EmbeddingContract, layout: QdrantLayout) -> None:
     """Write both so that a crash leaves either all of it or none."""
     values = {"contract": contract.to_dict(), "layout": layout.to_dict()}
     _write(folder / CONTRACT_FILE, json.dumps(values, indent=2))

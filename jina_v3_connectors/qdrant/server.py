@@ -17,7 +17,7 @@ from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, of_status, unreachable
 from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import Store, shared_journal
+from ..store import Store, Stored, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
 from ..vectors import cosine, shortest
 from .filters import metadata_key
@@ -48,28 +48,23 @@ class ServerStore(Store):
     """A server refuses JSON bodies above 32 MiB."""
 
     def __init__(self, client: QdrantClient, collection: str, layout: QdrantLayout, *, owned: bool = False) -> None:
-        """`layout` counts where there is no collection yet. The client is closed here if it is `owned`."""
-        self.client, self.collection, self.layout, self._owned = client, collection, layout, owned
+        """`layout` is that of a new collection. The client is closed here if it is `owned`."""
+        self.client, self.collection, self.new_layout, self._owned = client, collection, layout, owned
         self._has_indexes = False
 
     @property
     def journal_file(self) -> Path:
         return shared_journal()
 
-    @property
-    def hybrid(self) -> bool:
-        return self.layout.hybrid
-
-    def read_contract(self) -> EmbeddingContract | None:
+    def read(self) -> Stored | None:
         try:
-            metadata: Mapping[str, Any] = self._info().config.metadata or {}
+            info = self._info()
         except StoreNotFound:
             return None
-        values = metadata.get(CONTRACT_KEY)
+        values = (info.config.metadata or {}).get(CONTRACT_KEY)
         if not isinstance(values, Mapping):
             raise ContractMissing(self.collection)
-        self.layout = QdrantLayout.from_dict(metadata.get(LAYOUT_KEY) or {}, self.collection)
-        return EmbeddingContract.from_dict(values, self.collection)
+        return Stored(EmbeddingContract.from_dict(values, self.collection), self._layout(info))
 
     def writer(self) -> str | None:
         token = (self._info().config.metadata or {}).get(WRITER_KEY)
@@ -81,11 +76,12 @@ class ServerStore(Store):
 
     def create(self, contract: EmbeddingContract) -> None:
         """Make the collection with its contract, then its indexes; who is killed between leaves them to `_indexed`."""
-        self.layout.check(contract.dimensions)
+        self.new_layout.check(contract.dimensions)
         with self._errors():
             if not self.client.collection_exists(self.collection):
-                config = collection_config(contract.dimensions, self.layout)
-                self.client.create_collection(self.collection, metadata=self._metadata(contract), **config)
+                config = collection_config(contract.dimensions, self.new_layout)
+                metadata = _metadata(contract, self.new_layout)
+                self.client.create_collection(self.collection, metadata=metadata, **config)
             self._indexed()
 
     def adopt(self, contract: EmbeddingContract) -> None:
@@ -96,21 +92,20 @@ class ServerStore(Store):
                 f"collection {self.collection!r} cannot be adopted: it has no vector named {VECTOR!r}, but {names}"
             )
         check_vector(self.collection, vectors[VECTOR].size, vectors[VECTOR].distance.value, contract)
-        self.layout = QdrantLayout()
         with self._errors():
             records, _ = self.client.scroll(self.collection, limit=CHECKED_BEFORE_ADOPTING, with_payload=True)
             for record in records:
                 to_hit(record.id, 0.0, record.payload or {})
-            self.client.update_collection(self.collection, metadata=self._metadata(contract))
+            self.client.update_collection(self.collection, metadata=_metadata(contract, QdrantLayout()))
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        named = self.layout.vectors(vectors)
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
+        named = layout.vectors(vectors)
         points = []
         for row, chunk in enumerate(chunks):
-            point: dict[str, Any] = {name: shortest(rows[row]) for name, rows in named.items()}
-            if self.layout.hybrid:
-                point[WORDS] = sparse(document_words(chunk.text))
-            points.append(models.PointStruct(id=str(chunk.id), vector=point, payload=to_payload(chunk)))
+            point_vectors: dict[str, Any] = {name: shortest(rows[row]) for name, rows in named.items()}
+            if layout.hybrid:
+                point_vectors[WORDS] = sparse(document_words(chunk.text))
+            points.append(models.PointStruct(id=str(chunk.id), vector=point_vectors, payload=to_payload(chunk)))
         with self._errors():
             self._indexed().upsert(self.collection, points, wait=True)
 
@@ -120,13 +115,18 @@ class ServerStore(Store):
             self._indexed().delete(self.collection, stale, wait=True)
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: QdrantLayout,
     ) -> list[list[Hit]]:
         """One round trip for all rows."""
         allowed = None if condition is None else FILTERS.filter(condition)
         texts: Sequence[str | None] = words or [None] * len(vectors)
-        layout = replace(self.layout, quantization=None) if self._local else self.layout
-        requests = [query_request(row, limit, allowed, text, layout) for row, text in zip(vectors, texts, strict=True)]
+        asked = replace(layout, quantization=None) if self._local else layout
+        requests = [query_request(row, limit, allowed, text, asked) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
             answers = self.client.query_batch_points(self.collection, requests)
         return [
@@ -154,7 +154,7 @@ class ServerStore(Store):
     def point_alias(self, alias: str) -> None:
         """One request that deletes and creates, which the server applies at once."""
         with self._errors():
-            aliases = {known.alias_name for known in self.client.get_aliases().aliases}
+            aliases = {entry.alias_name for entry in self.client.get_aliases().aliases}
             delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
             create = models.CreateAliasOperation(
                 create_alias=models.CreateAlias(collection_name=self.collection, alias_name=alias)
@@ -168,12 +168,11 @@ class ServerStore(Store):
     def _indexed(self) -> QdrantClient:
         """The client, for writes: once, the indexes of fields are made that a `create` was stopped before making."""
         if not self._has_indexes and not self._local:
-            fields = {
-                metadata_key(field): models.PayloadSchemaType(kind) for field, kind in self.layout.indexes.items()
-            }
-            there = self.client.get_collection(self.collection).payload_schema
-            for field, kind in {DOCUMENT_ID: models.PayloadSchemaType.KEYWORD, **fields}.items():
-                if field not in there:
+            info = self.client.get_collection(self.collection)
+            indexes = self._layout(info).indexes
+            kinds = {metadata_key(field): models.PayloadSchemaType(kind) for field, kind in indexes.items()}
+            for field, kind in {DOCUMENT_ID: models.PayloadSchemaType.KEYWORD, **kinds}.items():
+                if field not in info.payload_schema:
                     self.client.create_payload_index(self.collection, field, kind, wait=True)
             self._has_indexes = True
         return self.client
@@ -182,8 +181,8 @@ class ServerStore(Store):
         with self._errors():
             return self.client.get_collection(self.collection)
 
-    def _metadata(self, contract: EmbeddingContract) -> dict[str, Any]:
-        return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: self.layout.to_dict()}
+    def _layout(self, info: models.CollectionInfo) -> QdrantLayout:
+        return QdrantLayout.from_dict((info.config.metadata or {}).get(LAYOUT_KEY) or {}, self.collection)
 
     @property
     def _local(self) -> bool:
@@ -215,6 +214,10 @@ def _reason(error: UnexpectedResponse) -> str:
         return str(error.structured()["status"]["error"])
     except Exception:
         return error.content[:200].decode("utf-8", "replace")
+
+
+def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, Any]:
+    return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: layout.to_dict()}
 
 
 def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | None) -> float:

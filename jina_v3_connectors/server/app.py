@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
-from ..demo import page
-from ..demo.collections import Collections
 from . import classify, embeddings, errors, segment, status
 from .batcher import Batcher
 from .gate import Gate
@@ -23,24 +22,33 @@ from .settings import ServerSettings
 ABOUT = "jina-embeddings-v3 on this machine, with the interface of the hosted service."
 
 
-def create_app(
-    encoder: TextEncoder, settings: ServerSettings | None = None, collections: Collections | None = None
-) -> FastAPI:
+@dataclass(frozen=True)
+class Page:
+    """What a server shows beside its interface. The server knows nothing of what is on it."""
+
+    router: APIRouter
+    open_paths: frozenset[str]
+    """Sent without a key."""
+    close: Callable[[], None]
+    """Called when the server ends."""
+
+
+def create_app(encoder: TextEncoder, settings: ServerSettings | None = None, page: Page | None = None) -> FastAPI:
     """An ASGI application that serves `encoder`. The queue starts and ends with the application's lifespan.
 
-    With `collections` there is also the demo page at `/`; they are closed at the end.
+    A `page` is served as well, and closed at the end.
     """
     settings = settings or ServerSettings()
     metrics = Metrics()
-    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics)
+    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics, settings.max_vector_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         yield
         batcher.close()
-        if collections is not None:
-            collections.close()
+        if page is not None:
+            page.close()
 
     app = FastAPI(
         title="jina-v3",
@@ -57,9 +65,9 @@ def create_app(
         app.include_router(part.router(service))
     app.include_router(status.router(service, metrics))
     open_paths = status.OPEN_PATHS
-    if collections is not None:
-        app.include_router(page.router(page.View(collections)))
-        open_paths |= page.OPEN_PAGE_PATHS
+    if page is not None:
+        app.include_router(page.router)
+        open_paths |= page.open_paths
     errors.install(app)
     described = app.openapi()
     sizes = described["components"]["schemas"]["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"]

@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Sequence
 
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .errors import ApiError
 from .jobs import Document, Job, LargeJobs, Piece, SmallJobs, Taken
 from .metrics import Metrics
+from .settings import ServerSettings
 
 BATCH_TOKENS = 4096
 SMALL_SHARE, SMALL_ROOM = 0.1, 0.05
@@ -18,6 +19,7 @@ SMALL_SHARE, SMALL_ROOM = 0.1, 0.05
 SHORT_SHARE, SHORT_SECONDS = 0.5, 1.0
 """The size of other batches in the second after a small request, since the next one will wait for one of them."""
 RATE_MEMORY = 0.9
+FLOAT_BYTES = 4
 
 
 class Batcher:
@@ -27,14 +29,22 @@ class Batcher:
     So a small one waits for the batch that is under way, and a large one for at most twice its time.
     """
 
-    def __init__(self, encoder: TextEncoder, max_waiting_tokens: int, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        max_waiting_tokens: int,
+        metrics: Metrics,
+        max_vector_bytes: int = ServerSettings.max_vector_bytes,
+    ) -> None:
         self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
-        self.budget: int = getattr(encoder, "max_batch_tokens", BATCH_TOKENS)
+        self._max_vector_bytes = max_vector_bytes
+        self.budget = encoder.info.max_batch_tokens or BATCH_TOKENS
         self._small, self._large = SmallJobs(), LargeJobs()
         self._credit = self.budget
         """Tokens that small requests may still use before large ones have their turn."""
         self._small_came = -SHORT_SECONDS
         self._waiting = 0
+        self._vector_bytes = 0
         self._rate = 0.0
         self._changed = threading.Condition()
         self._closing = False
@@ -51,17 +61,19 @@ class Batcher:
         self._thread.join()
 
     def submit(self, job: Job) -> None:
-        """Queue a job.
+        """Queue a job. Its tokens count until they are computed, the bytes of its vectors until `release`.
 
         Raises:
-            ApiError: 429 with the seconds to wait when the queue is full, 503 while closing.
+            ApiError: 429 with the seconds to wait when the queue or the vectors are too much, 503 while closing; 422
+                where the job's own vectors are more than may ever be held.
         """
-        tokens = job.size
+        tokens, vector_bytes = job.size, self._bytes_of(job)
         with self._changed:
             if self._closing:
                 raise ApiError(503, "SERVICE_UNAVAILABLE", "the server is shutting down", retry_after=5)
+            self._check_vectors(vector_bytes)
             if self._waiting and self._waiting + tokens > self._limit:
-                wait = self._waiting / self._rate if self._rate else 1.0
+                wait = self._wait_seconds()
                 raise ApiError(
                     429,
                     "RATE_TOKEN_LIMIT_EXCEEDED",
@@ -70,12 +82,49 @@ class Batcher:
                 )
             self._waiting += tokens
             self._metrics.waiting.set(self._waiting)
+            self._hold_vectors(vector_bytes)
             if tokens <= self.budget * SMALL_SHARE:
                 self._small_came = time.monotonic()
                 self._small.add(job)
             else:
                 self._large.add(job)
             self._changed.notify_all()
+
+    def release(self, job: Job) -> None:
+        """The vectors of a job that was queued are not needed any more; to be called once for each."""
+        with self._changed:
+            self._hold_vectors(-self._bytes_of(job))
+
+    def _bytes_of(self, job: Job) -> int:
+        return job.vector_count * self._encoder.dimensions * FLOAT_BYTES
+
+    def _hold_vectors(self, size: int) -> None:
+        self._vector_bytes += size
+        self._metrics.vector_bytes.set(self._vector_bytes)
+
+    def _check_vectors(self, size: int) -> None:
+        """Keep all vectors that are waited for or being sent within their limit.
+
+        Raises:
+            ApiError: they would pass it.
+        """
+        most = self._max_vector_bytes
+        if size > most:
+            message = f"the vectors take {size:,} bytes, the limit is {most:,}: send fewer texts or spans at a time"
+            raise ApiError(422, "VALIDATION_ERROR", message)
+        if self._vector_bytes + size > most:
+            wait = max(1.0, self._wait_seconds())
+            raise ApiError(
+                429,
+                "RATE_CONCURRENCY_LIMIT_EXCEEDED",
+                f"vectors of {self._vector_bytes:,} bytes are waited for or being sent, these would take {size:,} and "
+                f"the limit is {most:,}: come back in {wait:.0f} s, or send fewer texts or spans at a time",
+                retry_after=wait,
+            )
+
+    def _wait_seconds(self) -> float:
+        """How long it takes to compute what is waiting."""
+        return self._waiting / self._rate if self._rate else 1.0
 
     def _run(self) -> None:
         while True:

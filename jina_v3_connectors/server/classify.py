@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from jina_v3_encoder.vectors import finish
 
 from .answers import json_answer
+from .clients import client_of
 from .models import split_model
 from .schemas import ClassifyRequest, texts_of
 from .service import Question, Service
@@ -28,7 +29,7 @@ def router(service: Service) -> APIRouter:
         texts = texts_of(body.input)
         groups = body.labels if isinstance(body.labels, dict) else {"": body.labels}
         labels = [label for own in groups.values() for label in own]
-        found = await service.ask(Question([*texts, *labels], TASK), request.is_disconnected)
+        found = await service.ask(Question([*texts, *labels], TASK), client_of(request))
         vectors = finish(found.vectors.copy(), normalize=True)
         cosines = vectors[: len(texts)] @ vectors[len(texts) :].T
         rows = [_prediction(index, row, groups) for index, row in enumerate(cosines)]

@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from jina_v3_encoder.vectors import OutputType, check_dimensions, finish, to_output
 
 from .answers import json_answer, patient_answer
+from .clients import client_of
 from .models import NAME, split_model
 from .schemas import EmbeddingsRequest, TokensRequest, texts_of
 from .service import Found, Question, Service
@@ -41,7 +42,7 @@ def router(service: Service) -> APIRouter:
             window=body.window,
             overlap=body.overlap,
         )
-        job = await service.admit(question, request.is_disconnected)
+        job = await service.admit(question, client_of(request))
         waiting = asyncio.ensure_future(service.wait(job))
         after = service.settings.keep_alive_after
         if after is None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .bodies import count_values
+from .clients import ANSWERED
 from .errors import ApiError, as_api_error
 from .metrics import Metrics
 from .schemas import MAX_SPANS
@@ -85,14 +86,15 @@ class Gate:
             self._check_host(scope)
             self._check_origin(scope)
             self._check_key(scope)
-            with self._body_room() as room:
+            with self._body_room() as room, ExitStack() as answered:
                 body = await self._body(scope, receive, room)
                 complete = True
                 if connection is not None:
                     connection.taken_in()
                 self._check_values(body)
                 start = time.perf_counter()
-                await self._app(_as_json(scope), _replay(body, receive), counting)
+                inner = {**_as_json(scope), "state": {**scope.get("state", {}), ANSWERED: answered}}
+                await self._app(inner, _replay(body, receive), counting)
         except Exception as error:
             if started:
                 raise

@@ -11,11 +11,12 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jina_v3_encoder.task import TaskLike
 from jina_v3_encoder.texts.late_chunking import Span
 
 if TYPE_CHECKING:
@@ -24,6 +25,24 @@ if TYPE_CHECKING:
 FloatArray = NDArray[np.float32]
 SECONDS_PER_TOKEN = 0.001
 """How much longer a small request waits for each of its tokens, so that the smallest pass."""
+
+
+@runtime_checkable
+class ReadsInSteps(Protocol):
+    """An encoder that can stop inside a document, as `Encoder` can; each method is documented there."""
+
+    def open_document(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+    ) -> LateDocument: ...
+
+    def read_windows(self, document: LateDocument, start: int, stop: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +58,8 @@ class Document:
     """A text with its chunks, for late chunking in windows."""
 
     spans: Sequence[Span]
+    read: int
+    """Tokens that the network reads for it, those of overlaps each time."""
     window: int | None = None
     overlap: int | None = None
     steps: Steps | None = None
@@ -73,10 +94,12 @@ class Job:
     @property
     def read(self) -> int:
         """Tokens that the network reads, for the answer."""
-        if self.document is None or self.document.steps is None:
-            return self.size
-        opened = self.document.steps.opened
-        return opened.tokens(0, opened.windows)
+        return self.size if self.document is None else self.document.read
+
+    @property
+    def vector_count(self) -> int:
+        """How many vectors it gives."""
+        return len(self.texts) if self.document is None else len(self.document.spans)
 
     def finish(self, place: int, row: FloatArray) -> None:
         self.rows[place] = row

@@ -21,6 +21,9 @@ class Metrics:
         self.tokens = Counter("jina_v3_tokens", "Tokens read.", registry=own)
         self.texts = Counter("jina_v3_texts", "Texts and late-chunked documents read.", registry=own)
         self.waiting = Gauge("jina_v3_waiting_tokens", "Tokens in the queue.", registry=own)
+        self.vector_bytes = Gauge(
+            "jina_v3_vector_bytes", "Bytes of vectors that are waited for or being sent.", registry=own
+        )
         self.fill = Histogram(
             "jina_v3_batch_fill",
             "Share of the token budget that a batch used.",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.text_encoder import TextEncoder
 
 from .errors import ApiError
 
@@ -56,7 +56,7 @@ def _described(name: str, encoder: TextEncoder) -> dict[str, Any]:
         "max_output_length": encoder.dimensions,
         "input_modalities": ["text"],
         "output_modalities": ["embeddings"],
-        "quantization": getattr(encoder, "quantization", None) or "",
+        "quantization": encoder.info.quantization or "",
         "supported_features": [],
         "supported_sampling_parameters": [],
         "datacenters": [],

@@ -6,15 +6,20 @@ all teams together are larger than the machine: nano on two cores was 10 to 35 %
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING
 
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.engine import EncoderInfo, Engine, Progress, SpanRequest, TextRequest
+from jina_v3_encoder.task import Task, TaskLike
+from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.late_chunking import Span
+from jina_v3_encoder.vectors import FloatArray
 
-WITHOUT_COMPUTING = frozenset({"count_tokens", "open_document"})
-"""Methods that stay in the caller's thread: tokenizing goes on while a batch is computed."""
+from .jobs import ReadsInSteps
+
+if TYPE_CHECKING:
+    from jina_v3_encoder.network.late_document import LateDocument
 
 
 def in_one_thread(load: Callable[[], TextEncoder]) -> TextEncoder:
@@ -26,21 +31,61 @@ def in_one_thread(load: Callable[[], TextEncoder]) -> TextEncoder:
         encoder.fingerprint  # noqa: B018 - computed here, not at the first question for it
         return encoder
 
-    return cast(TextEncoder, _OneThread(thread.submit(ready).result(), thread))
+    encoder = thread.submit(ready).result()
+    if isinstance(encoder, ReadsInSteps):
+        return _StepsInOneThread(encoder, encoder, thread)
+    return _InOneThread(encoder, thread)
 
 
-class _OneThread:
+class OneThreadEngine:
+    """Another engine, which computes in one thread. Tokens are counted in the caller's: that goes on meanwhile."""
+
+    def __init__(self, engine: Engine, thread: ThreadPoolExecutor) -> None:
+        self._engine, self._thread = engine, thread
+
+    @property
+    def info(self) -> EncoderInfo:
+        return self._engine.info
+
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        return self._thread.submit(self._engine.text_means, request, progress).result()
+
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        return self._thread.submit(self._engine.span_means, request, progress).result()
+
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        return self._engine.token_counts(texts, tasks, prompt=prompt)
+
+    def close(self) -> None:
+        self._thread.submit(self._engine.close).result()
+
+
+class _InOneThread(TextEncoder):
     def __init__(self, encoder: TextEncoder, thread: ThreadPoolExecutor) -> None:
-        self._encoder, self._thread = encoder, thread
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._encoder, name)
-        if not callable(found) or name in WITHOUT_COMPUTING:
-            return found
-        return partial(self._call, found)
-
-    def _call(self, method: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-        return self._thread.submit(method, *arguments, **settings).result()
+        super().__init__(OneThreadEngine(encoder.engine, thread))
+        self._shown = repr(encoder)
 
     def __repr__(self) -> str:
-        return repr(self._encoder)
+        return self._shown
+
+
+class _StepsInOneThread(_InOneThread):
+    def __init__(self, encoder: TextEncoder, steps: ReadsInSteps, thread: ThreadPoolExecutor) -> None:
+        super().__init__(encoder, thread)
+        self._steps, self._thread = steps, thread
+
+    def open_document(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+    ) -> LateDocument:
+        """In the caller's thread: it is tokenized only."""
+        return self._steps.open_document(text, spans, task=task, prompt=prompt, window=window, overlap=overlap)
+
+    def read_windows(self, document: LateDocument, start: int, stop: int) -> None:
+        self._thread.submit(self._steps.read_windows, document, start, stop).result()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -19,7 +18,7 @@ from .service import Service
 
 def router(service: Service) -> APIRouter:
     routes = APIRouter()
-    path = getattr(service.encoder, "tokenizer_file", None)
+    path = service.encoder.info.tokenizer_file
     tokenizer = None if path is None else Tokenizer.from_file(str(path))
 
     async def segment(body: SegmentRequest, request: Request) -> Response:
@@ -28,10 +27,14 @@ def router(service: Service) -> APIRouter:
         if tokenizer is None:
             raise ApiError(503, "SERVICE_UNAVAILABLE", "the model behind this server has no tokenizer of its own here")
         service.check_size([body.content], "content")
-        read = partial(service.in_pool, len(body.content), request.is_disconnected)
-        encoding = await read(encoded, body.content, tokenizer)
-        service.check_tokens(len(encoding.ids))
-        return await read(lambda: json_answer(segmented(body, encoding, tokenizer)))
+
+        def answer() -> Response:
+            """In one turn: tokens of a million characters take 300 MB, and would wait for all the other requests."""
+            encoding = encoded(body.content, tokenizer)
+            service.check_tokens(len(encoding.ids))
+            return json_answer(segmented(body, encoding, tokenizer))
+
+        return await service.in_pool(len(body.content), request.is_disconnected, answer)
 
     async def counted(content: str, request: Request) -> Response:
         return await segment(SegmentRequest.model_validate({"content": content}), request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +14,21 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
-from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.texts.late_chunking import Span, check_spans, join_chunks, resolve_window
+from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.late_chunking import (
+    Span,
+    WindowSize,
+    check_spans,
+    join_chunks,
+    resolve_window,
+    tokens_read,
+    window_starts,
+)
 
 from .batcher import Batcher
+from .clients import Client, Gone
 from .errors import ApiError
-from .jobs import Document, Job, Steps
+from .jobs import Document, Job, ReadsInSteps, Steps
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -36,9 +45,9 @@ WINDOW_TOKENS = 64
 """What a window costs at least: a pass of the network over fewer tokens takes no less time."""
 PIECE_SHARE = 0.5
 """Of a batch: windows of a document that are read together."""
+WINDOW_COST = "tokens in overlapping windows"
 SPAN_LAYERS = 8
 """How often a document's spans may cover it, on average: each time takes memory for all its tokens."""
-Gone = Callable[[], Awaitable[bool]]
 Answer = TypeVar("Answer")
 
 
@@ -72,17 +81,19 @@ class Service:
         self._short = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
         self._long = ThreadPoolExecutor(1, "jina-v3-tokenize-long")
 
-    async def admit(self, question: Question, gone: Gone) -> Job:
-        """Check a question against the limits and queue it.
+    async def admit(self, question: Question, client: Client) -> Job:
+        """Check a question against the limits and queue it; its vectors are held until the client is answered.
 
         Raises:
-            ApiError: too many texts, characters or tokens, a text too long, or a full queue; 499 when nobody is there.
+            ApiError: too many texts, characters or tokens, a text too long, a full queue, or too many vectors; 499 when
+                nobody is there.
         """
         self.check_size(question.texts)
         if self.settings.recognize_prompts:
             question = recognized(question)
-        job = await self._job(question, gone)
+        job = await self._job(question, client.gone)
         self._batcher.submit(job)
+        client.answered.callback(self._batcher.release, job)
         return job
 
     def check_size(self, texts: Sequence[str], name: str = "input") -> None:
@@ -142,14 +153,14 @@ class Service:
             job.result.cancel()
             raise
 
-    async def ask(self, question: Question, gone: Gone) -> Found:
+    async def ask(self, question: Question, client: Client) -> Found:
         """`admit` and `wait`, until the client hangs up.
 
         Raises:
             ApiError: as `admit`; 499 when nobody is there to be answered.
         """
-        job = await self.admit(question, gone)
-        return await self.wait_while_there(asyncio.ensure_future(self.wait(job)), gone)
+        job = await self.admit(question, client)
+        return await self.wait_while_there(asyncio.ensure_future(self.wait(job)), client.gone)
 
     async def wait_while_there(self, waiting: asyncio.Future[Answer], gone: Gone) -> Answer:
         """What is waited for, given up when the client hangs up or the wait is cancelled.
@@ -182,31 +193,56 @@ class Service:
                 raise ApiError(422, "VALIDATION_ERROR", f"spans: they belong to one text, got {len(question.texts)}")
             spans = check_spans(question.spans, len(text), 0)
             check_layers(spans, len(text))
-        size, overlap = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
-        open_document = getattr(self.encoder, "open_document", None)
-        if open_document is None or not spans:
-            (tokens,) = await self.count([text], question.task, gone)
-            return Job([text], [tokens], question.task, Document(spans, question.window, overlap))
-        most = size // 2
-        opening = partial(open_document, task=question.task, window=question.window, overlap=min(overlap, most))
+        size = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
+        if not isinstance(self.encoder, ReadsInSteps) or not spans:
+            return await self._whole_document_job(replace(question, texts=[text], spans=spans), size, gone)
+        overlap = min(size.overlap, most_overlap(size))
+        opening = partial(self.encoder.open_document, task=question.task, window=question.window, overlap=overlap)
         opened: LateDocument = await self.in_pool(len(text), gone, opening, text, spans)
-        if opened.windows > 1 and overlap > most:
-            raise ApiError(
-                422,
-                "VALIDATION_ERROR",
-                f"overlap: {overlap:,} of {size:,} tokens, the limit is half a window, {most:,}: each token would be "
-                f"read {size / max(1, size - overlap):,.0f} times; lower overlap or raise window",
-            )
-        self.check_tokens(cost(opened, 0, opened.windows), "tokens in overlapping windows")
-        steps = in_steps(opened, max(1, round(self._batcher.budget * PIECE_SHARE) // size))
-        costs = [cost(opened, *piece) for piece in steps.windows]
-        return Job([text], costs, question.task, Document(spans, question.window, overlap, steps))
+        check_overlap(size, opened.windows)
+        read = opened.tokens(0, opened.windows)
+        self.check_tokens(cost(read, opened.windows), WINDOW_COST)
+        steps = in_steps(opened, max(1, round(self._batcher.budget * PIECE_SHARE) // size.tokens))
+        costs = [cost(opened.tokens(start, stop), stop - start) for start, stop in steps.windows]
+        return Job([text], costs, question.task, Document(spans, read, question.window, size.overlap, steps))
+
+    async def _whole_document_job(self, question: Question, size: WindowSize, gone: Gone) -> Job:
+        """For encoders that read a document in one go: its windows are counted here, and read out of sight."""
+        spans = question.spans or []
+        (tokens,) = await self.count(question.texts, question.task, gone)
+        windows = len(window_starts(tokens, size.tokens, min(size.overlap, most_overlap(size))))
+        check_overlap(size, windows)
+        read = tokens_read(tokens, *size)
+        self.check_tokens(cost(read, windows), WINDOW_COST)
+        document = Document(spans, read, question.window, size.overlap)
+        return Job(question.texts, [cost(read, windows)], question.task, document)
 
 
-def cost(opened: LateDocument, start: int, stop: int) -> int:
-    """What windows [start, stop) take, in tokens: all that are read, those in the overlaps each time."""
-    read = opened.tokens(start, stop)
-    return max(read, (stop - start) * WINDOW_TOKENS) if opened.windows > 1 else read
+def most_overlap(size: WindowSize) -> int:
+    """How much neighbouring windows may share."""
+    return size.tokens // 2
+
+
+def check_overlap(size: WindowSize, windows: int) -> None:
+    """Keep tokens from being read over and over; where one window is enough, any overlap will do.
+
+    Raises:
+        ApiError: windows share more than half.
+    """
+    most = most_overlap(size)
+    if windows > 1 and size.overlap > most:
+        raise ApiError(
+            422,
+            "VALIDATION_ERROR",
+            f"overlap: {size.overlap:,} of {size.tokens:,} tokens, the limit is half a window, {most:,}: each token "
+            f"would be read {size.tokens / max(1, size.tokens - size.overlap):,.0f} times; lower overlap or raise "
+            "window",
+        )
+
+
+def cost(read: int, windows: int) -> int:
+    """What windows that read so many tokens together take, in tokens."""
+    return max(read, windows * WINDOW_TOKENS) if windows > 1 else read
 
 
 def in_steps(opened: LateDocument, windows: int) -> Steps:

@@ -28,11 +28,14 @@ class ServerSettings:
     max_held_bytes: int = 256 * 2**20
     """Bodies of all requests together; past it only small ones are taken in (429)."""
     max_request_characters: int = 2_000_000
-    """The tokenizer takes up to two seconds and 300 MB for a million."""
+    """The tokenizer takes up to two seconds and 300 MB for a million, and cannot be stopped inside a text."""
     max_request_tokens: int = 2_000_000
     """Computed for a request: of late chunking in windows, all windows with what they share."""
     max_waiting_tokens: int = 4_000_000
     """Tokens of all requests in the queue; past it a request is told to come back (429)."""
+    max_vector_bytes: int = 512 * 2**20
+    """Vectors of all requests together, from when a request is taken in until it is answered; past it a request is told
+    to come back (429)."""
     body_seconds: float = 30.0
     """Time for a request's body to arrive."""
     keep_alive_after: float | None = 3.0

@@ -69,8 +69,6 @@ def test_threads_are_given_back(tmp_path: Path) -> None:
     [
         ["encode", "--texts", "3", "--dtype", "bfloat16", "--corpus", "short"],
         ["query", "--dtype", "bfloat16"],
-        ["late", "--documents", "1", "--corpus", "long"],
-        ["tasks", "--texts", "5", "--corpus", "short", "--dtype", "float32"],
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jina_v3_connectors.bench.costs import bench_late, bench_tasks
 from jina_v3_connectors.bench.report import BenchReport, Row, cells, plot, take_turns
-from jina_v3_connectors.bench.setting import Setting
 from jina_v3_encoder.errors import MissingExtra
-
-SETTING = Setting(layers=1, vocabulary=2000, threads=1, runs=1)
 
 
 def report() -> BenchReport:
@@ -62,22 +58,3 @@ def test_a_plot_needs_matplotlib(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingExtra, match="matplotlib"):
         plot(report(), tmp_path / "plot.png")
-
-
-def test_late_chunks_are_compared_with_whole_documents() -> None:
-    found = bench_late(SETTING, corpus="long", documents=2, number_format="bfloat16")
-    assert [row.name for row in found.rows] == ["whole documents", "late chunks"]
-    assert found.rows[1].against == "whole documents"
-    assert found.conditions["chunks"] > 4
-
-
-def test_alternating_tasks_are_compared_with_the_same_calls_of_one_task() -> None:
-    found = bench_tasks(SETTING, corpus="short", texts=10, number_format="bfloat16")
-    compared = {row.name: row.against for row in found.rows}
-    assert compared == {
-        "one task, a batch": None,
-        "five tasks in the batch": "one task, a batch",
-        "one task, 4 texts a call": None,
-        "another task with each call": "one task, 4 texts a call",
-        "no adapter, a batch": "one task, a batch",
-    }

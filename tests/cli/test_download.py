@@ -68,12 +68,8 @@ def test_a_model_in_the_cache_is_taken_without_asking(hub: Hub, tmp_path: Path, 
     repository = tmp_path / "hf" / "hub" / "models--someone--model"
     shutil.copytree(original_folder, repository / "snapshots" / COMMIT)
 
-    class Named(FakeEncoder):
-        revision = COMMIT  # type: ignore[assignment]  # the stand-in has none
-
     encoder = Encoder.from_pretrained(original_folder)
-    fake = Named(model_id="someone/model", dimensions=encoder.dimensions)
-    fake.fingerprint = encoder.fingerprint
+    fake = FakeEncoder(encoder.dimensions, model_id="someone/model", revision=COMMIT, fingerprint=encoder.fingerprint)
     with QdrantConnector(fake, "documents", path=tmp_path / "store") as store:
         store.ingest([Document("a", "A text.")])
     told = search(tmp_path, "--json")
@@ -88,14 +84,14 @@ def test_a_search_reads_the_contract_to_choose_the_model_and_once_more_when_it_a
     with QdrantConnector(Encoder.from_pretrained(original_folder), "documents", path=tmp_path / "store") as store:
         store.ingest([Document("a", "A text.")])
     reads = 0
-    read_contract = EmbeddedStore.read_contract
+    read = EmbeddedStore.read
 
     def counted(store: EmbeddedStore) -> object:
         nonlocal reads
         reads += 1
-        return read_contract(store)
+        return read(store)
 
-    monkeypatch.setattr(EmbeddedStore, "read_contract", counted)
+    monkeypatch.setattr(EmbeddedStore, "read", counted)
     result = CliRunner().invoke(main, ["search", "text", "--from", f"qdrant:{tmp_path / 'store'}"])
     assert result.exit_code == 0, result.output
     assert reads == 2

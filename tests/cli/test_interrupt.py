@@ -19,7 +19,7 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import JinaV3Error
 
-DOCUMENTS = 8_000
+DOCUMENTS = 4_000
 COMMAND = [sys.executable, "-m", "jina_v3_connectors", "ingest"]
 
 

@@ -75,7 +75,7 @@ def test_the_model_comes_from_the_environment(original_folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["embed", "ingest", "search", "info", "eval", "demo", "bench", "bench encode", "bench ingest"]
+    "arguments", ["embed", "ingest", "search", "info", "eval", "demo", "bench", "bench encode", "bench query"]
 )
 def test_examples_in_help_keep_their_lines(arguments: str) -> None:
     shown = CliRunner().invoke(main, [*arguments.split(), "--help"]).output

@@ -39,6 +39,10 @@ FORMS = [
     ["search", "x", "--from", "mysql:u:{}@127.0.0.1:9"],
     ["search", "x", "--from", "{}@h"],
     ["ingest", str(Path(__file__).parents[2] / "README.md"), "--to", "milvus+http:u:{}@h"],
+    ["search", "x", "--from", "postgresql://u:{}@127.0.0.1:9/d"],
+    ["search", "x", "--from", "postgresql://127.0.0.1:9/d?password={}"],
+    ["search", "x", "--from", "postgresql:u:{}@h"],
+    ["demo", "--store", "postgresql://u:{}@h:x/d"],
     ["embed", "--encoder", "http://u:{}@127.0.0.1:9"],
     ["embed", "--encoder", "ftp://u:{}@h"],
     ["embed", "--encoder", "u:{}@h"],
@@ -64,6 +68,7 @@ def told(arguments: list[str]) -> str:
 @given(PASSWORDS, st.sampled_from(FORMS))
 @example(f"{SECRET}/a?b#c", FORMS[0])
 @example(f"{SECRET}@ a", FORMS[6])
+@example(f"{SECRET}://", FORMS[3])
 def test_no_error_of_the_command_line_tells_a_password(password: str, form: list[str]) -> None:
     assert SECRET not in told([part.replace("{}", password) for part in form])
 
@@ -116,14 +121,14 @@ def test_a_server_of_vectors_gets_the_login_and_nobody_else_hears_of_it(caplog: 
     caplog.set_level(logging.DEBUG)
     with running(FakeEncoder()) as url, RemoteEncoder(url.replace("//", f"//u:{SECRET}@")) as remote:
         remote.encode("a text")
-        assert remote._client.auth is not None
+        assert remote.engine.server.client.auth is not None
         shown = repr(remote) + remote.url
     assert url in shown
     assert SECRET not in shown + caplog.text
 
 
 def test_a_server_of_vectors_that_is_away() -> None:
-    with pytest.raises(RemoteError) as caught:
+    with pytest.raises(RemoteError, match=r"127\.0\.0\.1:9") as caught:
         RemoteEncoder(f"http://u:{SECRET}@127.0.0.1:9", retry=RETRY)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 

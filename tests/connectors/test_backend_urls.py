@@ -32,6 +32,7 @@ from jina_v3_connectors.backends import (
 )
 from jina_v3_connectors.milvus import MilvusConnector
 from jina_v3_connectors.pinecone import PineconeConnector
+from jina_v3_connectors.postgres import PostgresConnector
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_encoder.errors import InvalidInput
@@ -51,7 +52,7 @@ def test_the_table_and_the_extras_of_pyproject_agree() -> None:
 
 def test_every_row_has_a_double_in_the_suite_of_all_backends(tmp_path: Path, milvus_url: Any) -> None:
     named = set()
-    for name in ("embedded", "http", "lite", "documents"):
+    for name in ("embedded", "http", "lite", "documents", "postgres"):
         with backend_named(name, tmp_path / name, milvus_url) as backend:
             row, location = find_location(backend.url)
             named.add(backend.name)
@@ -90,7 +91,7 @@ def test_a_backend_may_have_a_scheme_of_its_own() -> None:
         ({"late_chunking": True, "window": 1}, "window must be a whole number of tokens"),
         ({"late_chunking": True, "window": 100, "overlap": 100}, "below the window of 100"),
         ({"late_chunking": False, "overlap": 3}, "belong to late chunking"),
-        ({"hybrid": True, "layout": object()}, "pass hybrid inside the layout"),
+        ({"hybrid": True, "layout": "any"}, "pass hybrid inside the layout"),
         ({"url": "http://host:1"}, "pass one of path="),
     ],
     ids=str,
@@ -124,7 +125,7 @@ def test_a_name_is_refused_in_the_backends_own_words(connector: Any, name: str, 
         connector(FakeEncoder(), name)
 
 
-@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector])
+@pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector, PostgresConnector])
 def test_every_connector_takes_what_the_base_takes(connector: Any) -> None:
     wanted = inspect.signature(VectorConnector).parameters
     offered, by_url = inspect.signature(connector).parameters, inspect.signature(open_store).parameters
@@ -137,7 +138,7 @@ def test_the_url_names_the_folder(tmp_path: Path) -> None:
     with open_store(f"qdrant:{tmp_path}", FakeEncoder(), "docs", dimensions=16, chunker=WholeDocument()) as store:
         assert isinstance(store.store, EmbeddedStore)
         store.ingest([Document("a", "hello world")])
-    _, contract = filled_store(f"qdrant:{tmp_path}", "docs")
+    contract = filled_store(f"qdrant:{tmp_path}", "docs")[1].contract
     assert (contract.dimensions, contract.model, contract.chunker) == (16, "fake", "whole document")
 
 
@@ -152,7 +153,7 @@ def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     with open_store("qdrant:./here", FakeEncoder(), "docs", chunker=WholeDocument()) as store:
         store.ingest([Document("a", "hello")])
-    assert filled_store("qdrant:here", "docs")[1].dimensions == 64
+    assert filled_store("qdrant:here", "docs")[1].contract.dimensions == 64
 
 
 @pytest.mark.parametrize(
@@ -169,6 +170,9 @@ def test_relative_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "pinecone:",
         "pinecone://x",
         "pinecone+http://x",
+        "postgresql:",
+        "postgresql:host/db",
+        "postgresql+http://host",
         "chroma:./x",
         "./folder",
         "QDRANT:./x",
@@ -191,7 +195,7 @@ def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
         filled_store(f"qdrant:{tmp_path}", name)
 
 
-@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents"])
+@pytest.mark.parametrize("name", ["embedded", "http", "lite", "tcp", "documents", "postgres"])
 def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> None:
     with backend_named(name, tmp_path, milvus_url) as backend:
         collection = "named"
@@ -200,10 +204,10 @@ def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> 
         with open_store(backend.url, FakeEncoder(), collection, dimensions=16, chunker=WholeDocument()) as store:
             store.ingest([Document("a", "hello world"), Document("b", "good night")])
             assert store.search("hello", limit=1)[0].chunk.document_id == "a"
-        store_by_url, contract = filled_store(backend.url, collection)
-        assert contract == store.contract
-        assert VectorConnector(FakeEncoder(), collection, store_by_url).count() == 2
-        store_by_url.close()
+        opened, stored = filled_store(backend.url, collection)
+        assert stored == store.stored
+        assert VectorConnector(FakeEncoder(), collection, opened).count() == 2
+        opened.close()
         with pytest.raises((ContractMismatch, StoreNotFound)):
             open_store(backend.url, FakeEncoder(dimensions=32), collection)
 

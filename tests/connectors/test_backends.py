@@ -14,7 +14,6 @@ from jina_v3_connectors import (
     ContractMismatch,
     ContractMissing,
     Document,
-    DocumentError,
     EmbeddingContract,
     Native,
     StoreError,
@@ -26,7 +25,7 @@ from jina_v3_connectors import (
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
 
-from ..support.backends import Backend, Milvus, PineconeService, same_vectors
+from ..support.backends import Backend, Embedded, Milvus, PineconeService, Postgres, same_vectors
 
 TEXTS = {
     "cats": "The black cat sleeps. It dreams of mice.",
@@ -58,7 +57,8 @@ def test_ids_and_vectors_are_exactly_those_of_the_encoder(backend: Backend) -> N
     with backend.connect() as store:
         report = store.ingest(many(150))
         assert (report.documents, report.chunks, store.count()) == (150, 300, 300)
-        assert report.tokens == sum(FakeEncoder().count_tokens([document.text for document in many(150)]))  # type: ignore[arg-type]
+        texts = [document.text for document in many(150)]
+        assert report.tokens == sum(FakeEncoder().count_tokens(texts, "retrieval.passage"))
         assert sorted(store.ids()) == sorted((f"d{n}", chunk) for n in range(150) for chunk in (0, 1))
     assert same_vectors(backend.vectors(), expected(many(150)))
 
@@ -262,6 +262,8 @@ def test_native_filters(backend: Backend) -> None:
             native: Any = 'metadata["n"] == 7'
         elif isinstance(backend, PineconeService):
             native = {"meta.n": {"$eq": 7}}
+        elif isinstance(backend, Postgres):
+            native = "metadata ->> 'n' = '7'"
         else:
             from jina_v3_connectors.filters import Equal
 
@@ -308,6 +310,49 @@ def test_awkward_ids_and_texts(backend: Backend) -> None:
         assert store.count() == 0
 
 
+def test_reading_changes_nothing(backend: Backend) -> None:
+    """A store that took over a layout while it read kept parts of its caller's."""
+    with backend.connect() as store:
+        before = dict(vars(store.store))
+        assert store.store.read() is None
+        store.create()
+    with backend.connect() as store:
+        assert store.stored == store.store.read() == store.store.read_recent()
+        after = dict(vars(store.store))
+        for name in ("new_layout", "new_kind", "new_location"):
+            assert after.get(name) == before.get(name)
+        for read in (store.store.read, store.store.read_recent):
+            read()
+            changed = {name for name, value in vars(store.store).items() if after.get(name) != value}
+            assert changed <= {"_last_read"}, "Pinecone's memory of what it read"
+
+
+def test_a_collection_is_taken_as_it_is_at_each_call(backend: Backend) -> None:
+    """One that was opened before there was any, with settings that leave all to the collection."""
+    if isinstance(backend, Embedded):
+        pytest.skip("one connector at a time")
+    with backend.open(FakeEncoder(), "docs") as early, backend.connect() as other:
+        assert early.stored is None
+        other.ingest(many(3))
+        assert len(early.search("text", limit=10)) == 6
+        assert (early.contract, early.stored) == (other.contract, other.stored)
+
+
+def test_questions_that_are_encoded_already(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest(many(5))
+        questions = ["Text number 3.", "It goes on."]
+        rows = store.encoder.encode(questions, task="retrieval.query", dimensions=32)
+        assert store.nearest(rows, limit=3) == store.search_many(questions, limit=3)
+        even = store.nearest(rows, limit=10, filter={"even": True})
+        assert {hit.chunk.document_id for hit in even[0]} == {"d0", "d2", "d4"}
+        assert store.nearest(rows[:0]) == []
+        with pytest.raises(InvalidVector, match="the collection stores 32"):
+            store.nearest(np.ones((1, 64), np.float32))
+        with pytest.raises(InvalidInput, match="limit must be a whole number above 0, got 0"):
+            store.nearest(rows, limit=0)
+
+
 def test_delete_takes_ids_and_nothing_else(backend: Backend) -> None:
     with backend.connect() as store:
         store.ingest([Document(name, "A text.") for name in "abc"])
@@ -315,7 +360,7 @@ def test_delete_takes_ids_and_nothing_else(backend: Backend) -> None:
             store.delete("abc")
         with pytest.raises(InvalidInput, match="a document's id must be a str, got 7"):
             store.delete([7])  # type: ignore[list-item]
-        with pytest.raises(DocumentError, match="lone surrogate"):
+        with pytest.raises(InvalidInput, match="lone surrogate"):
             store.delete(["a\ud800"])
         assert store.count() == 3
 

@@ -15,7 +15,7 @@ from jina_v3_connectors.documents import Chunk, Document, Hit
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
 from jina_v3_connectors.limits import WriteLimits
-from jina_v3_connectors.store import Store
+from jina_v3_connectors.store import Layout, Store, Stored
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
@@ -23,6 +23,10 @@ from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
 from ..support.conditions import matches
 
 Shelf = dict[str, Any]
+
+
+class NoLayout:
+    hybrid = False
 
 
 class DictStore(Store):
@@ -38,14 +42,14 @@ class DictStore(Store):
     def journal_file(self) -> Path:
         return self.folder / "journal.sqlite"
 
-    def read_contract(self) -> EmbeddingContract | None:
-        return self.shelf.get("contract")
+    def read(self) -> Stored | None:
+        return Stored(self.shelf["contract"], NoLayout()) if "contract" in self.shelf else None
 
     def create(self, contract: EmbeddingContract) -> None:
         self.calls.append("create")
         self.shelf.update(contract=contract, points={})
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray, layout: Layout) -> None:
         self.calls.append("upsert")
         self.shelf["points"].update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
 
@@ -64,7 +68,12 @@ class DictStore(Store):
         self.calls.append(f"alias {alias}")
 
     def nearest(
-        self, vectors: np.ndarray, limit: int, condition: Condition | None, words: Sequence[str] | None
+        self,
+        vectors: np.ndarray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: Layout,
     ) -> list[list[Hit]]:
         points = self.shelf["points"].values()
         ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]

@@ -19,7 +19,7 @@ from jina_v3_connectors.document_checks import (
     check_document,
     check_spans,
 )
-from jina_v3_connectors.ingestion.chunked import cut
+from jina_v3_connectors.ingestion.chunked import chunks_of
 from jina_v3_connectors.milvus.store import MilvusStore
 from jina_v3_connectors.pinecone.store import PineconeStore
 from jina_v3_encoder.testing import FakeEncoder
@@ -205,7 +205,7 @@ def test_spans_that_are_no_parts_of_the_text(tmp_path: Path, name: str, late: bo
 def test_spans_in_order_may_overlap(make: Callable[[Any], Any]) -> None:
     spans = [(0, 7), (2, 9), (2, 17)]
     check_spans(Document("x", TEXT), spans)
-    assert [chunk.text for chunk in cut(Document("x", TEXT), Given(make(spans)))] == [TEXT[a:b] for a, b in spans]
+    assert [chunk.text for chunk in chunks_of(Document("x", TEXT), Given(make(spans)))] == [TEXT[a:b] for a, b in spans]
 
 
 def test_the_page_says_what_the_code_does() -> None:

@@ -133,15 +133,16 @@ def test_nothing_answers() -> None:
 
 def test_a_missing_package_names_its_pip_line() -> None:
     code = (
-        "import sys; sys.modules['pymilvus'] = sys.modules['pinecone'] = sys.modules['qdrant_client'] = None\n"
+        "import sys\n"
+        "for name in ('pymilvus', 'pinecone', 'qdrant_client', 'psycopg'): sys.modules[name] = None\n"
         "from jina_v3_connectors.backends import store_at\n"
         "import os; os.environ['PINECONE_API_KEY'] = 'x'\n"
-        "for url in ('milvus+http://h:1', 'pinecone:docs', 'qdrant+http://h:1'):\n"
+        "for url in ('milvus+http://h:1', 'pinecone:docs', 'qdrant+http://h:1', 'postgresql://h/d'):\n"
         "    try: store_at(url, 'docs')\n"
         "    except ImportError as error: print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    for extra in ("milvus", "pinecone", "qdrant"):
+    for extra in ("milvus", "pinecone", "qdrant", "postgres"):
         assert f"pip install 'jina-v3-connectors[{extra}]'" in done.stdout
 
 

@@ -59,7 +59,7 @@ def test_another_batch_size_shares_the_weights(original_folder: Path) -> None:
     assert isinstance(plain, Encoder)
     assert isinstance(small, Encoder)
     assert small.max_batch_tokens == 16
-    assert small._model is plain._model
+    assert small.engine.model is plain.engine.model
     assert (small.encode(["a b", "c d e"]) == plain.encode(["a b", "c d e"])).all()
     with pytest.raises(InvalidInput, match="max_batch_tokens"):
         shared_encoder(str(original_folder), max_batch_tokens=0)

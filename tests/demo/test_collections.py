@@ -19,6 +19,7 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from tests.servers.milvus import milvus_server
 from tests.servers.qdrant import qdrant_server
+from tests.support.backends import shared_postgres
 
 from .test_corpus import TEXTS, Lines
 
@@ -70,10 +71,19 @@ def test_other_documents_get_collections_of_their_own(tmp_path: Path) -> None:
 def test_servers_are_filled_as_folders_are(tmp_path: Path) -> None:
     own = corpus()
     asked = own.ask("sweet red apples", "retrieval.query", 32)
-    with qdrant_server() as qdrant, milvus_server(tmp_path / "milvus") as milvus:
-        stores = [str(tmp_path / "folder"), f"qdrant+{qdrant}", f"milvus+{milvus}"]
+    with (
+        qdrant_server() as qdrant,
+        milvus_server(tmp_path / "milvus") as milvus,
+        shared_postgres().database() as postgres,
+    ):
+        stores = [str(tmp_path / "folder"), f"qdrant+{qdrant}", f"milvus+{milvus}", postgres]
         with closing(Collections(own, stores)) as collections:
-            assert [name.split(" at ")[0] for name in collections.stores] == [EMBEDDED, "Qdrant", "Milvus"]
+            assert [name.split(" at ")[0] for name in collections.stores] == [
+                EMBEDDED,
+                "Qdrant",
+                "Milvus",
+                "PostgreSQL",
+            ]
             found = [
                 [
                     (hit.chunk.document_id, hit.chunk.number)
@@ -82,8 +92,8 @@ def test_servers_are_filled_as_folders_are(tmp_path: Path) -> None:
                 for name in collections.stores
                 for mode in (False, True)
             ]
-    assert found[0] == found[2] == found[4]
-    assert found[1] == found[3] == found[5]
+    assert found[0] == found[2] == found[4] == found[6]
+    assert found[1] == found[3] == found[5] == found[7]
     assert found[0][0] == ("a", 0)
 
 
@@ -98,7 +108,7 @@ def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
     with closing(Collections(own, [str(blocked)])) as collections:
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="blocked"):
             collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
         blocked.unlink()
         assert collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
@@ -120,6 +130,10 @@ def test_closing_twice_is_safe(tmp_path: Path) -> None:
         ("qdrant+https://user:secret@host.example:6333/path?api_key=x", "Qdrant at host.example:6333"),
         ("milvus+http://[::1]:19530", "Milvus at [::1]:19530"),
         ("milvus+http://user:p%40ss@host:1", "Milvus at host:1"),
+        ("postgresql://user:secret@host:5432/db?password=secret@x", "PostgreSQL at host:5432"),
+        ("postgresql://user:pass/word@host/db", "PostgreSQL at host"),
+        ("postgresql://one:1,two:2/db", "PostgreSQL at one:1,two:2"),
+        ("postgresql://postgres@/db?host=/tmp/folder", "PostgreSQL at its socket"),
     ],
 )
 def test_labels_tell_no_secret(url: str, shown: str) -> None:
@@ -153,6 +167,7 @@ def test_two_stores_of_one_name_are_refused() -> None:
         ("qdrant:x", "qdrant:x"),
         ("qdrant+http://h:1", "qdrant+http://h:1"),
         ("milvus:x.db", "milvus:x.db"),
+        ("postgresql://h/db", "postgresql://h/db"),
     ],
 )
 def test_a_plain_folder_is_an_embedded_store(store: str, url: str) -> None:

@@ -72,7 +72,7 @@ def test_an_endless_source_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatc
             read.append(number)
             yield Document(str(number), "a line")
 
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=r"more than 5 chunks.*show fewer here"):
         Corpus(FakeEncoder(), endless(), Lines())  # type: ignore[arg-type]
     assert len(read) == 6
 

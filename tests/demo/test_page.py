@@ -192,9 +192,10 @@ def test_the_service_itself_goes_on_beside_the_page(client: httpx.Client) -> Non
     assert answer.status_code == 200
 
 
-def test_without_the_page_there_is_none(url: str) -> None:
-    for address in ("/", "/demo/about", "/demo/app.js"):
-        assert httpx.get(f"{url}{address}").status_code == 404
+def test_without_the_page_there_is_none() -> None:
+    with running(FakeEncoder()) as url:
+        for address in ("/", "/demo/about", "/demo/app.js"):
+            assert httpx.get(f"{url}{address}").status_code == 404
 
 
 def test_a_store_that_is_away_is_told_and_the_next_question_tries_again(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.support.running import running
 
 from .reading import VARIABLE, compose, compose_text, copies, dockerfile, example_settings
 
-KEYS = {"JINA_V3_SERVER_KEYS": "one,two", "JINA_V3_API_KEY": "one"}
+KEYS = {"JINA_V3_SERVER_KEYS": "one,two", "JINA_V3_API_KEY": "one", "POSTGRES_PASSWORD": "two"}
 SERVICES: dict[str, Any] = compose(**KEYS)["services"]
 RUNNING = [name for name in SERVICES if name not in ("milvus-volume", "ingest")]
 OWN = ["server", "server-gpu", "ingest"]
@@ -43,7 +43,8 @@ def test_the_file_follows_the_compose_specification() -> None:
 def test_the_schema_would_notice(service: str, change: dict[str, Any]) -> None:
     broken = compose(**KEYS)
     broken["services"][service].update(change)
-    with pytest.raises(jsonschema.ValidationError):
+    told = rf"Unevaluated properties are not allowed .*{next(iter(change))}"
+    with pytest.raises(jsonschema.ValidationError, match=told):
         jsonschema.validate(broken, SCHEMA)
 
 
@@ -114,7 +115,7 @@ def test_configs_are_declared_and_used() -> None:
 
 def test_the_job_waits_until_all_are_healthy() -> None:
     waits = SERVICES["ingest"]["depends_on"]
-    assert set(waits) == {"server", "server-gpu", "qdrant", "milvus"}
+    assert set(waits) == {"server", "server-gpu", "qdrant", "milvus", "postgres"}
     assert {wait["condition"] for wait in waits.values()} == {"service_healthy"}
     for name in ("server", "server-gpu"):
         assert waits[name]["required"] is False, "one of the two is there"
@@ -144,13 +145,13 @@ def test_commands_are_ones_that_the_command_line_takes(name: str) -> None:
 
 @pytest.mark.parametrize("name", OWN)
 def test_hosts_in_commands_are_services(name: str) -> None:
-    hosts = set(re.findall(r"http://([\w-]+):(\d+)", " ".join(SERVICES[name]["command"])))
-    ports = {"qdrant": "6333", "milvus": "19530", "encoder": "8080"}
+    hosts = set(re.findall(r"://(?:\w+@)?([\w-]+):(\d+)", " ".join(SERVICES[name]["command"])))
+    ports = {"qdrant": "6333", "milvus": "19530", "postgres": "5432", "encoder": "8080"}
     assert hosts
     assert all(ports[host] == port for host, port in hosts)
 
 
-@pytest.mark.parametrize("missing", ["JINA_V3_SERVER_KEYS", "JINA_V3_API_KEY"])
+@pytest.mark.parametrize("missing", ["JINA_V3_SERVER_KEYS", "JINA_V3_API_KEY", "POSTGRES_PASSWORD"])
 def test_without_a_key_nothing_starts(missing: str) -> None:
     with pytest.raises(KeyError, match=missing):
         compose(**{**KEYS, missing: ""})
@@ -163,7 +164,7 @@ def test_the_example_names_every_setting_and_no_other() -> None:
 
 
 def test_the_example_holds_no_secret_and_the_real_one_stays_out_of_git() -> None:
-    assert example_settings()["JINA_V3_SERVER_KEYS"] == example_settings()["JINA_V3_API_KEY"] == ""
+    assert {example_settings()[name] for name in KEYS} == {""}
     assert ".env" in (Path(__file__).parents[2] / ".gitignore").read_text().split()
 
 

@@ -83,6 +83,6 @@ def test_a_password_is_never_told(password: str, form: str) -> None:
     url = form.format(password)
     assert "Hunter2" not in without_userinfo(url)
     assert "Hunter2" not in told(url)
-    with pytest.raises(CheckpointNotFound) as caught:
+    with pytest.raises(CheckpointNotFound, match=r"host/x") as caught:
         find_checkpoint(f"http://u:{password}@host/x")
     assert "Hunter2" not in str(caught.value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jina_v3_encoder.ahead import ahead
+from jina_v3_encoder.encoder import _ahead as ahead
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 50])

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder import encoder as module
+from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint, load_model
+from jina_v3_encoder.encoder import Encoder, LocalEngine
 from jina_v3_encoder.errors import (
     CheckpointError,
     InputTooLong,
-    InvalidDimensions,
     InvalidInput,
-    InvalidSpan,
-    JinaV3Error,
-    UnknownTask,
 )
+from jina_v3_encoder.network.jina_v3 import AdaptedLinear
 from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
+from jina_v3_encoder.texts.tokenizer import TextTokenizer
 from jina_v3_encoder.tokenizer_factory import WORDS
 
 LONG = "the " * 600
@@ -29,22 +30,6 @@ LONG = "the " * 600
 def random_texts(count: int, seed: int = 0) -> list[str]:
     random = np.random.default_rng(seed)
     return [" ".join(random.choice(WORDS, random.integers(1, 80))) for _ in range(count)]
-
-
-def test_one_text_gives_one_vector(encoder: Encoder) -> None:
-    assert encoder.encode("hello").shape == (64,)
-    assert encoder.encode(["hello"]).shape == (1, 64)
-    assert encoder.encode(("hello", "there")).shape == (2, 64)
-    assert encoder.encode(text for text in "ab").shape == (2, 64)  # type: ignore[arg-type]
-
-
-def test_no_texts(encoder: Encoder) -> None:
-    assert encoder.encode([], dimensions=16).shape == (0, 16)
-    assert encoder.encode([], task=[], output_type="ubinary").shape == (0, 8)
-    assert encoder.encode_documents([], []) == []
-    assert encoder.encode_spans("text", []).shape == (0, 64)
-    assert encoder.encode_chunks([], dimensions=16).shape == (0, 16)
-    assert encoder.count_tokens([]) == []
 
 
 def test_vectors_are_float32_unit_vectors_even_from_bfloat16(original_folder: Any) -> None:
@@ -96,12 +81,6 @@ def test_prompts_are_on_by_default_and_change_vectors(encoder: Encoder) -> None:
     )
 
 
-def test_normalize_off_keeps_the_mean_state(encoder: Encoder) -> None:
-    raw = encoder.encode("hello", normalize=False)
-    assert abs(np.linalg.norm(raw) - 1) > 0.1
-    assert np.allclose(raw / np.linalg.norm(raw), encoder.encode("hello"), atol=1e-6)
-
-
 def test_untrained_dimensions_warn_once(original_folder: Any) -> None:
     fresh = Encoder.from_pretrained(original_folder, dtype="float32", device="cpu")
     with pytest.warns(UserWarning, match=r"20 is not among the dimensions the model was trained for \[16, 32, 64\]"):
@@ -119,15 +98,6 @@ def test_texts_past_the_limit(encoder: Encoder) -> None:
     assert np.abs(cut - encoder.encode(["the " * 509 + "the"])).max() <= 1e-6
 
 
-def test_count_tokens_is_what_the_model_sees(encoder: Encoder) -> None:
-    plain = encoder.count_tokens("the world")
-    assert isinstance(plain, int)
-    with_prompt = encoder.count_tokens(["the world"], task="retrieval.query")
-    assert isinstance(with_prompt, list)
-    assert with_prompt[0] > plain
-    assert encoder.count_tokens("the world", task="retrieval.query", prompt=False) == plain
-
-
 def test_documents_are_packed_and_never_mixed(encoder: Encoder) -> None:
     texts = [*random_texts(6), LONG]
     spans = [[(0, len(text) // 2), (len(text) // 2, len(text))] for text in texts]
@@ -137,22 +107,10 @@ def test_documents_are_packed_and_never_mixed(encoder: Encoder) -> None:
         assert np.abs(found - alone).max() <= 1e-6
 
 
-def test_documents_without_spans_have_no_vectors(encoder: Encoder) -> None:
-    shapes = [rows.shape for rows in encoder.encode_documents(["a b", "c d"], [[], [(0, 3)]])]
-    assert shapes == [(0, 64), (1, 64)]
-
-
 def test_chunks_know_their_context(encoder: Encoder) -> None:
     alone = encoder.encode(["second chunk"])
     late = encoder.encode_chunks(["the first chunk", "second chunk"])
     assert np.abs(late[1] - alone[0]).max() > 1e-3
-
-
-def test_late_chunks_in_other_forms(encoder: Encoder) -> None:
-    chunks = ["the first", "the second"]
-    assert encoder.encode_chunks(chunks, dimensions=16, output_type="ubinary").shape == (2, 2)
-    raw = encoder.encode_chunks(chunks, normalize=False)
-    assert np.abs(np.linalg.norm(raw, axis=1) - 1).min() > 0.1
 
 
 def test_threads_with_different_tasks(encoder: Encoder) -> None:
@@ -172,15 +130,6 @@ def test_threads_with_different_tasks(encoder: Encoder) -> None:
     assert wrong == []
 
 
-def test_progress_goes_to_standard_error(encoder: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
-    encoder.encode(["a", "b"], progress=True)
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "Encoding" in err
-    encoder.encode(["a", "b"])
-    assert capsys.readouterr().err == ""
-
-
 def test_what_it_says_about_itself(encoder: Encoder, original_folder: Any) -> None:
     assert encoder.model_id == str(original_folder)
     assert encoder.revision is None
@@ -188,63 +137,47 @@ def test_what_it_says_about_itself(encoder: Encoder, original_folder: Any) -> No
     assert repr(encoder) == f"Encoder('{original_folder}', 64 dimensions, cpu, torch.float32)"
 
 
-@pytest.mark.parametrize(
-    ("texts", "words"),
-    [
-        (None, "got NoneType"),
-        (3, "got int"),
-        (b"bytes", "got bytes"),
-        ({"a": 1}, "got dict"),
-        ([b"bytes"], "text 0 must be a str, got bytes"),
-        (["a", None], "text 1 must be a str, got NoneType"),
-        ([["nested"]], "text 0 must be a str, got list"),
-        (["a\ud800"], "lone surrogate"),
-    ],
-)
-def test_inputs_that_are_no_texts(encoder: Encoder, texts: Any, words: str) -> None:
-    with pytest.raises(InvalidInput, match=words):
-        encoder.encode(texts)
+def test_folders_and_layouts_that_cannot_be_written(encoder: Encoder) -> None:
+    with pytest.raises(CheckpointError, match="unknown layout 'onnx'"):
+        encoder.save_pretrained("x", layout="onnx")  # type: ignore[arg-type]
+    with pytest.raises(CheckpointError, match="cannot write the checkpoint to /proc/none"):
+        encoder.save_pretrained("/proc/none")
 
 
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        (lambda e: e.encode("a", task="retrieval"), UnknownTask),
-        (lambda e: e.encode(["a"], task=["separation", None]), InvalidInput),
-        (lambda e: e.encode("a", dimensions=0), InvalidDimensions),
-        (lambda e: e.encode("a", dimensions=5000), InvalidDimensions),
-        (lambda e: e.encode("a", output_type="int4"), InvalidInput),
-        (lambda e: e.encode("x" * 1_000_000), InputTooLong),
-        (lambda e: e.encode_spans("abc", [(2, 1)]), InvalidSpan),
-        (lambda e: e.encode_spans("abc", [(0, 4)]), InvalidSpan),
-        (lambda e: e.encode_spans("abc", [(0, 3), (1, 1)]), InvalidSpan),
-        (lambda e: e.encode_spans("abc", 7), InvalidInput),
-        (lambda e: e.encode_spans("abc", ["ab"]), InvalidInput),
-        (lambda e: e.encode_spans(["abc"], [(0, 3)]), InvalidInput),
-        (lambda e: e.encode_spans("abc", [(0, 3)], window=1), InvalidInput),
-        (lambda e: e.encode_spans(LONG, [(0, 3)], window=100, overlap=100), InvalidInput),
-        (lambda e: e.encode_spans("abc", [(0, 3)], task=["separation"]), UnknownTask),
-        (lambda e: e.encode_chunks("one str"), InvalidInput),
-        (lambda e: e.encode_chunks([["nested"]]), InvalidInput),
-        (lambda e: e.encode_chunks(["a", ""], separator=""), InvalidSpan),
-        (lambda e: e.encode_chunks(["a", "b"], separator=3), InvalidInput),
-        (lambda e: e.encode_documents(["a"], []), InvalidInput),
-        (lambda e: e.encode_documents(["a"], [None]), InvalidInput),
-        (lambda e: e.encode_documents("a", [[(0, 1)]]), InvalidInput),
-        (lambda e: e.count_tokens(5), InvalidInput),
-        (lambda e: e.count_tokens("a", task="nope"), UnknownTask),
-        (lambda e: e.save_pretrained("x", layout="onnx"), CheckpointError),
-        (lambda e: e.save_pretrained("/proc/none"), CheckpointError),
-    ],
-)
-def test_bad_arguments_are_our_errors(encoder: Encoder, call: Any, error: type[JinaV3Error]) -> None:
-    with pytest.raises(error):
-        call(encoder)
+def test_the_config_is_that_of_the_model_as_it_computes(original_folder: Any) -> None:
+    try:
+        rounded = Encoder.from_pretrained(original_folder, device="cpu", quantize="int8")
+    except InvalidInput as error:
+        pytest.skip(str(error))
+    assert rounded.config.quantization == rounded.quantization == rounded.info.quantization == "int8"
 
 
-def test_unknown_keywords_raise(encoder: Encoder) -> None:
-    with pytest.raises(TypeError, match="unexpected keyword argument 'adapter'"):
-        encoder.encode("a", adapter="separation")  # type: ignore[call-arg]
+def test_making_an_encoder_leaves_the_model_as_it_is(original_folder: Any) -> None:
+    checkpoint = find_checkpoint(original_folder)
+    model = load_model(checkpoint, torch.float32)
+    tokenizer = TextTokenizer(checkpoint.tokenizer_file, checkpoint.config)
+    plain = Encoder(LocalEngine(model, checkpoint, tokenizer))
+    assert all(layer.product is None for layer in model.modules() if isinstance(layer, AdaptedLinear))
+    packed = Encoder.from_pretrained(original_folder, device="cpu", dtype="float32")
+    assert np.abs(plain.encode("hello") - packed.encode("hello")).max() <= 1e-5
+    assert plain.fingerprint == packed.fingerprint
+
+
+def test_the_fingerprint_is_computed_once_for_all_batch_sizes(
+    original_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = Encoder.from_pretrained(original_folder, device="cpu")
+    computed: list[int] = []
+
+    def counted(*_: Any) -> str:
+        computed.append(1)
+        return "f" * 16
+
+    monkeypatch.setattr(module, "fingerprint", counted)
+    smaller = encoder.with_batch_tokens(50)
+    assert computed == []
+    assert smaller.fingerprint == encoder.fingerprint == smaller.with_batch_tokens(9).fingerprint == "f" * 16
+    assert computed == [1]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ import jina_v3_encoder
     "statement",
     [
         "import jina_v3_encoder",
+        "from jina_v3_encoder import TextEncoder, engine",
+        "from jina_v3_encoder import RemoteEncoder",
         "from jina_v3_encoder.testing import FakeEncoder; FakeEncoder().encode_chunks(['a', 'b'])",
     ],
 )

@@ -14,8 +14,6 @@ from jina_v3_encoder.checkpoints.layouts import original_slots
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES, Task
 
-from ..support.reference import Reference, late_chunks
-
 TEXTS = [document.text for document in demo.documents()]
 TASKS: tuple[str | None, ...] = (*TASK_NAMES, None)
 
@@ -49,12 +47,16 @@ def test_bfloat16_against_float32(exact: Encoder, coarse: Encoder, task: str | N
 
 @pytest.mark.parametrize("task", TASKS, ids=str)
 def test_the_same_vectors_as_transformers(exact: Encoder, task: str | None) -> None:
+    from ..support.reference import Reference
+
     reference = Reference(exact.tokenizer_file.parent, exact.config)
     wanted = np.stack([reference.encode(text, task) for text in TEXTS])
     assert np.abs(exact.encode(TEXTS, task=task) - wanted).max() <= 2e-5
 
 
 def test_late_chunks_as_the_reference(exact: Encoder) -> None:
+    from ..support.reference import Reference, late_chunks
+
     reference = Reference(exact.tokenizer_file.parent, exact.config)
     for text in TEXTS[:4]:
         ends = [position + 2 for position in range(len(text)) if text.startswith("\n\n", position)] + [len(text)]
@@ -80,7 +82,7 @@ def test_it_saves_in_the_other_layout_and_transformers_reads_it(exact: Encoder, 
     model = AutoModel.from_pretrained(tmp_path, dtype=torch.float32)
     model.load_adapter(str(tmp_path / Task.SEPARATION.folder), adapter_name="separation")
     model.set_adapter("separation")
-    ids = torch.from_numpy(exact._tokenizer.encode(["hello world"])[0])[None]
+    ids = torch.from_numpy(exact.engine.tokenizer.encode(["hello world"])[0])[None]
     with torch.no_grad():
         mean = model.eval()(ids).last_hidden_state[0].mean(0).numpy()
     assert np.abs(mean / np.linalg.norm(mean) - exact.encode("hello world", task="separation")).max() <= 2e-5

@@ -16,11 +16,9 @@ import pytest
 from jina_v3_encoder import EncoderPool
 from jina_v3_encoder import pool as module
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import CheckpointNotFound, InputTooLong, InvalidInput, InvalidSpan, JinaV3Error
+from jina_v3_encoder.engine import TextRequest
+from jina_v3_encoder.errors import CheckpointNotFound, InvalidInput, JinaV3Error
 from jina_v3_encoder.pool import parts_of
-from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.task import TASK_NAMES
-from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.workers import plan_cores
 
 TEXTS = [f"Text number {number} tells of {'many ' * (number % 17)}things." for number in range(60)]
@@ -38,60 +36,20 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PART_CHARACTERS", 200)
 
 
-def test_it_is_a_text_encoder(pool: EncoderPool, encoder: Encoder) -> None:
-    assert isinstance(pool, TextEncoder)
-    assert (pool.dimensions, pool.max_tokens) == (encoder.dimensions, encoder.max_tokens)
-    assert pool.fingerprint == encoder.fingerprint
+def test_what_it_says_of_itself(pool: EncoderPool, encoder: Encoder) -> None:
     assert pool.tokenizer_file == encoder.tokenizer_file
-    assert "workers" in repr(pool)
+    assert repr(pool) == f"EncoderPool({encoder.model_id!r}, 64 dimensions, {pool.workers} workers)"
 
 
-def test_the_same_vectors_in_the_same_order(pool: EncoderPool, encoder: Encoder) -> None:
-    tasks = [(*TASK_NAMES, None)[number % 6] for number in range(len(TEXTS))]
-    with count_usage() as ours, count_usage() as usage:
-        found = pool.encode(TEXTS, task=tasks, dimensions=32, output_type="float16")
-    with count_usage() as wanted_usage:
-        wanted = encoder.encode(TEXTS, task=tasks, dimensions=32, output_type="float16")
-    assert np.allclose(found, wanted, atol=1e-3)
-    assert found.dtype == wanted.dtype
-    assert usage.tokens == ours.tokens == wanted_usage.tokens
-    assert pool.encode("one text").shape == (64,)
-    assert pool.encode([]).shape == (0, 64)
+def test_it_goes_on_after_progress_failed(pool: EncoderPool, encoder: Encoder) -> None:
+    request = TextRequest(texts=TEXTS, tasks=[None] * len(TEXTS), dimensions=64, prompt=True, truncate=False)
 
+    def fails(_: int) -> None:
+        raise ZeroDivisionError
 
-def test_late_chunking(pool: EncoderPool, encoder: Encoder) -> None:
-    spans = [[(0, 6), (6, len(text))] for text in TEXTS]
-    found = pool.encode_documents(TEXTS, spans, task="retrieval.passage", overlap=8)
-    wanted = encoder.encode_documents(TEXTS, spans, task="retrieval.passage", overlap=8)
-    assert np.allclose(np.concatenate(found), np.concatenate(wanted), atol=1e-5)
-    assert pool.encode_documents([], [], overlap=8) == []
-    one = pool.encode_spans(TEXTS[3], spans[3], task="retrieval.passage", overlap=8)
-    assert np.allclose(one, wanted[3], atol=1e-5)
-    chunks = ["first chunk", "second chunk"]
-    assert np.allclose(pool.encode_chunks(chunks, overlap=8), encoder.encode_chunks(chunks, overlap=8), atol=1e-5)
-
-
-def test_tokens_are_counted(pool: EncoderPool, encoder: Encoder) -> None:
-    assert pool.count_tokens("a text", "retrieval.query") == encoder.count_tokens("a text", "retrieval.query")
-    assert pool.count_tokens(TEXTS[:3]) == encoder.count_tokens(TEXTS[:3])
-
-
-def test_errors_come_back_as_they_were(pool: EncoderPool) -> None:
-    with pytest.raises(InputTooLong, match="text 31 has") as caught:
-        pool.encode([*TEXTS[:31], "word " * 2000])
-    assert caught.value.index == 31
-    with pytest.raises(InvalidInput, match="unknown task"):
-        pool.encode(TEXTS, task="retreival.query")
-    with pytest.raises(InvalidInput, match="dimensions must be"):
-        pool.encode(TEXTS, dimensions=65)
-    with pytest.raises(InvalidSpan):
-        pool.encode_documents(["a text"], [[(4, 2)]], overlap=8)
-    assert pool.encode(TEXTS[:2]).shape == (2, 64), "it goes on"
-
-
-def test_progress(pool: EncoderPool, capsys: pytest.CaptureFixture[str]) -> None:
-    pool.encode(TEXTS, progress=True)
-    assert "60/60" in capsys.readouterr().err
+    with pytest.raises(ZeroDivisionError) as kept:
+        pool.engine.text_means(request, fails)
+    assert np.allclose(pool.encode(TEXTS), encoder.encode(TEXTS), atol=1e-5), f"while {kept} is kept"
 
 
 @pytest.mark.parametrize("workers", [0, -1, 10_000, 1.5, True, "2"])
@@ -130,7 +88,7 @@ import os, sys, time
 from jina_v3_encoder import EncoderPool
 if __name__ == "__main__":
     pool = EncoderPool(sys.argv[1], workers=1)
-    sys.stdout.write(f"{pool._group._processes[0].pid}\\n")
+    sys.stdout.write(f"{pool.engine.group._processes[0].pid}\\n")
     sys.stdout.flush()
     time.sleep(60)
 """
@@ -156,8 +114,7 @@ def test_workers_end_when_their_parent_is_killed(original_folder: Path, tmp_path
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_a_worker_that_dies_is_noticed(original_folder: Path) -> None:
     with EncoderPool(original_folder, workers=1) as pool:
-        assert pool._group is not None
-        (template,) = pool._group._processes
+        (template,) = pool.engine.group._processes
         children = Path(f"/proc/{template.pid}/task/{template.pid}/children").read_text().split()
         for child in children:
             os.kill(int(child), signal.SIGKILL)

@@ -16,12 +16,9 @@ from jina_v3_connectors.server import ServerSettings
 from jina_v3_connectors.server.settings import hash_key
 from jina_v3_encoder import RemoteEncoder
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput, InvalidSpan, RemoteBusy, RemoteError
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.errors import InvalidInput, RemoteBusy, RemoteError
 from jina_v3_encoder.remote import KEY_VARIABLES
 from jina_v3_encoder.retry import RetryPolicy
-from jina_v3_encoder.task import TASK_NAMES
-from jina_v3_encoder.usage import count_usage
 
 from ..support.running import running
 
@@ -48,10 +45,7 @@ def remote(url: str) -> Iterator[RemoteEncoder]:
     own.close()
 
 
-def test_it_is_a_text_encoder_with_the_servers_fingerprint(remote: RemoteEncoder, encoder: Encoder) -> None:
-    assert isinstance(remote, TextEncoder)
-    assert (remote.fingerprint, remote.model_id) == (encoder.fingerprint, encoder.model_id)
-    assert (remote.dimensions, remote.max_tokens) == (encoder.dimensions, encoder.max_tokens)
+def test_it_shows_where_it_asks(remote: RemoteEncoder) -> None:
     assert remote.url in repr(remote)
 
 
@@ -61,53 +55,7 @@ def test_any_form_of_the_address(url: str, tail: str) -> None:
         assert own.url == url
 
 
-def tokens_of(encoder: Encoder) -> Any:
-    return lambda text, task: encoder.count_tokens(text, task)
-
-
-@pytest.mark.parametrize("output_type", ["float32", "int8", "ubinary", "base64"])
-def test_the_encoders_own_vectors(remote: RemoteEncoder, encoder: Encoder, output_type: Any) -> None:
-    tasks = ["retrieval.query", None, "separation", "retrieval.query"]
-    settings: dict[str, Any] = {"task": tasks, "dimensions": 32}
-    with count_usage() as usage:
-        found = remote.encode(TEXTS, **settings, output_type=output_type)
-    wanted = encoder.encode(TEXTS, **settings, output_type=output_type)
-    assert found.dtype.kind == wanted.dtype.kind
-    assert found.shape == wanted.shape
-    if output_type == "float32":
-        assert np.allclose(found, wanted, atol=1e-5)
-        assert usage.tokens == sum(map(tokens_of(encoder), TEXTS, tasks))
-    assert remote.encode("one").shape == (encoder.dimensions,)
-    assert remote.encode([]).shape == (0, encoder.dimensions)
-    assert np.allclose(remote.encode(TEXTS, normalize=False), encoder.encode(TEXTS, normalize=False), atol=1e-4)
-
-
-def test_late_chunking_with_any_spans(remote: RemoteEncoder, encoder: Encoder) -> None:
-    texts = ["First part. Second part.", "Another document.", "empty"]
-    spans = [[(12, 24), (0, 11)], [(0, 17)], []]
-    settings: dict[str, Any] = {"task": "retrieval.passage", "window": 12, "overlap": 3}
-    found = remote.encode_documents(texts, spans, **settings)
-    for own, wanted in zip(found, encoder.encode_documents(texts, spans, **settings), strict=True):
-        assert np.allclose(own, wanted, atol=1e-5)
-    chunks = ["One.", "Two."]
-    assert np.allclose(remote.encode_chunks(chunks, overlap=3), encoder.encode_chunks(chunks, overlap=3), atol=1e-5)
-
-
-def test_tokens_are_counted_there(remote: RemoteEncoder, encoder: Encoder) -> None:
-    for task in (*TASK_NAMES, None):
-        assert remote.count_tokens(TEXTS, task) == encoder.count_tokens(TEXTS, task)
-    assert remote.count_tokens("one") == encoder.count_tokens("one")
-
-
-def test_wrong_arguments_are_told_before_anything_is_sent(remote: RemoteEncoder) -> None:
-    with pytest.raises(InvalidInput, match="unknown task"):
-        remote.encode("x", task="query")
-    with pytest.raises(InvalidInput, match="dimensions must be"):
-        remote.encode("x", dimensions=65)
-    with pytest.raises(InvalidInput, match="prompt=False cannot be asked of a server"):
-        remote.encode("x", task="retrieval.query", prompt=False)
-    with pytest.raises(InvalidSpan):
-        remote.encode_documents(["text"], [[(3, 1)]], overlap=3)
+def test_an_address_that_is_none() -> None:
     with pytest.raises(InvalidInput, match="begins with http"):
         RemoteEncoder("127.0.0.1:8080")
 
@@ -133,7 +81,7 @@ def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, m
         with RemoteEncoder(url) as own:
             assert own.encode("x").shape == (64,)
             assert "the-key" not in repr(own)
-            assert "the-key" not in repr(vars(own))
+            assert "the-key" not in repr(vars(own)) + repr(vars(own.engine)) + repr(vars(own.engine.server))
 
 
 def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
@@ -248,5 +196,8 @@ def test_a_server_that_tells_less(scripted: str) -> None:
     assert found[0].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
     with pytest.raises(InvalidInput, match="takes the chunks of a document one after the other"):
         own.encode_documents(["One. Two."], [[(0, 4), (5, 9)]], dimensions=4)
+    for window, overlap in ((100, None), (None, 3)):
+        with pytest.raises(InvalidInput, match="no window or overlap"):
+            own.encode_chunks(["One. ", "Two."], window=window, overlap=overlap)
     with pytest.raises(RemoteError, match="no way to count tokens"):
         own.count_tokens("x")

@@ -57,7 +57,7 @@ def test_busy_is_repeated_and_counted() -> None:
 @pytest.mark.parametrize("error", [StoreError("refused"), StoreNotFound("gone"), ValueError("bug")])
 def test_other_errors_are_final(error: Exception) -> None:
     store, clock = Store(error), Clock()
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error), match=str(error)):
         run(store, clock)
     assert (store.calls, clock.slept) == (1, [])
 

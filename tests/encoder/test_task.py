@@ -36,7 +36,7 @@ def test_unknown_tasks_list_the_known(task: Any) -> None:
 
 
 def test_a_task_that_is_no_sequence() -> None:
-    with pytest.raises(UnknownTask):
+    with pytest.raises(UnknownTask, match=r"unknown task 7: use one of retrieval\.query"):
         as_tasks(7, 2)  # type: ignore[arg-type]
 
 

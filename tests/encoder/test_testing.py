@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -9,21 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InputTooLong, InvalidDimensions, InvalidInput, InvalidSpan, UnknownTask
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.testing import FakeEncoder
 
 
 @pytest.fixture
 def fake() -> FakeEncoder:
     return FakeEncoder()
-
-
-def test_both_are_text_encoders(fake: FakeEncoder, encoder: Encoder) -> None:
-    for either in (fake, encoder):
-        checked: TextEncoder = either
-        assert isinstance(checked, TextEncoder)
 
 
 def test_deterministic_across_processes(fake: FakeEncoder) -> None:
@@ -63,19 +56,23 @@ def test_slices_are_renormalised(fake: FakeEncoder) -> None:
     assert np.allclose(part, full[:16] / np.linalg.norm(full[:16]), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("call", "error"),
-    [
-        (lambda e: e.encode("a", task="nope"), UnknownTask),
-        (lambda e: e.encode("a", dimensions=65), InvalidDimensions),
-        (lambda e: e.encode(3), InvalidInput),
-        (lambda e: e.encode("word " * 9000), InputTooLong),
-        (lambda e: e.encode_spans("abc", [(2, 1)]), InvalidSpan),
-        (lambda e: e.encode_spans("abc", [(0, 1)], window=0), InvalidInput),
-        (lambda e: e.encode_chunks("abc"), InvalidInput),
-    ],
-)
-def test_the_same_errors(fake: FakeEncoder, encoder: Encoder, call: Any, error: type[Exception]) -> None:
-    for either in (fake, encoder):
-        with pytest.raises(error):
-            call(either)
+def test_what_it_says_of_itself() -> None:
+    fake = FakeEncoder(32, 100, "other", revision="abc", fingerprint="0123456789abcdef", max_batch_tokens=50)
+    assert (fake.dimensions, fake.max_tokens, fake.model_id) == (32, 100, "other")
+    assert (fake.revision, fake.fingerprint, fake.info.max_batch_tokens) == ("abc", "0123456789abcdef", 50)
+    assert FakeEncoder().fingerprint == FakeEncoder().fingerprint != FakeEncoder(32).fingerprint
+
+
+def test_it_can_be_copied_and_pickled(fake: FakeEncoder) -> None:
+    for other in (pickle.loads(pickle.dumps(fake)), copy.deepcopy(fake)):
+        assert np.array_equal(other.encode("hello"), fake.encode("hello"))
+        assert other.fingerprint == fake.fingerprint
+
+
+def test_a_subclass_may_override_a_method() -> None:
+    class Opposite(FakeEncoder):
+        def encode_documents(self, *arguments: Any, **settings: Any) -> Any:
+            return [-rows for rows in super().encode_documents(*arguments, **settings)]
+
+    chunks = ["one", "two"]
+    assert np.array_equal(Opposite().encode_chunks(chunks), -FakeEncoder().encode_chunks(chunks))

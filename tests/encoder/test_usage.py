@@ -4,34 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.usage import add_tokens, count_usage
 
 TEXTS = ["one two three", "four"]
-
-
-@pytest.fixture(params=["real", "fake"])
-def any_encoder(request: pytest.FixtureRequest, encoder: Encoder) -> TextEncoder:
-    return encoder if request.param == "real" else FakeEncoder()
-
-
-def test_tokens_are_those_of_count_tokens(any_encoder: TextEncoder) -> None:
-    for task in (None, "retrieval.query"):
-        counts = any_encoder.count_tokens(TEXTS, task)
-        assert isinstance(counts, list)
-        with count_usage() as usage:
-            any_encoder.encode(TEXTS, task=task)
-        assert usage.tokens == sum(counts)
-
-
-def test_late_chunking_counts_the_document_once(any_encoder: TextEncoder) -> None:
-    with count_usage() as usage:
-        any_encoder.encode_spans(TEXTS[0], [(0, 3), (4, 7), (8, 13)], task="retrieval.passage")
-    assert usage.tokens == any_encoder.count_tokens(TEXTS[0], "retrieval.passage")
 
 
 def test_an_overlap_counts_each_time_it_is_read(encoder: Encoder) -> None:

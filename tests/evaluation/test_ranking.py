@@ -62,7 +62,7 @@ def test_slices_are_renormalised() -> None:
 
 
 def test_a_zero_slice_is_refused() -> None:
-    with pytest.raises(InvalidVector):
+    with pytest.raises(InvalidVector, match=r"vector 0 of 1 has norm 0\.0 over 1 dimensions"):
         sliced(np.array([[0.0, 1.0]], dtype=np.float32), 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
 
 
+@cache
 def output(script: Path) -> list[str]:
+    """What it prints; it runs once in each process of the tests."""
     command = [sys.executable, "-W", "error", str(script)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 

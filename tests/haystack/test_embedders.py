@@ -72,7 +72,7 @@ def test_documents_are_passages_with_their_meta_in_front() -> None:
     assert np.array_equal(vectors(found["documents"]), encoder.encode(texts, task="retrieval.passage"))
     assert [item.id for item in found["documents"]] == [item.id for item in given]
     assert all(item.embedding is None and "embedding_contract" not in item.meta for item in given), "not changed"
-    assert found["meta"]["usage"]["total_tokens"] == sum(encoder.count_tokens(texts))  # type: ignore[arg-type]
+    assert found["meta"]["usage"]["total_tokens"] == sum(encoder.count_tokens(texts, "retrieval.passage"))
 
 
 @pytest.mark.parametrize("given", ["text", [1], {"a": 1}, Document(content="x"), None])

@@ -35,7 +35,7 @@ def test_any_order_comes_out_in_reading_order() -> None:
     mixed = list(enumerate(chunks))
     random.Random(3).shuffle(mixed)
     (group,) = groups_of([chunk for _, chunk in mixed], None, "source_id")
-    assert [mixed[place][0] for place in group.places] == list(range(len(chunks)))
+    assert [mixed[number][0] for number in group.numbers] == list(range(len(chunks)))
     assert group.spans == sorted(group.spans)
 
 
@@ -43,12 +43,12 @@ def test_sources_stay_apart() -> None:
     first, second = split(), split(TEXT.upper())
     groups = groups_of([one for pair in zip(first, second, strict=True) for one in pair], None, "source_id")
     assert [group.text for group in groups] == [TEXT, TEXT.upper()]
-    assert all(len({place % 2 for place in group.places}) == 1 for group in groups)
+    assert all(len({number % 2 for number in group.numbers}) == 1 for group in groups)
 
 
 def test_chunks_without_a_source_are_documents() -> None:
     groups = groups_of([Document(content="a"), Document(content=None), Document(content="a")], None, "source_id")
-    assert [(group.text, group.places, group.spans) for group in groups] == [
+    assert [(group.text, group.numbers, group.spans) for group in groups] == [
         ("a", [0], [(0, 1)]),
         ("", [1], [(0, 0)]),
         ("a", [2], [(0, 1)]),

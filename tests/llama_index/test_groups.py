@@ -39,7 +39,7 @@ def test_a_known_document_needs_no_offsets() -> None:
 def test_documents_are_never_mixed() -> None:
     nodes = [one for pair in zip(sentences("a"), sentences("b"), strict=True) for one in pair]
     groups = groups_of(nodes, {})
-    assert [group.places for group in groups] == [[0, 2, 4], [1, 3, 5]]
+    assert [group.numbers for group in groups] == [[0, 2, 4], [1, 3, 5]]
     assert {group.text for group in groups} == {TEXT}
 
 
@@ -53,7 +53,7 @@ def test_a_node_without_a_document_stands_alone() -> None:
     groups = groups_of([node("alone", None, note="x"), *sentences()], {})
     assert groups[0].text == "note: x\n\nalone"
     assert groups[0].spans == [(9, 14)]
-    assert groups[1].places == [1, 2, 3]
+    assert groups[1].numbers == [1, 2, 3]
 
 
 def test_levels_of_a_hierarchy_are_groups_of_their_own() -> None:
@@ -62,7 +62,7 @@ def test_levels_of_a_hierarchy_are_groups_of_their_own() -> None:
     for part in parts:
         part.relationships[NodeRelationship.PARENT] = RelatedNodeInfo(node_id=whole.node_id)
     groups = groups_of([whole, *parts], {})
-    assert [group.places for group in groups] == [[0], [1, 2, 3]]
+    assert [group.numbers for group in groups] == [[0], [1, 2, 3]]
     assert groups[0].spans == [(0, len(TEXT))]
 
 

@@ -50,11 +50,11 @@ def test_first_components(weights: Encoder, task: str) -> None:
 
 @pytest.mark.parametrize("task", TOKEN_STATES, ids=str)
 def test_token_states(weights: Encoder, task: str | None) -> None:
-    ids = weights._tokenizer.encode([SENTENCE])[0]
+    ids = weights.engine.tokenizer.encode([SENTENCE])[0]
     assert len(ids) == SENTENCE_TOKENS
     bank = None if task is None else weights.config.bank(Task(task))
     with torch.inference_mode():
-        states = weights._model(pack([Reading(ids, bank, np.zeros(len(ids), dtype=np.int64))], weights.device))
+        states = weights.engine.model(pack([Reading(ids, bank, np.zeros(len(ids), dtype=np.int64))], weights.device))
     assert np.abs(states[1, 1:10].cpu().numpy() - np.array(TOKEN_STATES[task])).max() <= 1e-4
 
 

@@ -65,7 +65,7 @@ def test_a_partition_uses_every_token_once(encoder: Encoder, text: str, cuts: li
     from jina_v3_encoder.texts.late_chunking import token_rows
 
     spans = partition(text, cuts)
-    (tokens,) = encoder._tokenizer.encode_with_offsets([text], encoder.config.prompt(None))
+    (tokens,) = encoder.engine.tokenizer.encode_with_offsets([text], encoder.config.prompt(None))
     try:
         rows = token_rows(tokens, spans, 0)
     except InvalidSpan:

@@ -106,12 +106,12 @@ def test_long_texts_at_full_width(tmp_path: Path, length: int) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_token_ids_are_those_of_the_file(pair: Pair, text: str) -> None:
     encoder = pair.encoders[0]
-    assert encoder._tokenizer.encode([text])[0].tolist() == pair.reference.ids(text, None)
+    assert encoder.engine.tokenizer.encode([text])[0].tolist() == pair.reference.ids(text, None)
 
 
 def test_the_normalizer_is_kept(pair: Pair) -> None:
     """AutoTokenizer would rebuild the tokenizer without NFKC: full-width and ligature forms must fold."""
-    encode = pair.encoders[0]._tokenizer.encode
+    encode = pair.encoders[0].engine.tokenizer.encode
     for folded, plain in (("Ａｂｃ", "Abc"), ("ﬁ", "fi"), ("ｶﾅ", "カナ")):
         assert encode([folded])[0].tolist() == encode([plain])[0].tolist()
 

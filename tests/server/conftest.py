@@ -1,14 +1,16 @@
+"""A server of the bundled model, and a client whose answers are checked. Vendors are imported where they are needed."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 
 from jina_v3_encoder.encoder import Encoder
 
-from ..support.running import running
-from .hosted import check
+if TYPE_CHECKING:
+    import httpx
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +21,8 @@ def exact() -> Encoder:
 @pytest.fixture(scope="session")
 def url(exact: Encoder) -> Iterator[str]:
     """A server of the bundled model."""
+    from ..support.running import running
+
     with running(exact) as url:
         yield url
 
@@ -26,5 +30,7 @@ def url(exact: Encoder) -> Iterator[str]:
 @pytest.fixture
 def client(url: str) -> Iterator[httpx.Client]:
     """Every answer that it gets is validated against the hosted service's interface."""
-    with httpx.Client(base_url=url, timeout=60, event_hooks={"response": [check]}) as client:
+    from .hosted import checked_client
+
+    with checked_client(url) as client:
         yield client

@@ -22,10 +22,8 @@ from jina_v3_encoder.testing import FakeEncoder
 class Recording(FakeEncoder):
     """Remembers its calls, and can be held back."""
 
-    max_batch_tokens = 100
-
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(max_batch_tokens=100)
         self.calls: list[list[str]] = []
         self.free = threading.Event()
         self.free.set()
@@ -165,6 +163,35 @@ def test_a_full_queue_says_when_to_come_back(encoder: Recording, batcher: Batche
     assert int(full.value.response().headers["retry-after"]) >= 1
 
 
+def test_vectors_are_counted_until_they_are_released(encoder: Recording) -> None:
+    metrics = Metrics()
+    vector = encoder.dimensions * 4
+    batcher = Batcher(encoder, 1000, metrics, max_vector_bytes=100 * vector)
+    many = Job(["a text"], [2], None, Document([(0, 6)] * 60, 2))
+    batcher.submit(many)
+    with pytest.raises(ApiError, match="these would take 10,496 and the limit is 25,600: come back in 1 s") as full:
+        batcher.submit(job(*("x",) * 41, tokens=1))
+    assert (full.value.status, full.value.code) == (429, "RATE_CONCURRENCY_LIMIT_EXCEEDED")
+    assert full.value.retry_after == 1
+    batcher.submit(job(*("x",) * 40, tokens=1))
+    assert "jina_v3_vector_bytes 25600.0" in metrics.text().decode()
+    batcher.start()
+    many.result.result(10)
+    with pytest.raises(ApiError, match="vectors of 25,600 bytes are waited for or being sent"):
+        batcher.submit(job("x"))
+    batcher.release(many)
+    batcher.submit(job("x"))
+    assert f"jina_v3_vector_bytes {41 * vector}.0" in metrics.text().decode()
+    batcher.close()
+
+
+def test_vectors_that_may_never_be_held_are_refused_for_good(encoder: Recording) -> None:
+    batcher = Batcher(encoder, 1000, Metrics(), max_vector_bytes=1000)
+    with pytest.raises(ApiError, match="the vectors take 1,024 bytes, the limit is 1,000: send fewer") as large:
+        batcher.submit(job(*"abcd"))
+    assert (large.value.status, large.value.code) == (422, "VALIDATION_ERROR")
+
+
 def test_a_request_larger_than_the_queue_is_taken_when_nothing_waits(batcher: Batcher) -> None:
     alone = job(*("x",) * 200)
     batcher.submit(alone)
@@ -188,7 +215,7 @@ def test_what_was_taken_in_is_finished_at_the_end(encoder: Recording) -> None:
 
 def test_late_chunked_documents_are_computed_whole(batcher: Batcher) -> None:
     spans = [(0, 5), (5, 12)]
-    own = Job(["some text ok"], [5], "retrieval.passage", Document(spans))
+    own = Job(["some text ok"], [5], "retrieval.passage", Document(spans, 5))
     batcher.submit(own)
     wanted = FakeEncoder().encode_spans("some text ok", spans, task="retrieval.passage", normalize=False)
     assert np.allclose(own.result.result(10), wanted)

@@ -7,7 +7,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jina_v3_connectors.server import ServerSettings
+from jina_v3_connectors.server import ServerSettings, segment
 from jina_v3_connectors.server import service as module
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.bodies import count_values
@@ -25,6 +27,7 @@ from jina_v3_connectors.server.errors import ApiError
 from jina_v3_connectors.server.metrics import Metrics
 from jina_v3_connectors.server.service import Service, slices
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.remote import RemoteEncoder
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..support.running import running
@@ -34,26 +37,22 @@ WORDS = "some words to read again and again in overlapping windows " * 200
 SECONDS = 60
 
 
-class Stepping:
+class Stepping(Encoder):
     """The bundled model, which remembers the order of its work and can be held inside a document."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+        super().__init__(encoder.engine.with_batch_tokens(256))
         self.done: list[str] = []
         self.free = threading.Event()
-        self.max_batch_tokens = 256
 
-    def encode(self, texts: Sequence[str], **settings: Any) -> Any:
+    def encode(self, texts: Any, **settings: Any) -> Any:
         self.done.append("texts")
-        return self._encoder.encode(texts, **settings)
+        return super().encode(texts, **settings)
 
     def read_windows(self, *arguments: Any) -> None:
         self.done.append("windows")
         self.free.wait(SECONDS)
-        self._encoder.read_windows(*arguments)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._encoder, name)
+        super().read_windows(*arguments)
 
 
 @pytest.fixture
@@ -103,6 +102,17 @@ def test_tiny_windows_cost_what_a_pass_costs(exact: Encoder) -> None:
         assert (told.status_code, told.json()["code"]) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
 
 
+def test_a_server_before_a_server_counts_windows_as_that_one_does(client: httpx.Client) -> None:
+    url = str(client.base_url)
+    with RemoteEncoder(url) as remote, running(remote) as front:
+        for body in (document(), document(window=2, overlap=0, input=["few words"]), document(overlap=33)):
+            behind = client.post("/v1/embeddings", json=body)
+            before = httpx.post(f"{front}/v1/embeddings", json=body, timeout=SECONDS)
+            assert before.status_code == behind.status_code
+            assert before.json().get("usage") == behind.json().get("usage")
+            assert before.json().get("detail") == behind.json().get("detail")
+
+
 def test_others_pass_between_a_documents_windows(stepping: Stepping, exact: Encoder) -> None:
     answers: list[httpx.Response] = []
     with running(stepping) as url:
@@ -130,19 +140,84 @@ def test_others_pass_between_a_documents_windows(stepping: Stepping, exact: Enco
     assert max(float(vector @ wanted) for vector in vectors) > 0.9999
 
 
+@contextmanager
+def leaving(url: str) -> Iterator[None]:
+    """A client that asks for a document's vectors, and hangs up at the end."""
+    body = json.dumps(document()).encode()
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as connection:
+        headers = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield
+
+
 @pytest.mark.parametrize("keep_alive", [0.05, None])
 def test_a_document_is_read_no_further_once_its_client_is_gone(stepping: Stepping, keep_alive: float | None) -> None:
     with running(stepping, ServerSettings(keep_alive_after=keep_alive)) as url:
-        body = json.dumps(document()).encode()
-        with socket.create_connection(("127.0.0.1", urlsplit(url).port or 0)) as gone:
-            headers = "POST /v1/embeddings HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-            gone.sendall(f"{headers}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        with leaving(url):
             wait_until(lambda: "windows" in stepping.done)
         time.sleep(3 * module.POLL_SECONDS)
         stepping.free.set()
         assert httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "x"}).status_code == 200
         assert "jina_v3_waiting_tokens 0.0" in httpx.get(f"{url}/metrics").text
     assert 1 <= stepping.done.count("windows") <= 2
+
+
+def held_vectors(url: str) -> float:
+    lines = httpx.get(f"{url}/metrics", timeout=SECONDS).text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("jina_v3_vector_bytes "))
+
+
+def test_vectors_of_all_requests_together_have_a_limit(stepping: Stepping) -> None:
+    spans = [[start, start + 20] for start in range(0, 4000, 20)]
+    body = document(spans=spans)
+    size = len(spans) * stepping.dimensions * 4
+    answers: list[httpx.Response] = []
+
+    def ask(url: str) -> threading.Thread:
+        thread = threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS))
+        )
+        thread.start()
+        return thread
+
+    settings = ServerSettings(max_vector_bytes=2 * size, keep_alive_after=None)
+    with running(stepping, settings) as url:
+        asked = [ask(url) for _ in range(2)]
+        wait_until(lambda: held_vectors(url) == 2 * size)
+        refused = httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS / 6)
+        assert (refused.status_code, refused.json()["code"]) == (429, "RATE_CONCURRENCY_LIMIT_EXCEEDED")
+        assert f"vectors of {2 * size:,} bytes are waited for or being sent" in refused.json()["detail"]
+        assert f"the limit is {2 * size:,}: come back in" in refused.json()["detail"]
+        assert int(refused.headers["retry-after"]) >= 1
+        stepping.free.set()
+        for thread in asked:
+            thread.join(SECONDS)
+        assert [answer.status_code for answer in answers] == [200, 200]
+        wait_until(lambda: held_vectors(url) == 0)
+        assert httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS).status_code == 200
+
+
+@pytest.mark.parametrize("keep_alive", [0.05, None])
+def test_vectors_are_let_go_with_their_client(stepping: Stepping, keep_alive: float | None) -> None:
+    with running(stepping, ServerSettings(keep_alive_after=keep_alive)) as url:
+        with leaving(url):
+            wait_until(lambda: "windows" in stepping.done)
+            assert held_vectors(url) == stepping.dimensions * 4
+        wait_until(lambda: held_vectors(url) == 0)
+        assert not stepping.free.is_set(), "while its window is being read"
+        stepping.free.set()
+
+
+def test_vectors_of_a_failed_request_are_let_go(stepping: Stepping, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(stepping, "encode", fail)
+    with running(stepping) as url:
+        body = {"model": MODEL, "input": "x", "labels": ["y"]}
+        for path in ("/v1/embeddings", "/v1/classify"):
+            assert httpx.post(f"{url}{path}", json=body, timeout=SECONDS).status_code == 500
+        wait_until(lambda: held_vectors(url) == 0)
 
 
 def test_spans_may_not_lie_on_one_another_by_the_thousand(client: httpx.Client) -> None:
@@ -235,6 +310,31 @@ def test_a_lone_surrogate_is_told_by_the_segmenter(client: httpx.Client) -> None
     answer = client.post("/v1/segment", content=b'{"content": "a \\ud800 b"}')
     assert answer.status_code == 422
     assert "lone surrogate" in answer.json()["detail"]
+
+
+def test_segments_of_one_text_are_made_before_the_next_is_tokenized(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the tokens of all waiting texts are in memory together."""
+    done: list[str] = []
+
+    def noted(name: str) -> None:
+        work = getattr(segment, name)
+
+        def call(*arguments: Any) -> Any:
+            done.append(name)
+            time.sleep(0.1)
+            return work(*arguments)
+
+        monkeypatch.setattr(segment, name, call)
+
+    noted("encoded")
+    noted("segmented")
+    content = {"content": "a b " * (module.SLICE_CHARACTERS // 3)}
+    with ThreadPoolExecutor(3) as clients:
+        answers = list(clients.map(lambda _: client.post("/v1/segment", json=content), range(3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert done == ["encoded", "segmented"] * 3
 
 
 class Counting(FakeEncoder):

@@ -28,6 +28,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..servers.milvus import free_port
 from ..support.running import running
 
+NANO_DIMENSIONS = 384
 MODEL = "jina-embeddings-v3"
 GOOD = {"model": MODEL, "input": "a text"}
 
@@ -35,8 +36,8 @@ GOOD = {"model": MODEL, "input": "a text"}
 class Slow(FakeEncoder):
     """Takes its time, then fails if it is told to."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
+    def __init__(self, seconds: float, max_batch_tokens: int | None = None) -> None:
+        super().__init__(max_batch_tokens=max_batch_tokens)
         self.seconds, self.calls = seconds, 0
 
     def encode(self, texts: Any, **settings: Any) -> Any:
@@ -72,8 +73,7 @@ def test_the_spaces_can_be_switched_off() -> None:
 
 @pytest.mark.parametrize("keep_alive", [0.05, None])
 def test_a_client_that_vanishes_costs_nothing(keep_alive: float | None) -> None:
-    encoder = Slow(0.4)
-    encoder.max_batch_tokens = 8  # type: ignore[attr-defined]
+    encoder = Slow(0.4, max_batch_tokens=8)
     with running(encoder, ServerSettings(keep_alive_after=keep_alive)) as url:
         with pytest.raises(httpx.ReadTimeout), httpx.Client(timeout=httpx.Timeout(5, read=0.03)) as client:
             client.post(f"{url}/v1/embeddings", json={**GOOD, "input": ["a few words here"] * 40})
@@ -122,9 +122,27 @@ def test_a_slow_sender_starves_nobody(url: str) -> None:
             connection.close()
 
 
+def taken_in(metrics: str) -> float:
+    """Requests of 40 texts that are answered, or wait for their vectors."""
+    values = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    answered = values.get('jina_v3_requests_total{path="/v1/embeddings",status="200"}', "0")
+    return float(answered) + float(values["jina_v3_vector_bytes"]) / (40 * NANO_DIMENSIONS * 4)
+
+
 def test_sigterm_answers_what_was_taken_in(tmp_path: Path) -> None:
     port = free_port()
-    command = [sys.executable, "-m", "jina_v3_connectors", "serve", "--port", str(port), "--model", "nano"]
+    command = [
+        sys.executable,
+        "-m",
+        "jina_v3_connectors",
+        "serve",
+        "--port",
+        str(port),
+        "--model",
+        "nano",
+        "--grace",
+        "300",
+    ]
     environment = {**os.environ, "JINA_V3_SERVER_KEYS": "a-key"}
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
     address = f"http://127.0.0.1:{port}"
@@ -143,16 +161,17 @@ def test_sigterm_answers_what_was_taken_in(tmp_path: Path) -> None:
 
         def ask() -> None:
             accepted.wait()
-            answers.append(httpx.post(f"{address}/v1/embeddings", json=body, headers=headers, timeout=60))
+            answers.append(httpx.post(f"{address}/v1/embeddings", json=body, headers=headers, timeout=300))
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
         for thread in threads:
             thread.start()
         accepted.wait()
-        time.sleep(1.0)
+        while taken_in(httpx.get(f"{address}/metrics", headers=headers, timeout=60).text) < 8:
+            time.sleep(0.05)
         server.send_signal(signal.SIGTERM)
         for thread in threads:
-            thread.join(60)
+            thread.join(300)
         assert [answer.status_code for answer in answers] == [200] * 8
         assert all(len(json.loads(answer.text)["data"]) == 40 for answer in answers)
         assert server.wait(30) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,39 +12,50 @@ import pytest
 
 from jina_v3_connectors.server.one_thread import in_one_thread
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.engine import EncoderInfo, Progress, SpanRequest, TextRequest
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.task import Task
+from jina_v3_encoder.testing import FakeEncoder, FakeEngine
+from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.vectors import FloatArray
 
 
-class Telling(FakeEncoder):
-    """Remembers who called."""
+class TellingEngine(FakeEngine):
+    """Remembers in which threads it worked."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads = {threading.current_thread().name}
+    def __init__(self, info: EncoderInfo) -> None:
+        super().__init__(info)
+        self.computing = {threading.current_thread().name}
+        self.counting: set[str] = set()
 
-    def encode(self, texts: Any, **settings: Any) -> Any:
-        self.threads.add(threading.current_thread().name)
-        return super().encode(texts, **settings)
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        self.computing.add(threading.current_thread().name)
+        return super().text_means(request, progress)
 
-    def count_tokens(self, *arguments: Any, **settings: Any) -> Any:
-        self.counted = threading.current_thread().name
-        return super().count_tokens(*arguments, **settings)
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        self.computing.add(threading.current_thread().name)
+        return super().span_means(request, progress)
+
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        self.counting.add(threading.current_thread().name)
+        return super().token_counts(texts, tasks, prompt=prompt)
 
 
-def test_loading_and_encoding_are_done_in_one_thread() -> None:
-    encoder = in_one_thread(Telling)
+def test_loading_and_encoding_are_done_in_one_thread_and_counting_is_not() -> None:
+    engines: list[TellingEngine] = []
+
+    def load() -> TextEncoder:
+        engines.append(TellingEngine(FakeEncoder().info))
+        return TextEncoder(engines[0])
+
+    encoder = in_one_thread(load)
     with ThreadPoolExecutor(4) as callers:
         list(callers.map(lambda n: encoder.encode(f"text {n}"), range(20)))
-    (name,) = encoder.threads  # type: ignore[attr-defined]
+        list(callers.map(lambda n: encoder.encode_chunks([f"text {n}"]), range(20)))
+    (name,) = engines[0].computing
     assert name.startswith("jina-v3-compute")
-
-
-def test_tokens_are_counted_where_they_are_asked_for() -> None:
-    encoder = in_one_thread(Telling)
     encoder.count_tokens("some words")
-    assert encoder.counted == threading.current_thread().name  # type: ignore[attr-defined]
+    assert engines[0].counting == {threading.current_thread().name}
 
 
 def test_answers_and_errors_are_those_of_the_encoder() -> None:
@@ -63,5 +75,4 @@ def test_what_cannot_be_loaded_is_told() -> None:
 
 def test_the_fingerprint_is_computed_with_the_model(original_folder: Any) -> None:
     encoder = in_one_thread(lambda: Encoder.from_pretrained(original_folder, device="cpu"))
-    own = encoder._encoder  # type: ignore[attr-defined]
-    assert "fingerprint" in vars(own)
+    assert "fingerprint" in vars(encoder.info)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from jina_v3_connectors.server import service as module
 from jina_v3_connectors.server.batcher import Batcher
+from jina_v3_connectors.server.clients import Client
 from jina_v3_connectors.server.errors import ApiError
 from jina_v3_connectors.server.jobs import Document, Job
 from jina_v3_connectors.server.metrics import Metrics
@@ -23,16 +25,20 @@ QUERY, PASSAGE = PROMPTS["retrieval.query"], PROMPTS["retrieval.passage"]
 ENCODER = FakeEncoder()
 
 
-async def there() -> bool:
-    """A client that has not hung up."""
+async def stays() -> bool:
     return False
+
+
+def there() -> Client:
+    """A client that has not hung up."""
+    return Client(stays, ExitStack())
 
 
 def admitted(question: Question, **settings: Any) -> Job:
     """The job that a question becomes; nothing computes it."""
     own = ServerSettings(**settings)
     service = Service(ENCODER, own, Batcher(ENCODER, own.max_waiting_tokens, Metrics()))
-    return asyncio.run(service.admit(question, there))
+    return asyncio.run(service.admit(question, there()))
 
 
 @pytest.mark.parametrize(("prompt", "task"), [(QUERY, "retrieval.query"), (PASSAGE, "retrieval.passage")])
@@ -99,14 +105,45 @@ def test_a_text_too_long_is_refused_or_counted_as_cut() -> None:
 def test_chunks_of_one_document_are_one_text() -> None:
     job = admitted(Question(["one two", "three"], "retrieval.passage", late_chunking=True))
     assert list(job.texts) == ["one two three"]
-    assert job.document == Document([(0, 7), (7, 13)], None, DEFAULT_OVERLAP)
+    assert job.document == Document([(0, 7), (7, 13)], 5, None, DEFAULT_OVERLAP)
 
 
 def test_spans_belong_to_one_text() -> None:
     job = admitted(Question(["one two"], None, late_chunking=True, spans=[(0, 3), (4, 7)], window=16, overlap=4))
-    assert job.document == Document([(0, 3), (4, 7)], 16, 4)
+    assert job.document == Document([(0, 3), (4, 7)], 4, 16, 4)
     with pytest.raises(ApiError, match="they belong to one text, got 2"):
         admitted(Question(["one", "two"], None, late_chunking=True, spans=[(0, 3)]))
+
+
+@pytest.mark.parametrize(
+    ("words", "window", "overlap", "cost", "read"),
+    [
+        (98, 100, 50, 100, 100),
+        (98, 100, 99, 100, 100),
+        (198, 100, 50, 300, 300),
+        (198, 100, 0, 200, 200),
+        (199, 100, 0, 201, 201),
+        (98, 10, 5, 19 * module.WINDOW_TOKENS, 190),
+    ],
+    ids=["one window", "overlap that is not needed", "half", "none", "a last short window", "tiny windows"],
+)
+def test_a_document_read_in_one_go_costs_its_windows(
+    words: int, window: int, overlap: int, cost: int, read: int
+) -> None:
+    """The encoder of this module cannot open documents, as a remote one and a pool cannot."""
+    question = Question(["word " * words], None, late_chunking=True, window=window, overlap=overlap)
+    job = admitted(question)
+    assert (job.size, job.read) == (cost, read)
+    with pytest.raises(ApiError, match="the limit is") as wrong:
+        admitted(question, max_request_tokens=cost - 1)
+    assert (wrong.value.status, wrong.value.code) == (400, "INPUT_TOKEN_LIMIT_EXCEEDED")
+
+
+def test_the_cap_of_overlaps_is_the_same_for_a_document_read_in_one_go() -> None:
+    question = Question(["word " * 3000], None, late_chunking=True, window=2000, overlap=1001)
+    with pytest.raises(ApiError, match="overlap: 1,001 of 2,000 tokens, the limit is half a window, 1,000") as wrong:
+        admitted(question)
+    assert (wrong.value.status, wrong.value.code) == (422, "VALIDATION_ERROR")
 
 
 @pytest.mark.parametrize(
@@ -127,11 +164,25 @@ def test_wrong_spans_and_windows(change: dict[str, Any], error: type[Exception])
 def test_a_full_queue_refuses_with_the_time_to_wait() -> None:
     settings = ServerSettings(max_waiting_tokens=10)
     service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
-    asyncio.run(service.admit(Question(["one two three"], None), there))
+    asyncio.run(service.admit(Question(["one two three"], None), there()))
     with pytest.raises(ApiError, match="are waiting and the limit is 10") as full:
-        asyncio.run(service.admit(Question(["one two three four five six seven"], None), there))
+        asyncio.run(service.admit(Question(["one two three four five six seven"], None), there()))
     assert full.value.status == 429
     assert full.value.retry_after is not None
+
+
+def test_vectors_are_held_until_the_client_is_answered() -> None:
+    """A megabyte for each text: what counts are vectors, however few tokens there are."""
+    encoder = FakeEncoder(dimensions=2**18)
+    service = Service(encoder, ServerSettings(), Batcher(encoder, 1000, Metrics(), max_vector_bytes=3 * 2**20))
+    spans = [(0, 3), (4, 7)]
+    waiting = there()
+    asyncio.run(service.admit(Question(["one two"], None, late_chunking=True, spans=spans), waiting))
+    asyncio.run(service.admit(Question(["one"], None), there()))
+    with pytest.raises(ApiError, match=r"vectors of 3,145,728 bytes are waited for or being sent, these .* 1,048,576"):
+        asyncio.run(service.admit(Question(["one"], None), there()))
+    waiting.answered.close()
+    asyncio.run(service.admit(Question(["one", "two"], None), there()))
 
 
 def test_a_cancelled_wait_leaves_the_queue() -> None:
@@ -139,7 +190,7 @@ def test_a_cancelled_wait_leaves_the_queue() -> None:
     service = Service(ENCODER, settings, Batcher(ENCODER, settings.max_waiting_tokens, Metrics()))
 
     async def run() -> Job:
-        job = await service.admit(Question(["one"], None), there)
+        job = await service.admit(Question(["one"], None), there())
         waiting = asyncio.ensure_future(service.wait(job))
         await asyncio.sleep(0)
         waiting.cancel()

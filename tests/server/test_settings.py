@@ -11,7 +11,9 @@ from jina_v3_connectors.server.settings import LOCAL_HOSTS, ServerSettings, hash
 from jina_v3_encoder.errors import InvalidInput
 
 
-@pytest.mark.parametrize("name", ["max_items", "max_body_bytes", "max_request_tokens", "max_waiting_tokens"])
+@pytest.mark.parametrize(
+    "name", ["max_items", "max_body_bytes", "max_request_tokens", "max_waiting_tokens", "max_vector_bytes"]
+)
 @pytest.mark.parametrize("value", [0, -1])
 def test_limits_are_above_nothing(name: str, value: int) -> None:
     with pytest.raises(InvalidInput, match=f"{name} must be above 0, got {value}"):

@@ -9,9 +9,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+
+from pymilvus.client import grpc_handler
+from pymilvus.settings import Config
 
 START_SECONDS = 60.0
 COMMAND = "from milvus_lite.cmdline import main; main()"
+PAUSE, SHORT_PAUSE = 0.5, 0.02
+"""Seconds between two questions of the client whether an index is built or data are flushed: its own, and ours."""
+
+
+def ask_often() -> None:
+    """Let the client in this process ask in short intervals; its first question comes after a pause too."""
+
+    def sleep(seconds: float) -> None:
+        time.sleep(SHORT_PAUSE if seconds == PAUSE else seconds)
+
+    grpc_handler.time = SimpleNamespace(time=time.time, sleep=sleep)
+    Config.WaitTimeDurationWhenLoad = SHORT_PAUSE
 
 
 @contextmanager

@@ -48,6 +48,7 @@ def serve(handle: Handle, failures: Failures, max_body: int, too_large: int = 40
 
     class Requests(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # head and body go in two writes, and a client would wait 40 ms for the second
 
         def log_message(self, *_: object) -> None:
             """Tests are quiet."""
@@ -87,7 +88,7 @@ def serve(handle: Handle, failures: Failures, max_body: int, too_large: int = 40
         do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
 
     server = Quiet(("127.0.0.1", 0), Requests)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"

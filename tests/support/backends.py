@@ -1,42 +1,48 @@
-"""Every backend behind one small interface, so that one suite can be run on all of them."""
+"""Every backend behind one small interface, so that one suite can be run on all of them.
+
+Each imports its vendor when it starts: a package that is not installed skips the tests of its own backend.
+"""
 
 from __future__ import annotations
 
+import atexit
+import json
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pinecone import Pinecone
-from pymilvus import DataType, MilvusClient
-from qdrant_client import QdrantClient, models
 from qdrant_edge import Distance, EdgeConfig, EdgeShard, EdgeVectorParams, Point, ScrollRequest, UpdateOperation
 
 from jina_v3_connectors import VectorConnector
 from jina_v3_connectors.backends import BY_NAME
-from jina_v3_connectors.milvus import MilvusConnector
-from jina_v3_connectors.milvus.connector import connect
-from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
-from ..servers.milvus import milvus_server
+from ..servers.milvus import ask_often, milvus_server
 from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
-from ..servers.qdrant import qdrant_server
 from ..servers.rest import Failures
+
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+    from qdrant_client import QdrantClient
+
+    from ..servers.postgres import PostgresServer
 
 Vectors = dict[str, NDArray[np.float32]]
 ROW = [1.0] + [0.0] * 31
 """The vector of a foreign record."""
+ask_often()
 
 
 class Sentences:
@@ -140,20 +146,24 @@ class QdrantServer(Backend):
         return QdrantConnector(encoder, name, client=self.client, **settings)
 
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from qdrant_client import models
+
         distance = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}[metric]
         self.client.create_collection("docs", {"dense": models.VectorParams(size=dimensions, distance=distance)})
 
     def put(self, fields: Mapping[str, Any]) -> None:
+        from qdrant_client import models
+
         self.client.upsert("docs", [models.PointStruct(id=7, vector={"dense": ROW}, payload=dict(fields))])
 
     def vectors(self) -> Vectors:
-        found: Vectors = {}
+        vectors: Vectors = {}
         offset: Any = None
         while True:
             records, offset = self.client.scroll("docs", limit=500, offset=offset, with_vectors=True)
-            found |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
+            vectors |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
             if offset is None:
-                return found
+                return vectors
 
 
 class Milvus(Backend):
@@ -166,9 +176,13 @@ class Milvus(Backend):
         self.client, self.url = client, url
 
     def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        from jina_v3_connectors.milvus import MilvusConnector
+
         return MilvusConnector(encoder, name, client=self.client, **settings)
 
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from pymilvus import DataType, MilvusClient
+
         schema = MilvusClient.create_schema(auto_id=False)
         schema.add_field("id", DataType.VARCHAR, is_primary=True, max_length=36)
         for name in ("document_id", "text"):
@@ -192,6 +206,8 @@ class Milvus(Backend):
 
     def release(self) -> None:
         """Close; Milvus Lite lets another process in."""
+        from jina_v3_connectors.milvus.lite import close_lite
+
         if self.url.startswith("milvus:"):
             close_lite(Path(self.url.removeprefix("milvus:")), self.client)
         else:
@@ -211,15 +227,55 @@ class OldMilvus(Milvus):
         return False
 
 
+class Postgres(Backend):
+    """A real server."""
+
+    name = "postgresql"
+
+    def __init__(self, folder: Path, failures: Failures, url: str) -> None:
+        super().__init__(folder, failures)
+        self.url = url
+
+    def open(self, encoder: Any, name: str, **settings: Any) -> VectorConnector:
+        from jina_v3_connectors.postgres import PostgresConnector
+
+        return PostgresConnector(encoder, name, url=self.url, **settings)
+
+    def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
+        from jina_v3_connectors.postgres.layout import COLUMNS
+
+        columns = ", ".join(f'"{name}" {kind} NOT NULL' for name, kind in COLUMNS.items())
+        self.execute(f"CREATE EXTENSION vector; CREATE TABLE docs ({columns}, dense vector({dimensions}) NOT NULL)")
+        operators = {"cosine": "vector_cosine_ops", "dot": "vector_ip_ops"}[metric]
+        self.execute(f"ALTER TABLE docs ADD UNIQUE (id); CREATE INDEX ON docs USING hnsw (dense {operators})")
+
+    def execute(self, statements: str) -> list[Any]:
+        """What the last of them answers."""
+        import psycopg
+
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            cursor = connection.execute(statements)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    def vectors(self) -> Vectors:
+        rows = self.execute("SELECT id, dense::text FROM docs")
+        return {str(name): unit(json.loads(values)) for name, values in rows}
+
+
 class PineconeService(Backend):
     """The real client over HTTP."""
 
     name = "pinecone"
 
     def __init__(self, folder: Path, failures: Failures, url: str, service: Any, kind: str) -> None:
+        from pinecone import Pinecone, RetryConfig
+
         super().__init__(folder, failures)
         self.service, self.kind = service, kind
-        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0)
+        at_once = RetryConfig(backoff_factor=0.01)
+        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0, retry_config=at_once)
         self.url = "pinecone:docs" if kind == "documents" else ""
         self.environment |= {"PINECONE_API_KEY": "secret-key", "PINECONE_CONTROLLER_HOST": url}
 
@@ -229,12 +285,12 @@ class PineconeService(Backend):
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
         metric = {"cosine": "cosine", "dot": "dotproduct"}[metric]
         if self.kind == "vectors":
-            place = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
-            self.client.indexes.create(name="docs", dimension=dimensions, metric=metric, spec=place)
+            spec = {"serverless": {"cloud": "aws", "region": "us-east-1"}}
+            self.client.indexes.create(name="docs", dimension=dimensions, metric=metric, spec=spec)
             return
         field = {"type": "dense_vector", "dimension": dimensions, "metric": metric}
-        place = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}  # type: ignore[dict-item]
-        self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=place)
+        deployment = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}
+        self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=deployment)
 
     def put(self, fields: Mapping[str, Any]) -> None:
         index = self.client.index(host=str(self.client.indexes.describe("docs").host))
@@ -256,8 +312,8 @@ def unit(values: Any) -> NDArray[np.float32]:
 
 SERVER = pytest.param("server", marks=pytest.mark.servers)
 """A real Milvus server: `make test-servers`."""
-NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors")
-REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents")
+NAMES = ("embedded", "memory", "http", "lite", "tcp", SERVER, "documents", "vectors", "postgres")
+REACHED_BY_OTHERS = ("embedded", "http", "lite", "tcp", SERVER, "documents", "postgres")
 
 
 @contextmanager
@@ -276,21 +332,44 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
     if name == "embedded":
         return Embedded(folder, failures)
     if name in ("memory", "http"):
+        from qdrant_client import QdrantClient
+
+        from ..servers.qdrant import qdrant_server
+
         url = stack.enter_context(qdrant_server(failures)) if name == "http" else ""
         qdrant = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
         stack.callback(qdrant.close)
         return QdrantServer(folder, failures, qdrant, url)
     if name in ("lite", "tcp", "server"):
+        from jina_v3_connectors.milvus.connector import connect
+        from jina_v3_connectors.milvus.lite import open_lite
+
         path = folder / "lite.db"
         url = f"milvus:{path}" if name == "lite" else f"milvus+{milvus_url(name)}"
-        client = open_lite(path) if name == "lite" else connect(milvus_url(name))
-        milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, client, url)
+        milvus_client = open_lite(path) if name == "lite" else connect(milvus_url(name))
+        milvus = (OldMilvus if name == "server" else Milvus)(folder, failures, milvus_client, url)
         stack.callback(milvus.clean)
         return milvus
+    if name == "postgres":
+        return Postgres(folder, failures, stack.enter_context(shared_postgres().database()))
     url, service = stack.enter_context(pinecone_server(failures))
     backend = PineconeService(folder, failures, url, service, name)
     stack.callback(backend.client.close)
     return backend
+
+
+@cache
+def shared_postgres() -> PostgresServer:
+    """A server for all tests of this process, started when it is first asked for."""
+    from ..servers.postgres import PostgresServer, Unavailable
+
+    try:
+        server = PostgresServer()
+    except Unavailable as error:
+        pytest.skip(str(error))
+    atexit.register(server.close)
+    server.start()
+    return server
 
 
 @contextmanager

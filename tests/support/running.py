@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from jina_v3_connectors.demo.collections import Collections
+from jina_v3_connectors.demo.page import demo_page
 from jina_v3_connectors.server import ServerSettings, create_app
 from jina_v3_connectors.server.connections import ConnectionLimits
 from jina_v3_connectors.server.hosting import hosted
@@ -28,7 +29,7 @@ def running(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
-        server = hosted(create_app(encoder, settings, collections), limits)
+        server = hosted(create_app(encoder, settings, demo_page(collections) if collections else None), limits)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         until = time.monotonic() + START_SECONDS

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal, NamedTuple
 
 from jina_v3_connectors import Document, VectorConnector
@@ -32,25 +33,26 @@ EFFECTS: dict[str, tuple[type, str]] = {
     "upsert": (Store, "some or all chunks of open documents are stored"),
     "delete": (Store, "chunks past the new end, or pruned documents, are gone; their rows are open"),
     "record": (Journal, "documents are whole, their vectors no longer kept"),
-    "forget_kept": (Journal, "vectors of documents that did not come by are gone"),
+    "forget_kept": (Journal, "vectors of documents that are not in this run are gone"),
     "open_known": (Journal, "documents to be deleted are open, and still stored"),
     "forget": (Journal, "deleted documents have no row"),
     "settle": (Store, "the store has flushed"),
 }
 WITHOUT_EFFECT = {
-    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "note", "close"},
+    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "mark_as_present", "close"},
     Store: {
-        "read_contract",
-        "recent_contract",
+        "read",
+        "read_recent",
+        "check_storable",
         "writer",
         "nearest",
         "ids",
         "count",
         "close",
-        "hybrid",
         "journal_file",
         "counts_after",
         "partition",
+        "writer_pause",
     },
 }
 QDRANT_CREATES = ("create_collection", "create_payload_index")
@@ -92,23 +94,31 @@ def connect(url: str) -> VectorConnector:
 
 def ingest(url: str, versions: Sequence[tuple[str, int]], stop: Stop | None = None, **options: bool) -> int:
     """Ingest in another process, killed at `stop`; its exit code."""
+    child = process(_run, url, list(versions), stop, options)
+    child.start()
+    return exit_code(child)
+
+
+def process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """Another process for a call, not yet started; it is forked from one that has imported this module already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    child = context.Process(target=_run, args=(url, list(versions), stop, options, dict(os.environ)))
-    child.start()
+    return context.Process(target=_with_environment, args=(dict(os.environ), function, arguments))
+
+
+def exit_code(child: BaseProcess) -> int:
+    """Of a process that ends, or is killed, within two minutes."""
     child.join(120)
     assert child.exitcode is not None, "it hangs"
     return child.exitcode
 
 
-def _run(
-    url: str,
-    versions: Sequence[tuple[str, int]],
-    stop: Stop | None,
-    options: dict[str, bool],
-    environment: dict[str, str],
-) -> None:
+def _with_environment(environment: dict[str, str], function: Callable[..., None], arguments: Sequence[Any]) -> None:
     os.environ.update(environment)
+    function(*arguments)
+
+
+def _run(url: str, versions: Sequence[tuple[str, int]], stop: Stop | None, options: dict[str, bool]) -> None:
     with connect(url) as connector:
         if stop is not None:
             owner = _owner(stop.effect, connector.store)

@@ -65,11 +65,11 @@ class AdapterData:
         self.prompt = encode_all(tokenizer, [config.prompt(Task.RETRIEVAL_PASSAGE)], 64, specials=False)[0]
         self.pairs = self._pairs(corpus.pairs)
         self.documents = [document for document in corpus.documents if document.questions]
-        self.translations = [item for item in corpus.translations if item[1] in targets.row]
+        self.translations = [translation for translation in corpus.translations if translation[1] in targets.row]
         self.near = [pair for pair in corpus.near if all(text in targets.row for text in pair)]
         self.labelled = {
-            Task.CLASSIFICATION: {name: _by_label(items) for name, items in corpus.labelled.items()},
-            Task.SEPARATION: {name: _by_label(items) for name, items in corpus.clusters.items()},
+            Task.CLASSIFICATION: {name: _by_label(labelled_texts) for name, labelled_texts in corpus.labelled.items()},
+            Task.SEPARATION: {name: _by_label(labelled_texts) for name, labelled_texts in corpus.clusters.items()},
         }
 
     def examples(
@@ -78,7 +78,7 @@ class AdapterData:
         prompt = self.config.prompt(task)
         ids = encode_all(self.tokenizer, [prompt + text for text in texts], limit)
         rows = [self.targets.row.get(text, -1) for text in texts]
-        return [Example(*item) for item in zip(ids, rows, groups or texts, strict=True)]
+        return [Example(*fields) for fields in zip(ids, rows, groups or texts, strict=True)]
 
     def pairs_of(self, order: random.Random, count: int) -> tuple[list[Example], list[Example]]:
         """Pairs of one source, several of a cluster together: other answers about one subject are hard negatives."""
@@ -98,37 +98,41 @@ class AdapterData:
         sides = [(x, english) if order.random() < 0.6 else (english, x) for x, english, _ in chosen]
         groups = [english for _, english, _ in chosen]
         rows = [self.targets.row[english] for english in groups]
-        found = []
+        both_sides = []
         for side, task in ((0, Task.RETRIEVAL_QUERY), (1, Task.RETRIEVAL_PASSAGE)):
             plain = self.examples([pair[side] for pair in sides], task, PASSAGE_TOKENS, groups)
-            found.append([Example(item.ids, row, item.group) for item, row in zip(plain, rows, strict=True)])
-        return found[0], found[1]
+            both_sides.append(
+                [Example(example.ids, row, example.group) for example, row in zip(plain, rows, strict=True)]
+            )
+        return both_sides[0], both_sides[1]
 
     def chunked(self, order: random.Random) -> Chunked:
         """A text of one context length: sections one after another, with queries for each."""
-        room, found = pick(order, CONTEXTS), Chunked()
+        room, context = pick(order, CONTEXTS), Chunked()
         while room > 0:
-            room = self._add_section(order, found, room)
-        return found
+            room = self._add_section(order, context, room)
+        return context
 
-    def _add_section(self, order: random.Random, found: Chunked, room: int) -> int:
+    def _add_section(self, order: random.Random, context: Chunked, room: int) -> int:
         """Chunks of one document, its own questions, and queries that name what only its title names; room left."""
-        place = order.randrange(len(self.documents))
-        document, first = self.documents[place], len(found.chunks)
+        number_of_document = order.randrange(len(self.documents))
+        document, first = self.documents[number_of_document], len(context.chunks)
         for number, row in enumerate(encode_all(self.tokenizer, document.chunks, PASSAGE_TOKENS, specials=False)):
             room -= len(row)
-            if room < 0 and found.chunks:
+            if room < 0 and context.chunks:
                 break
-            found.chunks.append(Example(row, self.targets.row[document.named(number)], f"{place}#{number}"))
-        count = len(found.chunks) - first
-        asked = [item for item in document.questions if item[1] < count]
+            context.chunks.append(
+                Example(row, self.targets.row[document.named(number)], f"{number_of_document}#{number}")
+            )
+        count = len(context.chunks) - first
+        asked = [question for question in document.questions if question[1] < count]
         asked = order.sample(asked, min(len(asked), DOCUMENT_QUERIES // 2))
         others = order.sample(range(count), min(count, DOCUMENT_QUERIES - len(asked)))
         asked += [(_context_query(order, document, number), number) for number in others]
         queries = self.examples([text for text, _ in asked], Task.RETRIEVAL_QUERY, QUERY_TOKENS)
         for query, (_, number) in zip(queries, asked, strict=True):
-            group = found.chunks[first + number].group
-            found.asked.append((Example(query.ids, -1, group), first + number))
+            group = context.chunks[first + number].group
+            context.asked.append((Example(query.ids, -1, group), first + number))
         return room
 
     def near_pairs(self, order: random.Random, count: int) -> list[Example]:
@@ -145,8 +149,8 @@ class AdapterData:
             rows += [self.targets.row[english], -1]
         plain = self.examples(texts, task, QUERY_TOKENS)
         pairs = zip(plain, rows, strict=True)
-        known = [item if row < 0 else Example(item.ids, row, item.group) for item, row in pairs]
-        return [item for item in known if item.row >= 0]
+        known = [example if row < 0 else Example(example.ids, row, example.group) for example, row in pairs]
+        return [example for example in known if example.row >= 0]
 
     def labelled_texts(
         self, order: random.Random, task: Task, classes: int, per_class: int
@@ -158,10 +162,10 @@ class AdapterData:
         return self.examples([text for text, _ in chosen], task, PASSAGE_TOKENS), [n for _, n in chosen]
 
     def _pairs(self, pairs: Sequence[Pair]) -> dict[str, list[list[Pair]]]:
-        found: dict[str, dict[str, list[Pair]]] = defaultdict(lambda: defaultdict(list))
+        by_source: dict[str, dict[str, list[Pair]]] = defaultdict(lambda: defaultdict(list))
         for pair in pairs:
-            found[pair.source][pair.cluster].append(pair)
-        return {source: list(clusters.values()) for source, clusters in found.items()}
+            by_source[pair.source][pair.cluster].append(pair)
+        return {source: list(clusters.values()) for source, clusters in by_source.items()}
 
 
 def document_ids(chunked: Chunked, prompt: IntArray, first: int) -> tuple[IntArray, IntArray]:
@@ -180,9 +184,9 @@ def _context_query(order: random.Random, document: Document, number: int) -> str
     return f"{document.title}: {' '.join(words[n] for n in kept)}"
 
 
-def _by_label(items: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
+def _by_label(labelled_texts: Sequence[tuple[str, str]]) -> Mapping[str, list[str]]:
     table: dict[str, list[str]] = defaultdict(list)
-    for text, label in items:
+    for text, label in labelled_texts:
         table[label].append(text)
     return {label: texts for label, texts in table.items() if len(texts) > 1}
 

@@ -60,11 +60,15 @@ class AdapterLosses:
 
     def _paired(self, queries: list[Example], passages: list[Example]) -> Loss:
         vectors, tokens = self._vectors([(queries, Task.RETRIEVAL_QUERY), (passages, Task.RETRIEVAL_PASSAGE)])
-        asked, found = vectors[: len(queries)], vectors[len(queries) :]
-        same = repeated([item.group for item in queries], [item.group for item in passages]).to(vectors.device)
-        loss = contrast(asked, found, same)
-        if all(item.row >= 0 for item in (*queries, *passages)):
-            loss = 0.5 * loss + same_ranking(asked, found, self._targets(queries), self._targets(passages))
+        query_vectors, passage_vectors = vectors[: len(queries)], vectors[len(queries) :]
+        same = repeated([example.group for example in queries], [example.group for example in passages]).to(
+            vectors.device
+        )
+        loss = contrast(query_vectors, passage_vectors, same)
+        if all(example.row >= 0 for example in (*queries, *passages)):
+            loss = 0.5 * loss + same_ranking(
+                query_vectors, passage_vectors, self._targets(queries), self._targets(passages)
+            )
         return loss, tokens
 
     def _late(self, order: random.Random) -> Loss:
@@ -82,10 +86,14 @@ class AdapterLosses:
             wanted += [first + number for _, number in document.asked]
             first += len(document.chunks)
         vectors, tokens = self._vectors([(queries, Task.RETRIEVAL_QUERY)], readings, len(chunks))
-        found, asked = vectors[: len(chunks)], vectors[len(chunks) :]
-        places = wanted + [n for n in range(len(chunks)) if n not in set(wanted)]
-        same = repeated([item.group for item in queries], [chunks[n].group for n in places]).to(vectors.device)
-        loss = 0.5 * contrast(asked, found[places], same) + 0.5 * imitate(found, self._targets(chunks))
+        chunk_vectors, query_vectors = vectors[: len(chunks)], vectors[len(chunks) :]
+        answer_columns = wanted + [n for n in range(len(chunks)) if n not in set(wanted)]
+        same = repeated([query.group for query in queries], [chunks[n].group for n in answer_columns]).to(
+            vectors.device
+        )
+        loss = 0.5 * contrast(query_vectors, chunk_vectors[answer_columns], same) + 0.5 * imitate(
+            chunk_vectors, self._targets(chunks)
+        )
         return loss, tokens
 
     def _matching(self, step: int) -> Loss:
@@ -122,13 +130,13 @@ class AdapterLosses:
         self, sides: Sequence[tuple[list[Example], Task]], readings: Sequence[Reading] = (), first: int = 0
     ) -> tuple[Tensor, int]:
         """Vectors of `readings`, numbered below `first`, then of all sides; one adapter's texts are neighbours."""
-        found = list(readings)
+        all_readings = list(readings)
         for examples, task in sides:
             bank = self.model.config.bank(task)
             for example in examples:
-                found.append(Reading(example.ids, bank, np.full(len(example.ids), first)))
+                all_readings.append(Reading(example.ids, bank, np.full(len(example.ids), first)))
                 first += 1
-        return pooled(self.model, found, first), sum(len(reading.ids) for reading in found)
+        return pooled(self.model, all_readings, first), sum(len(reading.ids) for reading in all_readings)
 
     def _targets(self, examples: Sequence[Example]) -> Tensor:
         vectors = self.data.targets.vectors[[example.row for example in examples]]

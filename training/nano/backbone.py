@@ -78,12 +78,18 @@ class BackboneData:
         for text, english, language in corpus.translations:
             if english in self.targets.row:
                 by_language[language].append((text, self.targets.row[english]))
-        self.languages = {language: len(found) ** FLATTENING for language, found in by_language.items()}
+        self.languages = {
+            language: len(texts_and_rows) ** FLATTENING for language, texts_and_rows in by_language.items()
+        }
         self.translations = {
             language: list(
-                zip(encode_all(tokenizer, [t for t, _ in found], TEXT_TOKENS), [r for _, r in found], strict=True)
+                zip(
+                    encode_all(tokenizer, [t for t, _ in texts_and_rows], TEXT_TOKENS),
+                    [r for _, r in texts_and_rows],
+                    strict=True,
+                )
             )
-            for language, found in by_language.items()
+            for language, texts_and_rows in by_language.items()
         }
 
     def _documents(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
@@ -101,7 +107,7 @@ class BackboneData:
             pair = order.choice(self.long_pairs if order.random() < 0.75 else self.short_pairs)
             rows += pair
             room -= sum(len(self.english[row]) for row in pair)
-        return [whole(self.english[row], place) for place, row in enumerate(rows)], rows
+        return [whole(self.english[row], number) for number, row in enumerate(rows)], rows
 
     def _loose_batch(self, order: random.Random) -> Batch:
         rows: list[int] = []
@@ -109,7 +115,7 @@ class BackboneData:
         while room > 0:
             rows.append(order.randrange(len(self.english)))
             room -= len(self.english[rows[-1]])
-        return [whole(self.english[row], place) for place, row in enumerate(rows)], rows
+        return [whole(self.english[row], number) for number, row in enumerate(rows)], rows
 
     def _translated_batch(self, order: random.Random) -> Batch:
         readings: list[Reading] = []
@@ -151,9 +157,9 @@ class BackboneData:
         return chunks
 
 
-def whole(ids: IntArray, place: int) -> Reading:
+def whole(ids: IntArray, number: int) -> Reading:
     """A text pooled over all its tokens into vector number `place`, read without an adapter."""
-    return Reading(ids, None, np.full(len(ids), place))
+    return Reading(ids, None, np.full(len(ids), number))
 
 
 def pick(order: random.Random, weights: dict[Name, float]) -> Name:

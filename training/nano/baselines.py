@@ -38,9 +38,9 @@ def bm25(dataset: Dataset) -> float:
     index.index(tokens, show_progress=False)
     asked = bm25s.tokenize(list(dataset.queries.values()), show_progress=False)
     depth = min(DEPTH, len(dataset.passages))
-    places, scores = index.retrieve(asked, k=depth, show_progress=False)
+    rows, scores = index.retrieve(asked, k=depth, show_progress=False)
     run = {
-        query: {dataset.passages[place].id: float(score) for place, score in zip(*found, strict=True)}
-        for query, *found in zip(dataset.queries, places, scores, strict=True)
+        query: {dataset.passages[row].id: float(score) for row, score in zip(*ranked, strict=True)}
+        for query, *ranked in zip(dataset.queries, rows, scores, strict=True)
     }
     return measure(dataset.relevance, run)["ndcg"]

@@ -35,10 +35,10 @@ def main(nano: Path, minilm: Path | None, bm25: Path | None, card: Path) -> None
     others = {name: _read(path) for name, path in (("MiniLM", minilm), ("BM25", bm25)) if path}
     text = card.read_text(encoding="utf-8")
     tables = "\n".join(tables_of(_read(nano), others))
-    found, count = re.subn(f"{START}.*{END}", lambda _: f"{START}\n{tables}\n{END}", text, flags=re.DOTALL)
+    card_text, count = re.subn(f"{START}.*{END}", lambda _: f"{START}\n{tables}\n{END}", text, flags=re.DOTALL)
     if count != 1:
         raise click.ClickException(f"{card} must hold {START} and {END} once")
-    card.write_text(found, encoding="utf-8")
+    card.write_text(card_text, encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, float]:
@@ -62,10 +62,10 @@ def tables_of(nano: Figures, others: Mapping[str, Figures]) -> Iterator[str]:
 
 
 def _other(figures: Figures, name: str) -> str:
-    own = figures.get(
+    figure = figures.get(
         name, figures.get(f"BM25 {name.split(', ')[0]}, nDCG@10") if name.endswith("384 dimensions") else None
     )
-    return "" if own is None else f"{own:.3f}"
+    return "" if figure is None else f"{figure:.3f}"
 
 
 def _apart(name: str) -> bool:
@@ -87,12 +87,12 @@ def _tasks(nano: Figures) -> Iterator[str]:
 
 
 def _rest(title: str, nano: Figures, starts: tuple[str, ...]) -> Iterator[str]:
-    found = {name: value for name, value in nano.items() if name.startswith(starts)}
-    if found:
+    shown = {name: value for name, value in nano.items() if name.startswith(starts)}
+    if shown:
         yield ""
         yield f"| {title} | |"
         yield "|---|---|"
-        yield from (f"| {name} | {value:.3f} |" for name, value in found.items())
+        yield from (f"| {name} | {value:.3f} |" for name, value in shown.items())
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ def read_corpus(folder: Path, seed: int) -> Corpus:
     _read_labels(folder, corpus)
     _collect_loose(folder, corpus)
     shuffle = random.Random(seed)
-    for items in (corpus.loose, corpus.translations, corpus.documents, corpus.pairs, corpus.near):
-        shuffle.shuffle(items)
+    for examples in (corpus.loose, corpus.translations, corpus.documents, corpus.pairs, corpus.near):
+        shuffle.shuffle(examples)
     return corpus
 
 
@@ -167,8 +167,8 @@ def _collect_loose(folder: Path, corpus: Corpus) -> None:
         texts.update(dict.fromkeys(row.get("e", [])[:1]))
     for row in rows(folder, "questions_paralex"):
         texts[row["q"]] = None
-    for items in corpus.labelled.values():
-        texts.update(dict.fromkeys(text for text, _ in items))
+    for labelled_texts in corpus.labelled.values():
+        texts.update(dict.fromkeys(text for text, _ in labelled_texts))
     corpus.loose = [text for text in texts if mostly_latin(text)]
 
 

@@ -51,5 +51,5 @@ def translated_rows(
         mass[foreign] += probability
     share = foreign_counts / np.maximum(1, foreign_counts + english_counts)
     share = np.where(mass > 0, share, 0).astype(np.float32)[:, None]
-    found = rows * (1 - share) + share * mixed / np.maximum(mass, 1e-6)[:, None]
-    return np.asarray(found, dtype=np.float32)
+    mixed_rows = rows * (1 - share) + share * mixed / np.maximum(mass, 1e-6)[:, None]
+    return np.asarray(mixed_rows, dtype=np.float32)

@@ -16,58 +16,58 @@ PASSKEY_DOCUMENTS = 100
 PASSKEY_QUERIES = 50
 FIRST_NAMES = ("Ada", "Boris", "Clara", "Dmitri", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas")
 LAST_NAMES = ("Abel", "Brandt", "Costa", "Dvorak", "Evans", "Fischer", "Garcia", "Hansen", "Ivanov", "Jensen")
-Found = Sequence[tuple[str, int]]
+Questions = Sequence[tuple[str, int]]
 
 
-def _dataset(name: str, passages: list[Passage], asked: Found) -> Dataset:
+def _dataset(name: str, passages: list[Passage], asked: Questions) -> Dataset:
     """`asked` holds (question, place of its passage)."""
     queries = {f"q{n}": question for n, (question, _) in enumerate(asked)}
-    return Dataset(name, passages, queries, {f"q{n}": {passages[place].id: 1} for n, (_, place) in enumerate(asked)})
+    return Dataset(name, passages, queries, {f"q{n}": {passages[row].id: 1} for n, (_, row) in enumerate(asked)})
 
 
 def _alone(texts: Sequence[str]) -> list[Passage]:
     return [Passage(f"p{n}", text) for n, text in enumerate(texts)]
 
 
-def _sample(found: Found) -> Found:
-    return random.Random(0).sample(found, min(len(found), SQUAD_QUESTIONS))
+def _sample(questions: Questions) -> Questions:
+    return random.Random(0).sample(questions, min(len(questions), SQUAD_QUESTIONS))
 
 
 def xquad(data: Path, asked: str, written: str) -> Dataset:
     """Questions of one language, paragraphs of another."""
     table = list(rows(data, "xquad_eval"))
     paragraphs = [row for row in table if row["lang"] == written]
-    place = {row["pid"]: n for n, row in enumerate(paragraphs)}
-    found = [(qa[1], place[row["pid"]]) for row in table if row["lang"] == asked for qa in row["qas"]]
-    return _dataset(f"xquad-{asked}-{written}", _alone([row["context"] for row in paragraphs]), found)
+    row_of = {row["pid"]: n for n, row in enumerate(paragraphs)}
+    questions = [(qa[1], row_of[row["pid"]]) for row in table if row["lang"] == asked for qa in row["qas"]]
+    return _dataset(f"xquad-{asked}-{written}", _alone([row["context"] for row in paragraphs]), questions)
 
 
 def squad_paragraphs(data: Path) -> Dataset:
     paragraphs = [paragraph for row in rows(data, "squad_dev_eval") for paragraph in row["paras"]]
-    found = [(qa[1], n) for n, paragraph in enumerate(paragraphs) for qa in paragraph["qas"]]
-    return _dataset("squad-paragraphs", _alone([row["t"] for row in paragraphs]), _sample(found))
+    questions = [(qa[1], n) for n, paragraph in enumerate(paragraphs) for qa in paragraph["qas"]]
+    return _dataset("squad-paragraphs", _alone([row["t"] for row in paragraphs]), _sample(questions))
 
 
 def squad_chunks(data: Path) -> Dataset:
     """Whole articles in chunks of at most 40 words; right is the chunk of the paragraph that holds an answer."""
     passages: list[Passage] = []
-    found = []
+    questions = []
     for article in rows(data, "squad_dev_eval"):
         for paragraph in article["paras"]:
             chunks = split_sentences(paragraph["t"])
             for _, question, answers, *_rest in paragraph["qas"]:
                 holding = [n for n, chunk in enumerate(chunks) if any(answer in chunk for answer in answers)]
                 if holding:
-                    found.append((question, len(passages) + holding[0]))
+                    questions.append((question, len(passages) + holding[0]))
             passages += [Passage(f"p{len(passages) + n}", chunk, article["title"]) for n, chunk in enumerate(chunks)]
-    return _dataset("squad-chunks", passages, _sample(found))
+    return _dataset("squad-chunks", passages, _sample(questions))
 
 
 def medquad(data: Path) -> Dataset:
     table = list(rows(data, "medquad_eval"))
     answers = list(dict.fromkeys(row["a"] for row in table))
-    place = {answer: n for n, answer in enumerate(answers)}
-    return _dataset("medquad", _alone(answers), [(row["q"], place[row["a"]]) for row in table])
+    row_of = {answer: n for n, answer in enumerate(answers)}
+    return _dataset("medquad", _alone(answers), [(row["q"], row_of[row["a"]]) for row in table])
 
 
 def passkey(data: Path, words: int) -> Dataset:
@@ -78,9 +78,9 @@ def passkey(data: Path, words: int) -> Dataset:
     passages = []
     for number, name in enumerate(names):
         start = order.randrange(len(filler) - words)
-        text, place = filler[start : start + words], order.randrange(words)
+        text, position = filler[start : start + words], order.randrange(words)
         fact = f"{name}'s pass key is {order.randrange(10_000, 99_999)}. Remember it."
-        passages.append(Passage(f"p{number}", " ".join([*text[:place], fact, *text[place:]])))
+        passages.append(Passage(f"p{number}", " ".join([*text[:position], fact, *text[position:]])))
     asked = [(f"What is the pass key for {name}?", number) for number, name in enumerate(names)]
     return _dataset(f"passkey-{words}", passages, order.sample(asked, PASSKEY_QUERIES))
 
@@ -105,6 +105,8 @@ def write_folder(dataset: Dataset, parent: Path) -> None:
         file.writelines(
             json.dumps({"_id": name, "text": text}, ensure_ascii=False) + "\n" for name, text in dataset.queries.items()
         )
-    lines = [f"{query}\t{right}\t{grade}" for query, own in dataset.relevance.items() for right, grade in own.items()]
+    lines = [
+        f"{query}\t{right}\t{grade}" for query, grades in dataset.relevance.items() for right, grade in grades.items()
+    ]
     text = "\n".join(["query-id\tcorpus-id\tscore", *lines, ""])
     (folder / "qrels" / "test.tsv").write_text(text, encoding="utf-8")

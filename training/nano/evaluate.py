@@ -86,10 +86,10 @@ def each_task(encoder: Encoder, data: Path) -> Measures:
     """Every adapter, and none, on every adapter's own ground."""
     sets = (xquad(data, "en", "en"), squad_paragraphs(data), medquad(data))
     pairs = [(task, task) for task in (*TASK_NAMES, None)]
-    for asked, found in [("retrieval.query", "retrieval.passage"), *pairs]:
-        name = "retrieval pair" if asked != found else str(asked)
+    for query_task, passage_task in [("retrieval.query", "retrieval.passage"), *pairs]:
+        name = "retrieval pair" if query_task != passage_task else str(query_task)
         for dataset in sets:
-            yield f"{dataset.name} with {name}, nDCG@10", ndcg(encoder, dataset, tasks=(asked, found))[0]
+            yield f"{dataset.name} with {name}, nDCG@10", ndcg(encoder, dataset, tasks=(query_task, passage_task))[0]
     for task in (*TASK_NAMES, None):
         yield f"STS-B en with {task}", similarity(encoder, data, "en", task)
         yield f"Banking77 with {task}", probe(encoder, data, task)
@@ -101,9 +101,9 @@ def late(encoder: Encoder, data: Path) -> Measures:
     dataset = squad_chunks(data)
     passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
     report = evaluate(dataset, passages, variants=[Variant.ROWS, Variant.LATE], dimensions=[encoder.dimensions])
-    for item in report.figures:
-        yield f"{dataset.name}, {item.variant}, nDCG@10", item.ndcg
-        yield f"{dataset.name}, {item.variant}, nDCG@10 in its article", item.inside or 0.0
+    for figures in report.figures:
+        yield f"{dataset.name}, {figures.variant}, nDCG@10", figures.ndcg
+        yield f"{dataset.name}, {figures.variant}, nDCG@10 in its article", figures.inside or 0.0
     yield "late − naive, nDCG@10", report.figures[1].ndcg - report.figures[0].ndcg
 
 
@@ -114,7 +114,7 @@ def pass_keys(encoder: Encoder, data: Path) -> Measures:
         passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
         asked = encoder.encode(list(dataset.queries.values()), task="retrieval.query")
         run = rank(dataset, asked, passages.encode(dataset, Variant.ROWS), encoder.dimensions)
-        best = {query: dict([max(found.items(), key=lambda item: item[1])]) for query, found in run.items()}
+        best = {query: dict([max(scores.items(), key=lambda pair: pair[1])]) for query, scores in run.items()}
         tokens = encoder.count_tokens([passage.text for passage in dataset.passages])
         name = f"passkey, {sum(tokens) // len(tokens)} tokens, accuracy"
         yield name, measure(dataset.relevance, best)["ndcg"]

@@ -43,8 +43,8 @@ def imitate(students: Tensor, targets: Tensor) -> Tensor:
         student = F.normalize(students[:, :size], dim=1)
         target = F.normalize(targets[:, :size], dim=1)
         distance = 1 - (student * target).sum(1).mean()
-        found = F.log_softmax(student @ target.T / TEMPERATURE, dim=1)
-        losses.append(distance + 0.3 * F.kl_div(found, wanted, log_target=True, reduction="batchmean"))
+        similarities = F.log_softmax(student @ target.T / TEMPERATURE, dim=1)
+        losses.append(distance + 0.3 * F.kl_div(similarities, wanted, log_target=True, reduction="batchmean"))
     return torch.stack(losses).mean()
 
 
@@ -60,10 +60,10 @@ def same_neighbours(students: Tensor, targets: Tensor) -> Tensor:
     losses = []
     for size in MATRYOSHKA:
         unit = F.normalize(students[:, :size], dim=1)
-        found = unit @ unit.T
-        nearest = F.log_softmax((found / TEMPERATURE).masked_fill(itself, FAR_BELOW), dim=1)
+        student_cosines = unit @ unit.T
+        nearest = F.log_softmax((student_cosines / TEMPERATURE).masked_fill(itself, FAR_BELOW), dim=1)
         kept = F.kl_div(nearest, wanted, log_target=True, reduction="batchmean")
-        losses.append(kept + 10 * (found - cosines)[~itself].square().mean())
+        losses.append(kept + 10 * (student_cosines - cosines)[~itself].square().mean())
     return torch.stack(losses).mean()
 
 
@@ -73,8 +73,8 @@ def same_ranking(queries: Tensor, passages: Tensor, query_targets: Tensor, passa
     losses = []
     for size in MATRYOSHKA:
         scores = F.normalize(queries[:, :size], dim=1) @ F.normalize(passages[:, :size], dim=1).T
-        found = F.log_softmax(scores / TEMPERATURE, dim=1)
-        losses.append(F.kl_div(found, wanted, log_target=True, reduction="batchmean"))
+        student_ranking = F.log_softmax(scores / TEMPERATURE, dim=1)
+        losses.append(F.kl_div(student_ranking, wanted, log_target=True, reduction="batchmean"))
     return torch.stack(losses).mean()
 
 
@@ -96,5 +96,5 @@ def repeated(queries: Sequence[str], passages: Sequence[str]) -> Tensor:
     numbers: dict[str, int] = {}
     left = torch.tensor([numbers.setdefault(group, len(numbers)) for group in queries])
     right = torch.tensor([numbers.setdefault(group, len(numbers)) for group in passages])
-    found = left[:, None] == right[None]
-    return found & ~torch.eye(len(queries), len(passages), dtype=torch.bool)
+    same_group = left[:, None] == right[None]
+    return same_group & ~torch.eye(len(queries), len(passages), dtype=torch.bool)

@@ -35,10 +35,10 @@ def ndcg(
     tasks: tuple[str | None, str | None] = ("retrieval.query", "retrieval.passage"),
 ) -> list[float]:
     """nDCG@10 with each passage as one vector, for each size (None: all dimensions)."""
-    asked = encoder.encode(list(dataset.queries.values()), task=tasks[0], truncate=True)
+    query_vectors = encoder.encode(list(dataset.queries.values()), task=tasks[0], truncate=True)
     texts = [passage.text for passage in dataset.passages]
-    found = Vectors(encoder.encode(texts, task=tasks[1], truncate=True), np.arange(len(texts)))
-    runs = [rank(dataset, asked, found, size or asked.shape[1]) for size in sizes]
+    passage_vectors = Vectors(encoder.encode(texts, task=tasks[1], truncate=True), np.arange(len(texts)))
+    runs = [rank(dataset, query_vectors, passage_vectors, size or query_vectors.shape[1]) for size in sizes]
     return [measure(dataset.relevance, run)["ndcg"] for run in runs]
 
 
@@ -73,7 +73,7 @@ def probe(encoder: Encodes, data: Path, task: str | None) -> float:
     scores = []
     for seed in range(PROBE_SEEDS):
         order = random.Random(seed)
-        shown = [n for own in by_label.values() for n in order.sample(own, min(PER_CLASS, len(own)))]
+        shown = [n for numbers in by_label.values() for n in order.sample(numbers, min(PER_CLASS, len(numbers)))]
         model = LogisticRegression(C=10, max_iter=500).fit(vectors[shown], [table[n]["label"] for n in shown])
         scores.append(float(model.score(vectors[test], wanted)))
     return float(np.mean(scores))

@@ -78,15 +78,15 @@ def _chunks(paragraphs: list[str]) -> tuple[list[str], list[int]]:
 
 def _questions(folder: Path) -> dict[str, list[tuple[str, int]]]:
     """(question, paragraph number) by section: key terms, their definitions, and review questions."""
-    found: dict[str, list[tuple[str, int]]] = {}
+    questions: dict[str, list[tuple[str, int]]] = {}
     for number, row in enumerate(rows(folder, "openstax_terms")):
         if row["para"] is not None and row["definition"]:
             query = f"What is {row['term']}?" if number % 2 else row["definition"]
-            found.setdefault(row["id"], []).append((query, row["para"]))
+            questions.setdefault(row["id"], []).append((query, row["para"]))
     for row in rows(folder, "openstax_questions"):
         if row.get("bm25", 0) >= 8:
-            found.setdefault(row["id"], []).append((row["q"], row["para"]))
-    return found
+            questions.setdefault(row["id"], []).append((row["q"], row["para"]))
+    return questions
 
 
 def _located(asked: list[tuple[str, int]], chunks: list[str], first: list[int]) -> list[tuple[str, int]]:

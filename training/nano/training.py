@@ -126,7 +126,7 @@ def pooled(model: JinaV3Model, readings: Sequence[Reading], vectors: int) -> Ten
     Texts of equal length are made neighbours, so that attention takes one call for all of them.
     """
     device = next(model.parameters()).device
-    readings = sorted(readings, key=lambda item: (-1 if item.bank is None else item.bank, len(item.ids)))
+    readings = sorted(readings, key=lambda reading: (-1 if reading.bank is None else reading.bank, len(reading.ids)))
     states = model(pack(readings, device))
     owners = np.concatenate([reading.owners for reading in readings])
     sums = sum_states(states, used_rows(readings), owners, vectors)

@@ -114,7 +114,7 @@ def read_tensors(
     by_file: dict[Path, list[str]] = {}
     for name in sorted(slots, key=lambda name: -stored[name].bytes):
         by_file.setdefault(stored[name].file, []).append(name)
-    filled: set[tuple[str, int | None]] = set()
+    repeated = _repeated([name for names in by_file.values() for name in names], slots)
     for path, names in by_file.items():
         blocks = [block for name in names for block in _row_blocks(stored[name], name)]
         for group in _groups(blocks):
@@ -123,7 +123,19 @@ def read_tensors(
                     slot = slots[name]
                     target = slot.view(parameters[slot.parameter])[rows]
                     values = file.get_slice(stored[name].name)[rows]
-                    _fill(target, values, stored[name].name, compare=slot.copies and _seen(filled, slot))
+                    if name in repeated:
+                        _compare(target, values, stored[name].name)
+                    else:
+                        _fill(target, values, stored[name].name)
+
+
+def _repeated(names: Sequence[str], slots: Mapping[str, Slot]) -> frozenset[str]:
+    """Of tensors in the order they are read, those whose values another one has filled in before."""
+    filling: dict[tuple[str, int | None], str] = {}
+    for name in names:
+        if slots[name].copies:
+            filling.setdefault((slots[name].parameter, slots[name].bank), name)
+    return frozenset(name for name in names if slots[name].copies) - frozenset(filling.values())
 
 
 _Block = tuple[str, slice, int]
@@ -151,22 +163,15 @@ def _groups(blocks: Sequence[_Block]) -> list[list[_Block]]:
     return groups
 
 
-def _seen(filled: set[tuple[str, int | None]], slot: Slot) -> bool:
-    key = (slot.parameter, slot.bank)
-    if key in filled:
-        return True
-    filled.add(key)
-    return False
+def _compare(target: Tensor, values: Tensor, name: str) -> None:
+    if not torch.equal(target, values.to(target.dtype)):
+        raise CheckpointMismatch(
+            f"{name} differs from the other lora_A of its layer: query, key and value adapters that were trained "
+            "apart do not fit the fused attention of jina-embeddings-v3"
+        )
 
 
-def _fill(target: Tensor, values: Tensor, name: str, *, compare: bool) -> None:
-    if compare:
-        if not torch.equal(target, values.to(target.dtype)):
-            raise CheckpointMismatch(
-                f"{name} differs from the other lora_A of its layer: query, key and value adapters that were trained "
-                "apart do not fit the fused attention of jina-embeddings-v3"
-            )
-        return
+def _fill(target: Tensor, values: Tensor, name: str) -> None:
     with torch.no_grad():
         target.copy_(values)
         low, high = torch.aminmax(target)

@@ -26,7 +26,7 @@ MIN_TILE_ROWS = 64
 LENGTHS_PER_OCTAVE = 16
 
 
-class Group(NamedTuple):
+class EqualTexts(NamedTuple):
     """Neighbouring texts of equal length, which one kernel call can serve."""
 
     start: int
@@ -47,7 +47,7 @@ def rotate(qk: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
 
 
-def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+def attend(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...], starts: Tensor) -> Tensor:
     """Softmax attention within each text. Shapes: qk (N, 2, H, D), v (N, H, D), starts (texts + 1,) -> (N, H * D)."""
     heads, size = v.shape[1:]
     if qk.device.type == "cuda" and qk.dtype in VARLEN_DTYPES and not torch.is_grad_enabled() and has_varlen():
@@ -68,7 +68,10 @@ def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> 
 def has_varlen() -> bool:
     """Whether torch's attention over packed texts works on this GPU; it is private to some versions and chips."""
     qk, v = torch.randn(2, 7, 2, 2, 64, device="cuda").to(torch.bfloat16), torch.ones(7, 2, 64, device="cuda")
-    groups, starts = (Group(0, 1, 3), Group(3, 1, 4)), torch.tensor([0, 3, 7], dtype=torch.int32, device="cuda")
+    groups, starts = (
+        (EqualTexts(0, 1, 3), EqualTexts(3, 1, 4)),
+        torch.tensor([0, 3, 7], dtype=torch.int32, device="cuda"),
+    )
     try:
         mixed = _varlen_attention(qk[0], v.to(torch.bfloat16), groups, starts)
         return bool(torch.allclose(mixed.float(), torch.ones_like(mixed).float(), atol=1e-2))
@@ -76,7 +79,7 @@ def has_varlen() -> bool:
         return False
 
 
-def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[Group, ...], starts: Tensor) -> Tensor:
+def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...], starts: Tensor) -> Tensor:
     """One kernel for all texts. No split over keys, so that a text's result does not depend on its company."""
     from torch.nn.attention.varlen import varlen_attn
 
@@ -115,14 +118,14 @@ def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     rows = length if heads > 1 else max(MIN_TILE_ROWS, TILE // length)
     unused = query.new_empty(1, 1, 1)
     for first in range(0, len(query), heads):
-        own = slice(first, first + heads)
-        keys, values = key[own].transpose(1, 2), value[own]
+        these_heads = slice(first, first + heads)
+        keys, values = key[these_heads].transpose(1, 2), value[these_heads]
         for start in range(0, length, rows):
             part = slice(start, start + rows)
-            scores = torch.baddbmm(unused, query[own, part], keys, beta=0, alpha=scale)
+            scores = torch.baddbmm(unused, query[these_heads, part], keys, beta=0, alpha=scale)
             if length > known:
                 scores[:, :, known:] = -torch.inf
-            mixed[own, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
+            mixed[these_heads, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
     return mixed.view(texts, heads_in, length, size)[:, :, :known]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..config import ModelConfig
-from .attention import Group, attend, rotary_table, rotate
+from .attention import EqualTexts, attend, rotary_table, rotate
 from .linear import PackedProduct, Product, can_pack
 from .quantize import Int8Product, quantize_weight
 
@@ -33,7 +33,7 @@ class PackedBatch:
     ids: Tensor
     positions: Tensor
     starts: Tensor
-    groups: tuple[Group, ...]
+    groups: tuple[EqualTexts, ...]
     runs: Runs
 
 

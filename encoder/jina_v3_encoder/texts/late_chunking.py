@@ -78,6 +78,14 @@ def windows(tokens: int, size: int, overlap: int) -> list[Window]:
     return [window_at(start, tokens, size, overlap) for start in window_starts(tokens, size, overlap)]
 
 
+def tokens_read(tokens: int, size: int, overlap: int) -> int:
+    """What the windows over `tokens` read together, in tokens, those of their overlaps each time.
+
+    Raises as `window_starts`.
+    """
+    return tokens + (len(window_starts(tokens, size, overlap)) - 1) * overlap
+
+
 def check_spans(spans: Sequence[Span], length: int, document: int) -> list[Span]:
     """Character spans [start, end) of a text of `length` characters.
 
@@ -116,6 +124,11 @@ def join_chunks(chunks: Sequence[str], separator: str) -> tuple[str, list[Span]]
     return separator.join(chunks), spans
 
 
+def follow_one_another(spans: Sequence[Span]) -> bool:
+    """Whether each span begins where the one before it ends, and the first one at 0."""
+    return [start for start, _ in spans] == [0, *(end for _, end in spans)][:-1]
+
+
 def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[IntArray]:
     """Token indices of each span: those whose last character it holds, plus the specials and prompt at the ends.
 
@@ -136,11 +149,17 @@ def token_rows(tokens: Tokens, spans: Sequence[Span], document: int) -> list[Int
         inside = np.sort(order[slice(*edges[number])])
         whole_text = start == 0 and last[-1] == end
         if not len(inside) and not whole_text:
-            raise InvalidSpan(
-                f"document {document}, span {number}: no token ends inside characters ({start}, {end}); "
-                "merge it with a neighbour or leave it out"
-            )
+            raise no_token(document, number, (start, end))
         head = before if number == first_span else inside[:0]
         tail = np.array([end_token]) if number == last_span else inside[:0]
         rows.append(np.concatenate((head, inside, tail)))
     return rows
+
+
+def no_token(document: int, number: int, span: Span) -> InvalidSpan:
+    """The error for a span that no token ends in."""
+    start, end = span
+    return InvalidSpan(
+        f"document {document}, span {number}: no token ends inside characters ({start}, {end}); "
+        "merge it with a neighbour or leave it out"
+    )

@@ -64,13 +64,13 @@ class TextTokenizer:
         encodings = self._encode(self._tokenizer.encode_batch_fast, texts, first)
         return [np.asarray(encoding.ids, dtype=np.int64) for encoding in encodings]
 
-    def encode_with_offsets(self, texts: Sequence[str], prompt: str) -> list[Tokens]:
-        """Ids and last characters of each prompt + text.
+    def encode_with_offsets(self, texts: Sequence[str], prompt: str, first: int = 0) -> list[Tokens]:
+        """Ids and last characters of each prompt + text; errors count texts from `first`.
 
         Raises:
             InvalidInput: a text holds lone surrogates.
         """
-        encodings = self._encode(self._tokenizer.encode_batch, [prompt + text for text in texts], 0)
+        encodings = self._encode(self._tokenizer.encode_batch, [prompt + text for text in texts], first)
         return [_tokens(encoding, len(prompt), len(text)) for encoding, text in zip(encodings, texts, strict=True)]
 
     def cut(self, ids: IntArray, limit: int) -> IntArray:
@@ -83,10 +83,10 @@ class TextTokenizer:
         Raises:
             InputTooLong: a text is longer and `truncate` is off.
         """
-        for index, item in enumerate(ids, first):
-            if len(item) > limit and not truncate:
-                raise InputTooLong(index, len(item), limit)
-        return [self.cut(item, limit) for item in ids]
+        for index, text_ids in enumerate(ids, first):
+            if len(text_ids) > limit and not truncate:
+                raise InputTooLong(index, len(text_ids), limit)
+        return [self.cut(text_ids, limit) for text_ids in ids]
 
     def _encode(
         self, encode: Callable[[list[str]], list[Encoding]], texts: Sequence[str], first: int
@@ -94,19 +94,26 @@ class TextTokenizer:
         try:
             return encode(list(texts))
         except TypeError:
-            raise _surrogate_error(texts, first) from None
+            check_unicode(texts, first)
+            raise InvalidInput("the tokenizer refused the input: every text must be a str") from None
 
 
-def _surrogate_error(texts: Sequence[str], first: int) -> InvalidInput:
+def check_unicode(texts: Sequence[str], first: int = 0, noun: str = "text") -> None:
+    """Make sure that texts can be written as UTF-8; errors count them from `first`.
+
+    Raises:
+        InvalidInput: a text holds a lone surrogate.
+    """
     for index, text in enumerate(texts, first):
+        if text.isascii():
+            continue
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            return InvalidInput(
-                f"text {index} holds a lone surrogate at character {error.start}, which no tokenizer can read; "
+            raise InvalidInput(
+                f"{noun} {index} holds a lone surrogate at character {error.start}, which no tokenizer can read; "
                 "decode its source with errors='replace'"
-            )
-    return InvalidInput("the tokenizer refused the input: every text must be a str")
+            ) from None
 
 
 def _tokens(encoding: Encoding, prompt_length: int, text_length: int) -> Tokens:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .routes import OPEN_PAGE_PATHS, router
-from .view import View
+from .routes import demo_page
 
-__all__ = ["OPEN_PAGE_PATHS", "View", "router"]
+__all__ = ["demo_page"]

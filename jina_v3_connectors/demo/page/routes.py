@@ -14,12 +14,14 @@ from fastapi.responses import Response
 from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 
 from ...server.answers import JSON, json_answer, to_json
+from ...server.app import Page
 from ...server.errors import ApiError
+from ..collections import Collections
 from .schemas import SearchRequest
 from .view import View
 
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-FILES = {f"/demo/{item.name}": item for item in files(__package__).joinpath("static").iterdir()}
+FILES = {f"/demo/{file.name}": file for file in files(__package__).joinpath("static").iterdir()}
 FILES["/"] = FILES.pop("/demo/index.html")
 OPEN_PAGE_PATHS = frozenset(FILES)
 """Sent without a key, since a page cannot ask for one before it is there."""
@@ -34,6 +36,11 @@ HEADERS = {
 }
 MAX_WAITING = 32
 """Questions in line; the one thread answers them in turn."""
+
+
+def demo_page(collections: Collections) -> Page:
+    """The page over these collections, for `create_app`; they are closed with the server."""
+    return Page(router(View(collections)), OPEN_PAGE_PATHS, collections.close)
 
 
 def router(view: View) -> APIRouter:

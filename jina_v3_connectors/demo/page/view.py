@@ -44,7 +44,9 @@ class View:
             "documents": [self._document(*pair) for pair in enumerate(corpus.documents)],
             "maps": {NAMES[late]: _rounded(corpus.maps[late].points) for late in MODES},
             "questions": [
-                {"text": item.text, "language": item.language} for item in demo.QUESTIONS if item.document_id in known
+                {"text": question.text, "language": question.language}
+                for question in demo.QUESTIONS
+                if question.document_id in known
             ],
             "first": demo.LATE_QUESTION.text if demo.LATE_QUESTION.document_id in known else None,
         }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -7,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jina_v3_connectors.chunking import WholeDocument
+from jina_v3_connectors.chunking import splitter as module
 from jina_v3_connectors.chunking.splitter import SEGMENT_CHARACTERS, SemanticChunker, segments
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.texts.late_chunking import Span
 
 TEXT = "The first sentence is here. The second one follows it.\n\nA new paragraph, 東京です。 With an end 😀."
 
@@ -82,8 +85,19 @@ def test_segments_partition_long_texts_at_breaks(unit: str) -> None:
         assert all(text[start:].startswith(unit) for start, _ in parts)
 
 
-def test_a_text_without_any_break_is_cut_in_bounded_time(chunker: SemanticChunker) -> None:
+def test_a_text_without_any_break_is_cut_in_bounded_time(
+    chunker: SemanticChunker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without segments the time would grow with the square of the length."""
-    text = "x" * 200_000
+    text = "x" * (2 * SEGMENT_CHARACTERS + 1)
+    handed: list[Span] = []
+
+    def noted(whole: str) -> Iterator[Span]:
+        for span in segments(whole):
+            handed.append(span)
+            yield span
+
+    monkeypatch.setattr(module, "segments", noted)
     spans = chunker.spans(text)
+    assert [end - start for start, end in handed] == [SEGMENT_CHARACTERS, SEGMENT_CHARACTERS, 1]
     assert "".join(text[start:end] for start, end in spans) == text

@@ -16,11 +16,12 @@ from jina_v3_connectors.ingestion.chunked import (
     BATCH_CHUNKS,
     DONE_PER_BATCH,
     FIRST_CHUNKS,
-    Cut,
-    batched,
-    cut,
+    Batches,
+    ChunkedDocument,
+    chunks_of,
 )
 from jina_v3_connectors.ingestion.encoding import encode_apart, encode_batch
+from jina_v3_connectors.ingestion.preparation import Refused
 from jina_v3_connectors.limits import WriteLimits, check_chunks, check_vectors, estimated_bytes, requests
 from jina_v3_encoder.errors import InputTooLong, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
@@ -37,37 +38,45 @@ class Letters:
         return [(position, position + 1) for position in range(len(text))]
 
 
-def cuts(documents: Iterator[Document] | list[Document], chunker: Chunker) -> Iterator[Cut]:
-    return (Cut(document, cut(document, chunker), b"") for document in documents)
+def batched(
+    documents: Iterator[Document] | list[Document], chunker: Chunker, done: int = 0
+) -> Iterator[list[ChunkedDocument]]:
+    """The batches that an ingest makes of the documents."""
+    batches = Batches(done)
+    for document in documents:
+        if batch := batches.add(ChunkedDocument(document, chunks_of(document, chunker), b"")):
+            yield batch
+    if batch := batches.close():
+        yield batch
 
 
 def test_chunks_carry_their_document() -> None:
-    first, second = cut(Document("d", "ab", {"lang": "en"}), Letters())
+    first, second = chunks_of(Document("d", "ab", {"lang": "en"}), Letters())
     assert (first.number, first.start, first.end, first.text) == (0, 0, 1, "a")
     assert (second.number, second.document_id, second.metadata) == (1, "d", {"lang": "en"})
 
 
 def test_documents_are_never_divided() -> None:
     documents = [Document(str(n), "x" * 25) for n in range(10)]
-    batches = list(batched(cuts(documents, Letters())))
-    assert [item.document.id for batch in batches for item in batch] == [str(n) for n in range(10)]
-    assert all(len(item.chunks) == 25 for batch in batches for item in batch)
-    assert all(sum(len(item.chunks) for item in batch) <= BATCH_CHUNKS for batch in batches)
+    batches = list(batched(documents, Letters()))
+    assert [chunked.id for batch in batches for chunked in batch] == [str(n) for n in range(10)]
+    assert all(len(chunked.chunks) == 25 for batch in batches for chunked in batch)
+    assert all(sum(len(chunked.chunks) for chunked in batch) <= BATCH_CHUNKS for batch in batches)
 
 
 def test_batches_are_bounded_by_characters_too() -> None:
     documents = [Document(str(n), "x" * (BATCH_CHARACTERS // 2)) for n in range(5)]
-    assert [len(batch) for batch in batched(cuts(documents, WholeDocument()))] == [2, 2, 1]
+    assert [len(batch) for batch in batched(documents, WholeDocument())] == [2, 2, 1]
 
 
 def test_one_large_document_is_a_batch_of_its_own() -> None:
     documents = [Document("small", "x"), Document("large", "x" * (2 * BATCH_CHARACTERS)), Document("last", "x")]
-    assert [len(batch) for batch in batched(cuts(documents, WholeDocument()))] == [1, 1, 1]
+    assert [len(batch) for batch in batched(documents, WholeDocument())] == [1, 1, 1]
 
 
 def test_a_collection_that_is_filled_already_begins_with_full_batches() -> None:
     documents = [Document(f"d{n}", "text") for n in range(100)]
-    sizes = [len(next(iter(batched(cuts(documents, WholeDocument()), done)))) for done in (0, 80, 512)]
+    sizes = [len(next(iter(batched(documents, WholeDocument(), done)))) for done in (0, 80, 512)]
     assert sizes == [FIRST_CHUNKS, 80 // DONE_PER_BATCH, BATCH_CHUNKS]
 
 
@@ -80,7 +89,7 @@ def test_documents_are_read_a_batch_ahead_at_most() -> None:
             taken += 1
             yield Document(str(number), "x")
 
-    batches = batched(cuts(source(), WholeDocument()))
+    batches = batched(source(), WholeDocument())
     next(batches)
     assert taken == FIRST_CHUNKS + 1
     sizes = [len(next(batches)) for _ in range(60)]
@@ -90,7 +99,7 @@ def test_documents_are_read_a_batch_ahead_at_most() -> None:
 
 def test_a_batch_is_a_small_part_of_what_was_done() -> None:
     done = 0
-    for batch in batched(cuts((Document(str(n), "x") for n in range(20_000)), WholeDocument())):
+    for batch in batched((Document(str(n), "x") for n in range(20_000)), WholeDocument()):
         assert len(batch) <= max(FIRST_CHUNKS, done / DONE_PER_BATCH)
         done += len(batch)
     assert done == 20_000
@@ -102,7 +111,7 @@ def test_vectors_are_those_of_the_contract(late: bool) -> None:
     contract = EmbeddingContract(
         "fake", None, "0" * 16, 32, "letters", late_chunking=late, overlap=16 if late else None
     )
-    (batch,) = batched(cuts([Document("a", "ab"), Document("none", ""), Document("b", "c")], Letters()))
+    (batch,) = batched([Document("a", "ab"), Document("none", ""), Document("b", "c")], Letters())
     first, empty, last = encode_batch(encoder, contract, batch)
     assert (first.shape, empty.shape, last.shape) == ((2, 32), (0, 32), (1, 32))
     if late:
@@ -114,18 +123,18 @@ def test_vectors_are_those_of_the_contract(late: bool) -> None:
 
 def test_the_guilty_document_of_a_batch_is_found_and_the_others_are_kept() -> None:
     documents = [Document("fine", "short"), Document("long", "word " * 100), Document("also fine", "short too")]
-    (batch,) = batched(cuts(documents, WholeDocument()))
+    (batch,) = batched(documents, WholeDocument())
     encoder = FakeEncoder(max_tokens=50)
-    found = {item.document.id: result for item, result in encode_apart(encoder, CONTRACT, batch)}
-    error = found["long"]
+    outcomes = list(encode_apart(encoder, CONTRACT, batch))
+    (error,) = [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
     assert isinstance(error, DocumentError)
     assert "document 'long': text 0 has 102 tokens" in str(error)
     assert isinstance(error.__cause__, InputTooLong)
+    vectors = {outcome.chunked.id: outcome.vectors for outcome in outcomes if not isinstance(outcome, Refused)}
+    assert set(vectors) == {"fine", "also fine"}
     for name, text in (("fine", "short"), ("also fine", "short too")):
         wanted = encoder.encode([text], task="retrieval.passage", dimensions=32)
-        vectors = found[name]
-        assert not isinstance(vectors, DocumentError)
-        assert np.array_equal(vectors, wanted)
+        assert np.array_equal(vectors[name], wanted)
 
 
 def test_requests_are_bounded_by_rows() -> None:

@@ -16,15 +16,24 @@ from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
 from jina_v3_connectors.filters import Condition, chunks_of
-from jina_v3_connectors.ingestion.ingestion import Ingestion, IngestOptions, IngestReport
+from jina_v3_connectors.ingestion.ingestion import Ingestion, IngestOptions
 from jina_v3_connectors.ingestion.journal import Journal
+from jina_v3_connectors.ingestion.report import IngestReport
 from jina_v3_connectors.limits import WriteLimits
+from jina_v3_connectors.store import Layout, Stored
 from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...support.conditions import matches
 
 CONTRACT = EmbeddingContract("fake", None, "0" * 16, 16, "whole document")
+
+
+class NoLayout:
+    hybrid = False
+
+
+LAYOUT = NoLayout()
 AT_ONCE = RetryPolicy(first=0.001, longest=0.002, total=5.0)
 
 
@@ -50,7 +59,8 @@ class Shelf:
     def before(self) -> None:
         """Nothing goes wrong."""
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
+    def upsert(self, chunks: Sequence[Chunk], vectors: np.ndarray, layout: Layout) -> None:
+        assert layout is LAYOUT, "as it was read"
         self.before()
         self.sizes.append(len(chunks))
         self.points.update({chunk.id: (chunk, row) for chunk, row in zip(chunks, vectors, strict=True)})
@@ -59,7 +69,7 @@ class Shelf:
         self.deleted.append(where)
         self.points = {key: point for key, point in self.points.items() if not matches(where, point[0])}
 
-    def check_storable(self, document: Document) -> None:
+    def check_storable(self, document: Document, layout: Layout) -> None:
         """Takes every document."""
 
     def texts(self) -> list[str]:
@@ -81,7 +91,14 @@ class Bench:
         journal = Journal(self.file, target)
         options.setdefault("retry", AT_ONCE)
         try:
-            settings = (self.encoder, CONTRACT, self.chunker, self.shelf, journal, IngestOptions(**options))
+            settings = (
+                self.encoder,
+                Stored(CONTRACT, LAYOUT),
+                self.chunker,
+                self.shelf,
+                journal,
+                IngestOptions(**options),
+            )
             ingestion = Ingestion(*settings, complete=complete)
             report = ingestion.run(documents)
             if prune:
@@ -132,8 +149,8 @@ def test_only_what_changed_is_written_again(bench: Bench, changed: Document) -> 
     corpus[3] = changed
     report = bench.run(corpus)
     assert (report.documents, report.unchanged) == (1, 9)
-    own = sorted(chunk.text for chunk, _ in bench.shelf.points.values() if chunk.document_id == "d3")
-    assert own == sorted(changed.text[slice(*span)] for span in Sentences().spans(changed.text))
+    texts = sorted(chunk.text for chunk, _ in bench.shelf.points.values() if chunk.document_id == "d3")
+    assert texts == sorted(changed.text[slice(*span)] for span in Sentences().spans(changed.text))
     assert bench.run(corpus).unchanged == 10
 
 
@@ -385,7 +402,8 @@ def test_progress_is_told(bench: Bench) -> None:
 
 def test_whole_documents(bench: Bench) -> None:
     journal = Journal(bench.file, "whole")
-    run = Ingestion(bench.encoder, CONTRACT, WholeDocument(), bench.shelf, journal, IngestOptions(), complete=True)
+    stored = Stored(CONTRACT, LAYOUT)
+    run = Ingestion(bench.encoder, stored, WholeDocument(), bench.shelf, journal, IngestOptions(), complete=True)
     assert run.run([Document("a", "text"), Document("b", " ")]).empty == 1
     journal.close()
 

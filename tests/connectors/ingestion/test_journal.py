@@ -89,11 +89,11 @@ def test_documents_that_did_not_come_by(file: Path) -> None:
     first = Journal(file, "c")
     first.record([(name, Entry(b"", 1)) for name in "abcd"])
     first.open_encoded([("e", 1, b"", b"")])
-    assert [first.note(name) for name in "acaz"] == [True, True, False, True]
+    assert [first.mark_as_present(name) for name in "acaz"] == [True, True, False, True]
     assert list(first.absent()) == ["b", "d", "e"], "open ones too"
     first.close()
     second = Journal(file, "c")
-    assert list(second.absent()) == list("abcde"), "who came by is remembered in one run only"
+    assert list(second.absent()) == list("abcde"), "who is present is remembered in one run only"
     second.close()
 
 

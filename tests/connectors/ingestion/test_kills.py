@@ -1,17 +1,18 @@
 """kill -9 at random moments of an ingest, then the same ingest again: nothing lost, nothing twice, little done again.
 
-$JINA_V3_KILLS and $JINA_V3_KILL_DOCUMENTS make it longer; the README's figures come from 20 kills of 2,000 documents.
+$JINA_V3_KILLS and $JINA_V3_KILL_DOCUMENTS make it longer; docs/figures.md has figures of 20 kills of 2,000 documents.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -21,28 +22,21 @@ from jina_v3_connectors.ingestion.chunked import DONE_PER_BATCH, FIRST_CHUNKS
 from jina_v3_connectors.milvus.lite import open_lite
 
 from ...support.backends import REACHED_BY_OTHERS, Backend, Milvus, Sentences, backend_named, same_vectors
+from ...support.stopping import exit_code, process
 from ..test_backends import expected, many
 
 KILLS = int(os.environ.get("JINA_V3_KILLS", "2"))
 DOCUMENTS = int(os.environ.get("JINA_V3_KILL_DOCUMENTS", "300"))
 STARTED = "a run begins"
 
-CHILD = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from tests.connectors.ingestion.test_kills import fill
-fill(sys.argv[2], int(sys.argv[3]), sys.argv[4])
-"""
-ROOT = Path(__file__).parents[3]
 
-
-def fill(url: str, count: int, log: str) -> None:
+def fill(url: str, count: int, log: Path, ready: Connection) -> None:
     """In the child: ingest slowly enough to be killed half-way, and note every document that is encoded."""
     from jina_v3_connectors.backends import open_store
     from jina_v3_encoder.testing import FakeEncoder
 
     def note(lines: list[str]) -> None:
-        with Path(log).open("a") as file:
+        with log.open("a") as file:
             file.write("".join(f"{line}\n" for line in lines))
 
     note([STARTED])
@@ -54,8 +48,7 @@ def fill(url: str, count: int, log: str) -> None:
             return super().encode_documents(texts, spans, **settings)
 
     store = open_store(url, Noting(), COLLECTION, dimensions=32, late_chunking=True, chunker=Sentences())
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
+    ready.send(True)
     with store:
         store.ingest(many(count))
 
@@ -72,22 +65,23 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, milvus_url: Any) -> 
 def test_killed_at_random_moments(backend: Backend, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     log = tmp_path / "encoded.txt"
     url = backend.url
-    arguments = [sys.executable, "-c", CHILD, str(ROOT), url, str(DOCUMENTS), str(log)]
+    told, ready = Pipe(duplex=False)
     release(backend)
     order = random.Random(request.node.name)
     encoding = 0.002 * DOCUMENTS
     killed = 0
     for _ in range(KILLS):
-        child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert child.stdout is not None
-        child.stdout.readline()
+        child = process(fill, url, DOCUMENTS, log, ready)
+        child.start()
+        assert told.poll(120), "it opens the collection"
+        assert told.recv()
         time.sleep(order.uniform(0, 1.5 * encoding / KILLS))
         child.kill()
-        killed += child.wait() == -9
-        child.stdout.close()
+        killed += exit_code(child) == -9
     assert killed >= 1
-    last = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert last.returncode == 0, last.stderr
+    last = process(fill, url, DOCUMENTS, log, ready)
+    last.start()
+    assert exit_code(last) == 0
     reopen(backend)
     corpus = many(DOCUMENTS)
     assert same_vectors(backend.vectors(), expected(corpus)), "exactly the right ids with the right vectors"

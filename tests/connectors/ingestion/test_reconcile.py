@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jina_v3_connectors import AnotherWriter, Chunk, Document, RetryPolicy, StoreError
+from jina_v3_connectors import AnotherWriter, Chunk, Document, RetryPolicy, StoreError, VectorConnector
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion import reconcile
@@ -32,6 +32,14 @@ def has_writer(backend: Backend) -> bool:
     return not isinstance(backend, Embedded)
 
 
+def write_as_another(connector: VectorConnector, chunks: list[Chunk]) -> None:
+    """Write chunks as a machine would that has a journal of its own."""
+    assert connector.stored is not None
+    texts = [chunk.text for chunk in chunks]
+    vectors = connector.encoder.encode(texts, task="retrieval.passage", dimensions=32)
+    connector.store.upsert(chunks, vectors, connector.stored.layout)
+
+
 def test_what_the_store_has_lost_is_written_again(backend: Backend) -> None:
     corpus = many(40)
     with backend.connect() as store:
@@ -41,7 +49,7 @@ def test_what_the_store_has_lost_is_written_again(backend: Backend) -> None:
         assert (report.documents, report.unchanged) == (2, 38)
         assert report.remarks == [
             "2 documents were not in the collection as this machine's journal says: "
-            "they are written again when they come by"
+            "they are written again when they are ingested"
         ]
         assert store.ingest(corpus).remarks == []
     assert same_vectors(backend.vectors(), expected(corpus))
@@ -73,8 +81,7 @@ def test_a_deleted_shard_is_filled_again(tmp_path: Path, milvus_url: Any) -> Non
 def test_what_others_wrote_is_told_once_and_left(backend: Backend) -> None:
     with backend.connect() as store:
         store.ingest(many(10))
-        foreign = Chunk("foreign", 0, 0, 4, "text")
-        store.store.upsert([foreign], store.encoder.encode(["text"], task="retrieval.passage", dimensions=32))
+        write_as_another(store, [Chunk("foreign", 0, 0, 4, "text")])
         report = store.ingest(many(10), prune=True)
         assert (report.unchanged, report.pruned) == (10, 0)
         (remark,) = report.remarks
@@ -94,7 +101,7 @@ def test_a_document_of_others_is_replaced_whole(backend: Backend) -> None:
     with backend.connect() as store:
         store.ingest(many(3))
         chunks = [Chunk("d9", number, 0, 4, "text") for number in range(4)]
-        store.store.upsert(chunks, store.encoder.encode(["text"] * 4, task="retrieval.passage", dimensions=32))
+        write_as_another(store, chunks)
         store.ingest([document for document in many(10) if document.id in ("d0", "d9")])
         assert sorted(number for name, number in store.ids() if name == "d9") == [0, 1]
 

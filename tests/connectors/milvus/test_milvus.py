@@ -31,7 +31,9 @@ from jina_v3_connectors.milvus.schema import (
     collection_schema,
     index_fields,
     index_params,
+    properties,
     stored_contract,
+    stored_layout,
 )
 from jina_v3_connectors.stored_chunk import to_hit
 from jina_v3_encoder.errors import InvalidInput
@@ -167,6 +169,31 @@ def test_the_contract_is_a_property() -> None:
     for content in ("{", "[]", "{}"):
         with pytest.raises(StoreError, match=r"damaged|cannot read"):
             stored_contract({"properties": {CONTRACT_PROPERTY: content}}, "docs")
+
+
+def test_a_layout_is_the_collections_whatever_the_caller_asks_for(tmp_path: Path) -> None:
+    with connect(tmp_path, layout=MilvusLayout(index="FLAT")) as store:
+        store.create()
+    with connect(tmp_path, layout=MilvusLayout(index="IVF_FLAT", datatype="float16")) as again:
+        assert again.stored is not None
+        assert again.stored.layout == MilvusLayout(index="FLAT")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        MilvusLayout(),
+        MilvusLayout(datatype="bfloat16", index="IVF_FLAT"),
+        MilvusLayout(datatype="float16", index="FLAT", hybrid=True, partition_key="tenant"),
+    ],
+    ids=str,
+)
+def test_a_layout_is_read_back(layout: MilvusLayout) -> None:
+    fields = [{"name": field.name, "type": field.dtype} for field in collection_schema(CONTRACT, layout).fields]
+    description = {"fields": fields, "properties": properties(CONTRACT, layout)}
+    assert stored_layout(description, "docs") == layout
+    with pytest.raises(StoreError, match="collection 'docs' has a layout this version cannot read: unknown index 'X'"):
+        stored_layout(description | {"properties": {"jina_v3_index": "X"}}, "docs")
 
 
 def test_rows() -> None:

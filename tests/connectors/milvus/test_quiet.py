@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -50,3 +52,17 @@ def test_other_loggers_are_heard(caplog: pytest.LogCaptureFixture) -> None:
     with quiet():
         logging.getLogger("pymilvus.something_else").error("told")
     assert "told" in caplog.messages
+
+
+def test_loggers_are_left_alone_until_something_is_to_be_kept_quiet() -> None:
+    code = (
+        "import logging, jina_v3_connectors.milvus.store\n"
+        "from jina_v3_connectors.milvus.quiet import LOGGERS, quiet\n"
+        "filters = lambda: [len(logging.getLogger(name).filters) for name in LOGGERS]\n"
+        "before = filters()\n"
+        "for _ in range(2):\n"
+        "    with quiet(): pass\n"
+        "print(before, filters())"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[0, 0, 0, 0] [1, 1, 1, 1]"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -33,9 +31,9 @@ from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.milvus_standalone import MISSING, PASSWORD, PROGRAM, Standalone, running
 from ...support.backends import SERVER, Backend, Sentences, backend_named, same_vectors
+from ...support.stopping import exit_code, process
 from ..test_backends import expected, many
 
-ROOT = Path(__file__).parents[3]
 PATIENT = RetryPolicy(first=0.1, longest=0.5, total=120)
 
 
@@ -51,12 +49,6 @@ GAPS = [
     for call in ("create_collection", "create_index", "load_collection", "upsert", "flush")
     for moment in ("before", "after")
 ]
-CHILD = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from tests.connectors.milvus.test_server import fill_and_die
-fill_and_die(*sys.argv[2:])
-"""
 
 
 def fill_and_die(url: str, call: str, moment: str) -> None:
@@ -83,8 +75,9 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path, milvus_url: Any) -> 
 
 @pytest.mark.parametrize("gap", GAPS, ids="-".join)
 def test_killed_at_a_gap(backend: Backend, gap: Gap) -> None:
-    child = subprocess.run([sys.executable, "-c", CHILD, str(ROOT), backend.url, *gap], check=False)
-    assert child.returncode == -signal.SIGKILL, "it came to the gap"
+    child = process(fill_and_die, backend.url, *gap)
+    child.start()
+    assert exit_code(child) == -signal.SIGKILL, "it came to the gap"
     with backend.connect() as store:
         stored = {Gap("upsert", "after"): FIRST_CHUNKS, GAPS[-2]: 40, GAPS[-1]: 40}.get(gap, 0)
         assert store.count() == stored
@@ -167,7 +160,7 @@ def long_chunks(count: int, characters: int) -> tuple[list[Chunk], Any]:
 def fill(store: MilvusConnector, chunks: list[Chunk], vectors: Any) -> None:
     store.create()
     for start in range(0, len(chunks), 200):
-        store.store.upsert(chunks[start : start + 200], vectors[start : start + 200])
+        store.store.upsert(chunks[start : start + 200], vectors[start : start + 200], MilvusLayout())
 
 
 @pytest.mark.servers
@@ -175,7 +168,7 @@ def test_answers_larger_than_a_message_come_in_parts(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1200, 60_000)
         fill(store, chunks, vectors)
-        (hits,) = store.store.nearest(vectors[:1], 1200, None, None)
+        (hits,) = store.store.nearest(vectors[:1], 1200, None, None, MilvusLayout())
         order = np.argsort(-(vectors @ vectors[0]))
         assert [hit.chunk for hit in hits] == [chunks[n] for n in order]
         assert [hit.score for hit in hits] == pytest.approx((vectors @ vectors[0])[order].tolist(), abs=1e-5)
@@ -186,7 +179,7 @@ def test_a_thousand_questions_of_a_hundred_hits(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1000, 1500)
         fill(store, chunks, vectors)
-        answers = store.store.nearest(vectors, 100, None, None)
+        answers = store.store.nearest(vectors, 100, None, None, MilvusLayout())
         assert [len(hits) for hits in answers] == [100] * 1000
         assert [hits[0].chunk for hits in answers] == chunks
 

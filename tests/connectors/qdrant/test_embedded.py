@@ -65,7 +65,7 @@ def test_documents_are_taken_as_they_are_needed(tmp_path: Path) -> None:
 
     def endless() -> Iterator[Document]:
         nonlocal taken
-        for number in range(5000):
+        for number in range(2000):
             taken += 1
             yield Document(str(number), f"Text number {number}. And more.")
         raise KeyboardInterrupt

@@ -58,7 +58,8 @@ def test_hits_are_right_and_scores_cosines(place: dict[str, Any], layout: Qdrant
     with connect(place, layout=layout) as store:
         store.ingest(documents())
     with connect(place) as store:
-        assert store.store.layout == layout  # type: ignore[attr-defined]
+        assert store.stored is not None
+        assert store.stored.layout == layout
         for number in (7, 42, 123):
             question = f"text number {number} of many"
             best, *_ = store.search(question, limit=5, filter={"n": {"gte": 5}})

@@ -15,14 +15,15 @@ from jina_v3_connectors.qdrant.schema import (
     CONTRACT_FILE,
     SHARD_FOLDER,
     named_folder,
-    read_contract,
-    read_layout,
+    read_folder,
     write_alias,
-    write_contract,
+    write_folder,
 )
+from jina_v3_connectors.store import Stored
 
 CONTRACT = EmbeddingContract("nano", None, "0123456789abcdef", 256, "sentences", late_chunking=True, window=512)
 LAYOUT = QdrantLayout(slices=(32, 64), quantization="scalar", hybrid=True, indexes={"year": "integer"})
+STORED = Stored(CONTRACT, LAYOUT)
 
 
 def stored(**parts: Any) -> str:
@@ -30,36 +31,33 @@ def stored(**parts: Any) -> str:
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    write_contract(tmp_path, CONTRACT, LAYOUT)
-    assert read_contract(tmp_path) == CONTRACT
-    assert read_layout(tmp_path) == LAYOUT
+    write_folder(tmp_path, CONTRACT, LAYOUT)
+    assert read_folder(tmp_path) == STORED
     assert [path.name for path in tmp_path.iterdir()] == [CONTRACT_FILE], "no partial file is left"
 
 
 def test_writing_again_replaces(tmp_path: Path) -> None:
-    write_contract(tmp_path, CONTRACT, LAYOUT)
-    write_contract(tmp_path, replace(CONTRACT, dimensions=128), LAYOUT)
-    found = read_contract(tmp_path)
-    assert found is not None
-    assert found.dimensions == 128
+    write_folder(tmp_path, CONTRACT, LAYOUT)
+    write_folder(tmp_path, replace(CONTRACT, dimensions=128), LAYOUT)
+    assert read_folder(tmp_path) == Stored(replace(CONTRACT, dimensions=128), LAYOUT)
 
 
 def test_a_leftover_of_a_crash_is_not_read(tmp_path: Path) -> None:
     (tmp_path / f"{CONTRACT_FILE}.partial").write_text("{")
-    assert read_contract(tmp_path) is None
-    write_contract(tmp_path, CONTRACT, LAYOUT)
-    assert read_contract(tmp_path) == CONTRACT
+    assert read_folder(tmp_path) is None
+    write_folder(tmp_path, CONTRACT, LAYOUT)
+    assert read_folder(tmp_path) == STORED
 
 
 def test_an_empty_folder_has_no_contract(tmp_path: Path) -> None:
-    assert read_contract(tmp_path) is None
-    assert read_contract(tmp_path / "absent") is None
+    assert read_folder(tmp_path) is None
+    assert read_folder(tmp_path / "absent") is None
 
 
 def test_vectors_without_a_contract_are_refused(tmp_path: Path) -> None:
     (tmp_path / SHARD_FOLDER).mkdir()
     with pytest.raises(StoreError, match="says nothing of the model"):
-        read_contract(tmp_path)
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -76,14 +74,14 @@ def test_vectors_without_a_contract_are_refused(tmp_path: Path) -> None:
 def test_damaged_contracts(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / CONTRACT_FILE).write_text(content)
     with pytest.raises(StoreError, match=message):
-        read_contract(tmp_path)
+        read_folder(tmp_path)
 
 
 @pytest.mark.parametrize("layout", [{"shape": "round"}, {"datatype": "float8"}, {"slices": [64, 32]}])
 def test_damaged_layouts(tmp_path: Path, layout: dict[str, Any]) -> None:
     (tmp_path / CONTRACT_FILE).write_text(stored(layout=layout))
     with pytest.raises(StoreError, match="has a layout this version cannot read"):
-        read_layout(tmp_path)
+        read_folder(tmp_path)
 
 
 def test_an_alias_names_a_folder(tmp_path: Path) -> None:

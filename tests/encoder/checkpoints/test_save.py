@@ -70,7 +70,7 @@ def test_transformers_with_peft_gives_the_same_vectors(hf_folder: Path, encoder:
         loaded = model.load_adapter(str(hf_folder / task.folder), adapter_name=task.folder)
         assert not [key for key in loaded.missing_keys if f".{task.folder}" in key]
         assert not loaded.unexpected_keys
-    ids = torch.from_numpy(encoder._tokenizer.encode(["hello world"])[0])[None]
+    ids = torch.from_numpy(encoder.engine.tokenizer.encode(["hello world"])[0])[None]
     for task in Task:
         model.set_adapter(task.folder)
         with torch.no_grad():

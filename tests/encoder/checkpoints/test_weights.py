@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
-from jina_v3_encoder.checkpoints.layouts import Layout
+from jina_v3_encoder.checkpoints import weights
+from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint, load_model
+from jina_v3_encoder.checkpoints.layouts import Layout, Slot
 from jina_v3_encoder.testing import tiny_config, write_random_checkpoint
 
 MEASURE = """
@@ -47,3 +50,25 @@ def test_peak_memory_is_under_a_quarter_more_than_the_weights(
     ratio, size = (float(value) for value in out.split())
     assert size > 300e6
     assert ratio < 1.25
+
+
+def test_adapters_of_several_blocks_are_compared_with_what_was_read(
+    hf_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The query's, key's and value's lora_A go into one parameter: the first fills it, whatever its size."""
+    whole = load_model(find_checkpoint(hf_folder), torch.float32)
+    monkeypatch.setattr(weights, "REOPEN_BYTES", 200)
+    in_blocks = load_model(find_checkpoint(hf_folder), torch.float32)
+    for name in whole.tensor_names():
+        assert torch.equal(whole.tensor(name), in_blocks.tensor(name)), name
+
+
+def test_which_tensors_repeat_another() -> None:
+    slots = {
+        "a": Slot("layer.lora_A", 0, 0, copies=True),
+        "b": Slot("layer.lora_A", 0, 1, copies=True),
+        "c": Slot("layer.lora_A", 1, 0, copies=True),
+        "d": Slot("layer.lora_B", 0, 0),
+    }
+    assert weights._repeated(["d", "b", "a", "c"], slots) == {"a"}
+    assert weights._repeated(["a", "b", "c", "d"], slots) == {"b"}

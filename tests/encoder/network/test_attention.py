@@ -9,27 +9,27 @@ import torch
 from torch import Tensor
 
 from jina_v3_encoder.network import attention as module
-from jina_v3_encoder.network.attention import Group, rotary_table, rotate
+from jina_v3_encoder.network.attention import EqualTexts, rotary_table, rotate
 
 HEADS, SIZE = 3, 8
 
 
-def attend(qk: Tensor, v: Tensor, groups: tuple[Group, ...]) -> Tensor:
+def attend(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...]) -> Tensor:
     lengths = [group.length for group in groups for _ in range(group.texts)]
     return module.attend(qk, v, groups, torch.tensor([0, *lengths]).cumsum(0).int())
 
 
-def packed(lengths: list[int]) -> tuple[Tensor, Tensor, tuple[Group, ...]]:
+def packed(lengths: list[int]) -> tuple[Tensor, Tensor, tuple[EqualTexts, ...]]:
     """Random queries, keys and values; neighbouring equal lengths share a group."""
     torch.manual_seed(0)
     tokens = sum(lengths)
-    groups: list[Group] = []
+    groups: list[EqualTexts] = []
     start = 0
     for length in lengths:
         if groups and groups[-1].length == length:
             groups[-1] = groups[-1]._replace(texts=groups[-1].texts + 1)
         else:
-            groups.append(Group(start, 1, length))
+            groups.append(EqualTexts(start, 1, length))
         start += length
     return torch.randn(tokens, 2, HEADS, SIZE), torch.randn(tokens, HEADS, SIZE), tuple(groups)
 

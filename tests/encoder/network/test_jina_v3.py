@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from jina_v3_encoder.network.attention import Group, attend, rotary_table, rotate
+from jina_v3_encoder.network.attention import EqualTexts, attend, rotary_table, rotate
 from jina_v3_encoder.network.batching import Reading, pack
 from jina_v3_encoder.network.jina_v3 import AdaptedEmbedding, AdaptedLinear, JinaV3Model
 from jina_v3_encoder.testing import tiny_config
@@ -114,7 +114,7 @@ def test_scores_depend_on_distance_alone() -> None:
 
 def test_attention_stays_within_each_text() -> None:
     qk, v = torch.randn(9, 2, 2, 4), torch.randn(9, 2, 4)
-    groups, starts = (Group(0, 2, 3), Group(6, 1, 3)), torch.tensor([0, 3, 6, 9])
+    groups, starts = (EqualTexts(0, 2, 3), EqualTexts(6, 1, 3)), torch.tensor([0, 3, 6, 9])
     with torch.no_grad():
         before = attend(qk, v, groups, starts)
         v[4] += 100

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jina_v3_encoder.errors import InvalidInput, InvalidSpan
-from jina_v3_encoder.texts.late_chunking import check_spans, join_chunks, resolve_window, token_rows, windows
+from jina_v3_encoder.texts.late_chunking import (
+    check_spans,
+    join_chunks,
+    resolve_window,
+    token_rows,
+    tokens_read,
+    windows,
+)
 from jina_v3_encoder.texts.tokenizer import Tokens
 
 
@@ -20,6 +27,7 @@ def test_windows_use_every_token_once(tokens: int, size: int, overlap: int) -> N
             windows(tokens, size, overlap)
         return
     plan = windows(tokens, size, overlap)
+    assert tokens_read(tokens, size, overlap) == sum(window.end - window.start for window in plan)
     used = [token for window in plan for token in range(window.keep, window.end)]
     assert used == list(range(tokens))
     assert all(window.end - window.start <= size for window in plan)
@@ -29,6 +37,8 @@ def test_windows_use_every_token_once(tokens: int, size: int, overlap: int) -> N
 
 def test_the_reference_plan() -> None:
     assert windows(8192, 8192, 512) == [(0, 8192, 0)]
+    assert tokens_read(8192, 8192, 512) == 8192
+    assert tokens_read(8193, 8192, 512) == 8193 + 512
     assert windows(8193, 8192, 512) == [(0, 8192, 0), (7680, 8193, 8192)]
     assert windows(15872, 8192, 512) == [(0, 8192, 0), (7680, 15872, 8192)]
 

@@ -32,10 +32,10 @@ class JinaV3ContractGuard:
         model, size, task = str(meta.get(CONTRACT_KEY, "//")).split("/", 2)
         wanted = f"{model}/{size}/{PAIRS.get(task, task)}"
         for document in documents:
-            found = document.meta.get(CONTRACT_KEY)
-            if found != wanted:
+            stored = document.meta.get(CONTRACT_KEY)
+            if stored != wanted:
                 raise InvalidInput(
-                    f"document {document.id!r} was embedded as {found!r} (model fingerprint/dimensions/task), the "
+                    f"document {document.id!r} was embedded as {stored!r} (model fingerprint/dimensions/task), the "
                     f"question needs {wanted!r}: embed the documents again with JinaV3DocumentEmbedder, or ask with "
                     "the model that they were embedded with"
                 )

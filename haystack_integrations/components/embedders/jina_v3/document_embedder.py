@@ -10,7 +10,7 @@ from haystack import Document, component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.vectors import FloatArray
 
@@ -104,7 +104,7 @@ class JinaV3DocumentEmbedder:
             TypeError: `documents` is no list of Documents.
             InvalidInput: chunks cannot be put together again; the message names the splitters that can.
         """
-        if not isinstance(documents, list) or any(not isinstance(item, Document) for item in documents):
+        if not isinstance(documents, list) or any(not isinstance(document, Document) for document in documents):
             raise TypeError(
                 "JinaV3DocumentEmbedder expects a list of Documents as input. "
                 "In case you want to embed a string, please use the JinaV3TextEmbedder."
@@ -118,8 +118,8 @@ class JinaV3DocumentEmbedder:
                 vectors = self._plain(self._loaded, documents)
         contract = compact_contract(self._loaded, self.task, self.dimensions)
         embedded = [
-            replace(item, embedding=vector.tolist(), meta={**item.meta, CONTRACT_KEY: contract})
-            for item, vector in zip(documents, vectors, strict=True)
+            replace(document, embedding=vector.tolist(), meta={**document.meta, CONTRACT_KEY: contract})
+            for document, vector in zip(documents, vectors, strict=True)
         ]
         return {"documents": embedded, "meta": usage_meta(self._loaded, usage.tokens)}
 
@@ -139,7 +139,7 @@ class JinaV3DocumentEmbedder:
         return saved(self)
 
     def _plain(self, encoder: TextEncoder, documents: list[Document]) -> list[FloatArray]:
-        texts = [self._header(item) + (item.content or "") + self.suffix for item in documents]
+        texts = [self._header(document) + (document.content or "") + self.suffix for document in documents]
         return list(
             encoder.encode(
                 texts, task=self.task, dimensions=self.dimensions, truncate=self.truncate, progress=self.progress_bar
@@ -150,8 +150,8 @@ class JinaV3DocumentEmbedder:
         self, encoder: TextEncoder, documents: list[Document], sources: list[Document] | None
     ) -> list[FloatArray]:
         groups = groups_of(documents, sources, self.group_by)
-        headers = [self._header(documents[group.places[0]]) for group in groups]
-        found = encoder.encode_documents(
+        headers = [self._header(documents[group.numbers[0]]) for group in groups]
+        group_vectors = encoder.encode_documents(
             [header + group.text + self.suffix for header, group in zip(headers, groups, strict=True)],
             [
                 [(len(header) + start, len(header) + end) for start, end in group.spans]
@@ -162,11 +162,11 @@ class JinaV3DocumentEmbedder:
             progress=self.progress_bar,
         )
         by_place = {
-            place: vector
-            for group, vectors in zip(groups, found, strict=True)
-            for place, vector in zip(group.places, vectors, strict=True)
+            number: vector
+            for group, vectors in zip(groups, group_vectors, strict=True)
+            for number, vector in zip(group.numbers, vectors, strict=True)
         }
-        return [by_place[place] for place in range(len(documents))]
+        return [by_place[number] for number in range(len(documents))]
 
     def _header(self, document: Document) -> str:
         """What stands before a text."""

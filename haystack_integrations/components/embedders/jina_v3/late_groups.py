@@ -3,52 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from haystack import Document
 
-from jina_v3_connectors.chunking.located import Piece, locate, stitch
+from jina_v3_connectors.chunking.located import DocumentChunks, Piece, locate, stitch
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.texts.late_chunking import Span
 
 START_KEY = "split_idx_start"
 NUMBER_KEY = "split_id"
 
 
-@dataclass(frozen=True)
-class Group:
-    """A document's text, and the places of its chunks in the list and in the text."""
-
-    text: str
-    places: list[int]
-    spans: list[Span]
-
-
-def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[Group]:
+def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[DocumentChunks]:
     """Chunks with the same `meta[group_by]` together, in reading order, whatever order they come in.
 
     Raises:
         InvalidInput: chunks cannot be put together, or do not fit their source.
     """
     members: dict[tuple[str, object], list[int]] = {}
-    for place, document in enumerate(documents):
+    for number, document in enumerate(documents):
         source = document.meta.get(group_by)
-        key = ("alone", place) if source is None else ("source", source)
-        members.setdefault(key, []).append(place)
+        key = ("alone", number) if source is None else ("source", source)
+        members.setdefault(key, []).append(number)
     texts = {source.id: source.content or "" for source in sources or ()}
-    return [_group(documents, places, kind, name, texts) for (kind, name), places in members.items()]
+    return [_group(documents, numbers, kind, name, texts) for (kind, name), numbers in members.items()]
 
 
-def _group(documents: Sequence[Document], places: list[int], kind: str, name: object, texts: dict[str, str]) -> Group:
+def _group(
+    documents: Sequence[Document], numbers: list[int], kind: str, name: object, texts: dict[str, str]
+) -> DocumentChunks:
     if kind == "alone":
-        text = documents[places[0]].content or ""
-        return Group(text, places, [(0, len(text))])
-    places = sorted(places, key=lambda place: _order(documents[place]))
-    pieces = [Piece(documents[place].content or "", documents[place].meta.get(START_KEY)) for place in places]
+        text = documents[numbers[0]].content or ""
+        return DocumentChunks(text, numbers, [(0, len(text))])
+    numbers = sorted(numbers, key=lambda number: _order(documents[number]))
+    pieces = [Piece(documents[number].content or "", documents[number].meta.get(START_KEY)) for number in numbers]
     try:
         if name in texts:
             text = texts[str(name)]
-            return Group(text, places, locate(text, pieces))
+            return DocumentChunks(text, numbers, locate(text, pieces))
         text, spans = stitch(pieces)
     except InvalidInput as error:
         raise InvalidInput(
@@ -56,7 +47,7 @@ def _group(documents: Sequence[Document], places: list[int], kind: str, name: ob
             "RecursiveDocumentSplitter write exact offsets (split_idx_start) unless a cleaner follows them; for chunks "
             "of others, such as MarkdownHeaderSplitter, connect the uncut documents to `source_documents`"
         ) from error
-    return Group(text, places, spans)
+    return DocumentChunks(text, numbers, spans)
 
 
 def _order(document: Document) -> tuple[int, int]:

@@ -11,8 +11,8 @@ from haystack.utils import ComponentDevice
 from jina_v3_connectors.shared_encoders import shared_encoder
 from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import as_task
+from jina_v3_encoder.text_encoder import TextEncoder
 
 DEFAULT_MODEL = "jinaai/jina-embeddings-v3"
 CONTRACT_KEY = "embedding_contract"
@@ -27,9 +27,9 @@ def open_encoder(
     batch_size: int | None,
 ) -> TextEncoder:
     """The process's encoder of this model; `batch_size` is in tokens."""
-    place = "auto" if device is None else device.to_torch_str()
+    device_name = "auto" if device is None else device.to_torch_str()
     return shared_encoder(
-        model, revision=revision, device=place, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
+        model, revision=revision, device=device_name, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
     )
 
 

@@ -9,7 +9,7 @@ from haystack import component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
-from jina_v3_encoder.protocol import TextEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
 from .model import CONTRACT_KEY, DEFAULT_MODEL, compact_contract, open_encoder, saved, usage_meta

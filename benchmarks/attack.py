@@ -1,7 +1,7 @@
 """A server under attack: what requests that would stop it do to the clients beside them.
 
-`python -m jina_v3_connectors.bench.attack URL SECONDS` attacks from a process of its own and prints how often each
-attack was carried out and what came of it.
+Run: python -m benchmarks.serve --attack
+`python -m benchmarks.attack URL SECONDS` attacks a server that runs already.
 """
 
 from __future__ import annotations
@@ -17,12 +17,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
-from jina_v3_encoder.protocol import TextEncoder
+import click
 
-from .serve import Load, ServeBench, crowd, server
+from jina_v3_encoder.text_encoder import TextEncoder
 
+from .load import Load, ServeBench, crowd, server
+
+ROOT = Path(__file__).parents[1]
 PAUSE = 0.25
 """Seconds between two rounds of an attack: the attackers share the server's cores."""
 IDLE = 600
@@ -79,8 +83,8 @@ def bench_attack(
         announce(f"{clients} clients for {seconds:g} s")
         asyncio.run(crowd(load, url, process.pid, result.alone))
         announce("the same under attack")
-        command = [sys.executable, "-m", __name__, url, str(seconds)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as attacker:  # noqa: S603 - our own command
+        line = [sys.executable, "-m", __name__, url, str(seconds)]
+        with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=ROOT) as attacker:  # noqa: S603 - our own
             asyncio.run(crowd(load, url, process.pid, result.attacked))
             told, _ = attacker.communicate()
         result.attacks = json.loads(told)
@@ -201,5 +205,21 @@ ATTACKS: dict[str, Callable[[str, ExitStack], str]] = {
 }
 
 
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("url")
+@click.argument("seconds", type=click.FloatRange(min=0))
+def command(url: str, seconds: float) -> None:
+    """Attack the server at URL for SECONDS with every attack of this file, all at the same time.
+
+    Prints one JSON object: for each attack, how often it ended in which way. A status such as 422 is a refusal.
+    "closed" is a connection that the server ended. "left", "held" and "unread" are what this side did by itself.
+
+    \b
+    Example:
+      python -m benchmarks.attack http://127.0.0.1:8080 10
+    """
+    click.echo(json.dumps(attack(url, seconds)))
+
+
 if __name__ == "__main__":
-    print(json.dumps(attack(sys.argv[1], float(sys.argv[2]))))  # noqa: T201 - for the process that asked
+    command()

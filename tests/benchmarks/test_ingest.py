@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
+from typing import Any
 
+import pytest
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench.ingest import bench_ingest, measure_memory
-from jina_v3_connectors.cli import main
+from benchmarks import ingest as module
+from benchmarks.ingest import IngestBench, bench_ingest, command, measure_memory
 from jina_v3_encoder.testing import FakeEncoder
 
 
@@ -28,11 +30,20 @@ def test_memory_is_measured_in_bytes() -> None:
     assert 0 <= measure_memory(500) < 2**30
 
 
-def test_the_command() -> None:
-    arguments = ["bench", "ingest", "--documents", "6", "--runs", "1", "--memory-chunks", "200"]
-    done = CliRunner().invoke(main, [*arguments, "--json"])
+def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured once, shown in both forms."""
+    measured: list[IngestBench] = []
+
+    def once(*arguments: Any, **settings: Any) -> IngestBench:
+        if not measured:
+            measured.append(bench_ingest(*arguments, **settings))
+        return measured[0]
+
+    monkeypatch.setattr(module, "bench_ingest", once)
+    arguments = ["--documents", "6", "--runs", "1", "--memory-chunks", "200"]
+    done = CliRunner().invoke(command, [*arguments, "--json"])
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["memory_chunks"] == 200
-    shown = CliRunner().invoke(main, arguments)
+    shown = CliRunner().invoke(command, arguments)
     assert "× encoding alone" in shown.stdout
     assert "peak memory grew by" in shown.stdout

@@ -19,11 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jina_v3_connectors.bench.corpus import mixed_texts
 from jina_v3_encoder.errors import JinaV3Error, MissingExtra
-from jina_v3_encoder.protocol import TextEncoder
 from jina_v3_encoder.task import TASK_NAMES
-
-from .corpus import mixed_texts
+from jina_v3_encoder.text_encoder import TextEncoder
 
 TEXTS = 1200
 SIZES = (1, 4, 16, 64)
@@ -72,8 +71,8 @@ class ServeBench:
         return 3 * self.lone + self.batch
 
     def to_dict(self) -> dict[str, Any]:
-        own = {"ratio": self.ratio, "p50": self.percentile(50), "p95": self.percentile(95), "bound": self.bound}
-        return {**asdict(self), **own}
+        figures = {"ratio": self.ratio, "p50": self.percentile(50), "p95": self.percentile(95), "bound": self.bound}
+        return {**asdict(self), **figures}
 
 
 def bench_serve(
@@ -109,7 +108,7 @@ class Load:
         self.texts = mixed_texts(TEXTS)
         self.tasks = [(*TASK_NAMES, None)[number % (len(TASK_NAMES) + 1)] for number in range(TEXTS)]
         counted = [encoder.count_tokens([text], task) for text, task in zip(self.texts, self.tasks, strict=True)]
-        self.tokens = [own[0] if isinstance(own, list) else own for own in counted]
+        self.tokens = [counts[0] if isinstance(counts, list) else counts for counts in counted]
         self.vectors: NDArray[np.float32] = encoder.encode(self.texts, task=self.tasks)
         self.small: NDArray[np.float32] = encoder.encode([SMALL], task=SMALL_TASK)
 
@@ -119,10 +118,10 @@ class Load:
         self._encoder.encode(self.texts, task=self.tasks)
         return sum(self.tokens) / (time.perf_counter() - start)
 
-    def draw(self, own: random.Random) -> list[int]:
+    def draw(self, chance: random.Random) -> list[int]:
         """Texts of one task for a request."""
-        first = own.randrange(len(TASK_NAMES) + 1)
-        return [own.randrange(first, TEXTS, len(TASK_NAMES) + 1) for _ in range(own.choice(SIZES))]
+        first = chance.randrange(len(TASK_NAMES) + 1)
+        return [chance.randrange(first, TEXTS, len(TASK_NAMES) + 1) for _ in range(chance.choice(SIZES))]
 
 
 async def _measure(
@@ -169,9 +168,9 @@ async def _ask_together(client: Any, load: Load, result: ServeBench, pid: int | 
 
     async def one(seed: int) -> None:
         nonlocal done
-        own = random.Random(seed)  # noqa: S311 - a load, no secret
+        chance = random.Random(seed)
         while time.perf_counter() < end:
-            numbers = load.draw(own)
+            numbers = load.draw(chance)
             await _ask(client, load, result, numbers)
             done += sum(load.tokens[number] for number in numbers)
 
@@ -221,8 +220,8 @@ async def _batches(client: Any) -> tuple[float, float]:
     """Seconds and number of the large batches so far."""
     text = (await client.get("/metrics")).text
     form = r'^jina_v3_batch_seconds_%s{kind="large"} (\S+)'
-    found = [re.search(form % name, text, re.MULTILINE) for name in ("sum", "count")]
-    spent, batches = (float(match[1]) if match else 0.0 for match in found)
+    matches = [re.search(form % name, text, re.MULTILINE) for name in ("sum", "count")]
+    spent, batches = (float(match[1]) if match else 0.0 for match in matches)
     return spent, batches
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench import serve as module
-from jina_v3_connectors.bench.attack import ATTACKS
-from jina_v3_connectors.cli import main
+from benchmarks import load as module
+from benchmarks.attack import ATTACKS
+from benchmarks.serve import command
 
 REFUSED = {
     "windows that hardly advance": {"422"},
@@ -26,8 +26,8 @@ REFUSED = {
 def test_clients_beside_attackers_are_answered(original_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TEXTS", 30)
     monkeypatch.setattr(module, "WARM_SECONDS", 0.2)
-    arguments = ["bench", "serve", "--attack", "--model", str(original_folder), "--clients", "3", "--seconds", "3"]
-    done = CliRunner().invoke(main, [*arguments, "--json"])
+    arguments = ["--attack", "--model", str(original_folder), "--clients", "3", "--seconds", "3"]
+    done = CliRunner().invoke(command, [*arguments, "--json"])
     assert done.exit_code == 0, done.stderr
     told = json.loads(done.stdout)
     for side in ("alone", "attacked"):

@@ -1,7 +1,11 @@
-"""What the ingest engine costs: beside encoding alone, beside a store as slow as the encoder, and in memory."""
+"""What the ingest engine costs: beside encoding alone, beside a store as slow as the encoder, and in memory.
+
+Run: python -m benchmarks.ingest
+"""
 
 from __future__ import annotations
 
+import json
 import resource
 import statistics
 import sys
@@ -12,17 +16,23 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from jina_v3_encoder.protocol import TextEncoder
-from jina_v3_encoder.testing import FakeEncoder
+import click
+from rich.console import Console
+from rich.table import Table
 
-from ..chunking import WholeDocument
-from ..connector import VectorConnector
-from ..documents import Chunk, Document
-from ..ingestion.ingestion import IngestReport
-from ..qdrant.embedded import EmbeddedStore
-from ..qdrant.layout import QdrantLayout
-from ..store import FloatArray
-from .corpus import mixed_texts
+from jina_v3_connectors.bench.corpus import mixed_texts
+from jina_v3_connectors.chunking import WholeDocument
+from jina_v3_connectors.cli.options import ModelChoice, model_options
+from jina_v3_connectors.connector import VectorConnector
+from jina_v3_connectors.documents import Chunk, Document
+from jina_v3_connectors.ingestion.report import IngestReport
+from jina_v3_connectors.qdrant.embedded import EmbeddedStore
+from jina_v3_connectors.qdrant.layout import QdrantLayout
+from jina_v3_connectors.store import FloatArray
+from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
+
+from .command import Benchmark
 
 TASK = "retrieval.passage"
 FAKE_DIMENSIONS = 256
@@ -63,8 +73,8 @@ class SlowStore(EmbeddedStore):
 
     pause = 0.0
 
-    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> None:
-        super().upsert(chunks, vectors)
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
+        super().upsert(chunks, vectors, layout)
         time.sleep(self.pause * len(chunks))
 
 
@@ -112,11 +122,55 @@ def _ingest(encoder: TextEncoder, texts: Sequence[str], *, pause: float) -> Inge
 
 
 def _connect(encoder: TextEncoder, folder: Path, pause: float) -> VectorConnector:
-    place = SlowStore(folder, "bench", QdrantLayout())
-    place.pause = pause
-    return VectorConnector(encoder, "bench", place, chunker=WholeDocument())
+    store = SlowStore(folder, "bench", QdrantLayout())
+    store.pause = pause
+    return VectorConnector(encoder, "bench", store, chunker=WholeDocument())
 
 
 def _peak() -> int:
     """Peak resident memory of this process in bytes; Linux counts in KiB, macOS in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@click.command(cls=Benchmark)
+@click.option("--documents", type=click.IntRange(min=1), default=2000, show_default=True, help="Of mixed lengths.")
+@click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds.")
+@click.option(
+    "--memory-chunks", type=click.IntRange(min=0), default=100_000, show_default=True, help="0 leaves it out."
+)
+@model_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(documents: int, runs: int, memory_chunks: int, choice: ModelChoice, as_json: bool) -> None:
+    """What storing costs on top of encoding.
+
+    Ingests into an embedded collection, and into one that writes as slowly as the encoder encodes. The three sides take
+    turns; ratios are medians over rounds. Then it measures how much memory a long ingest takes.
+
+    \b
+    Example:
+      python -m benchmarks.ingest --model nano --documents 500
+    """
+    encoder = choice.load()
+    with Console(stderr=True).status("starting") as status:
+        result = bench_ingest(
+            encoder, documents=documents, runs=runs, memory_chunks=memory_chunks, announce=status.update
+        )
+    if as_json:
+        click.echo(json.dumps(result.to_dict()))
+        return
+    table = Table(title=f"{documents} documents, model {encoder.model_id}, medians of {runs}", title_justify="left")
+    for column in ("", "seconds", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    alone, fast, slow = (f"{statistics.median(side):.2f}" for side in (result.alone, result.fast, result.slow))
+    table.add_row("encoding alone", alone, "")
+    table.add_row("ingest, fast store", fast, f"{1 + result.overhead:.3f} × encoding alone")
+    slower = f"{result.overlap:.3f} × the slower of encoding and writing"
+    table.add_row("ingest, store as slow as the encoder", slow, slower)
+    Console().print(table)
+    if memory_chunks:
+        grown = result.memory_growth / 2**20
+        Console().print(f"{memory_chunks:,} chunks with a fake encoder: peak memory grew by {grown:.0f} MiB")
+
+
+if __name__ == "__main__":
+    command()

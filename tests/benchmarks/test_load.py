@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from jina_v3_connectors.bench import serve as module
-from jina_v3_connectors.bench.serve import ServeBench, bench_serve, server
-from jina_v3_connectors.cli import main
+from benchmarks import load as module
+from benchmarks.load import ServeBench, bench_serve, server
+from benchmarks.serve import command
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import JinaV3Error
 from jina_v3_encoder.testing import FakeEncoder
@@ -34,12 +34,12 @@ def test_a_server_is_measured_and_its_answers_are_right(original_folder: Path) -
     encoder = Encoder.from_pretrained(original_folder, device="cpu", dtype="float32")
     arguments = ["--model", str(original_folder), "--device", "cpu", "--dtype", "float32"]
     told: list[str] = []
-    found = bench_serve(encoder, arguments, clients=3, seconds=1.0, announce=told.append)
-    assert (found.failed, found.wrong) == ([], 0)
-    assert found.requests > 3
-    assert min(found.offline, found.served, found.lone, found.batch) > 0
-    assert found.small
-    assert found.bound == 3 * found.lone + found.batch
+    result = bench_serve(encoder, arguments, clients=3, seconds=1.0, announce=told.append)
+    assert (result.failed, result.wrong) == ([], 0)
+    assert result.requests > 3
+    assert min(result.offline, result.served, result.lone, result.batch) > 0
+    assert result.small
+    assert result.bound == 3 * result.lone + result.batch
     assert told[0] == "encoding offline"
 
 
@@ -77,8 +77,8 @@ async def _one(load: Any, url: str, result: ServeBench) -> None:
 
 def test_every_request_has_texts_of_one_task() -> None:
     load = module.Load(FakeEncoder(dimensions=32))
-    own = random.Random(0)
-    drawn = [load.draw(own) for _ in range(200)]
+    chance = random.Random(0)
+    drawn = [load.draw(chance) for _ in range(200)]
     assert {len({load.tasks[number] for number in numbers}) for numbers in drawn} == {1}
     assert {load.tasks[numbers[0]] for numbers in drawn} == set(load.tasks)
     assert {len(numbers) for numbers in drawn} == {1, 24}
@@ -101,11 +101,11 @@ def test_the_batches_are_read_from_the_metrics() -> None:
 
 
 def test_ratios_and_percentiles() -> None:
-    found = ServeBench(4, 1.0, offline=200.0, served=150.0, lone=0.01, small=[0.1, 0.2, 0.3], batch=0.05)
-    assert found.ratio == 0.75
-    assert found.percentile(50) == pytest.approx(0.2)
-    assert found.bound == pytest.approx(0.08)
-    told = json.loads(json.dumps(found.to_dict()))
+    result = ServeBench(4, 1.0, offline=200.0, served=150.0, lone=0.01, small=[0.1, 0.2, 0.3], batch=0.05)
+    assert result.ratio == 0.75
+    assert result.percentile(50) == pytest.approx(0.2)
+    assert result.bound == pytest.approx(0.08)
+    told = json.loads(json.dumps(result.to_dict()))
     assert told["p95"] == pytest.approx(np.percentile([0.1, 0.2, 0.3], 95))
 
 
@@ -114,11 +114,20 @@ def test_a_server_that_does_not_start_is_told() -> None:
         raise AssertionError("it started")
 
 
-def test_the_command_line(original_folder: Path) -> None:
-    arguments = ["bench", "serve", "--model", str(original_folder), "--clients", "2", "--seconds", "1"]
-    done = CliRunner().invoke(main, [*arguments, "--json"])
+def test_the_command_line(original_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measured once, shown in both forms."""
+    measured: list[ServeBench] = []
+
+    def once(*arguments: Any, **settings: Any) -> ServeBench:
+        if not measured:
+            measured.append(bench_serve(*arguments, **settings))
+        return measured[0]
+
+    monkeypatch.setattr(module, "bench_serve", once)
+    arguments = ["--model", str(original_folder), "--clients", "2", "--seconds", "1"]
+    done = CliRunner().invoke(command, [*arguments, "--json"])
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["wrong"] == 0
-    shown = CliRunner().invoke(main, arguments)
+    shown = CliRunner().invoke(command, arguments)
     assert "× offline" in shown.stdout
     assert "three alone and a batch" in shown.stdout

@@ -1,0 +1,138 @@
+"""What computes behind `TextEncoder`: one small protocol, and the values that travel through it.
+
+An engine is given checked values and everything that decides how much is computed or sent. It gives means of token
+states, sliced but not normalised; checking, normalising and output types are the face's. A new option of `encode` is
+one argument there and one field of a request here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from .config import Quantization
+from .task import Task
+from .texts.late_chunking import Span, WindowSize
+from .vectors import FloatArray
+
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many more vectors have been begun."""
+
+
+def silent(_: int) -> None:
+    """The progress of a call that nobody watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderInfo:
+    """What an encoder says about its model, and what its engine can do."""
+
+    model_id: str
+    """The name the model was loaded by."""
+    revision: str | None = None
+    """Commit of a model from the hub, None for others."""
+    compute_fingerprint: Callable[[], str] = field(repr=False, compare=False)
+    """Called once, when somebody asks for the fingerprint: it may read all weights."""
+    dimensions: int
+    """Components of a full vector."""
+    trained_dimensions: tuple[int, ...] = ()
+    """Those that shorter vectors were trained for; empty where that is not known."""
+    max_tokens: int
+    """Longest text in tokens, specials and prompt included."""
+    tasks: tuple[str, ...]
+    prompts: Mapping[str, str]
+    """The instruction that each task puts in front of a text; absent or empty for none."""
+    tokenizer_file: Path | None = None
+    """The tokenizer.json that token counts come from, where it is on this machine."""
+    quantization: Quantization | None = None
+    licence: str = "not known here"
+    """Of the weights, as far as their name and sizes tell."""
+    device: str | None = None
+    dtype: str | None = None
+    max_batch_tokens: int | None = None
+    """Tokens computed together, where that is known."""
+    can_leave_prompts_out: bool = True
+    can_read_windows: bool = True
+    """Windows of any size and spans with gaps or overlaps; else only chunks that follow one another."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with everything that decides a vector."""
+        return self.compute_fingerprint()
+
+    def settled(self) -> EncoderInfo:
+        """The same with its fingerprint computed: a value for another process."""
+        return replace(self, compute_fingerprint=partial(str, self.fingerprint))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRequest:
+    """Texts that are each read alone."""
+
+    texts: Sequence[str]
+    tasks: Sequence[Task | None]
+    """One for each text."""
+    dimensions: int
+    prompt: bool
+    """Whether each task's instruction is put in front."""
+    truncate: bool
+    """Whether texts that are too long are cut; else they are an error."""
+    first: int = 0
+    """Errors count texts from here: a request may be part of a caller's."""
+
+    def part(self, part: slice) -> TextRequest:
+        """Some neighbours, with their numbers."""
+        return replace(self, texts=self.texts[part], tasks=self.tasks[part], first=self.first + part.start)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanRequest:
+    """Documents that are read as a whole, each for the vectors of its spans."""
+
+    texts: Sequence[str]
+    spans: Sequence[Sequence[Span]]
+    """For each document; it may have none."""
+    task: Task | None
+    dimensions: int
+    prompt: bool
+    window: WindowSize
+    first: int = 0
+    """Errors count documents from here."""
+
+    @property
+    def vectors(self) -> int:
+        return sum(map(len, self.spans))
+
+    def part(self, part: slice) -> SpanRequest:
+        """Some neighbours, with their numbers."""
+        return replace(self, texts=self.texts[part], spans=self.spans[part], first=self.first + part.start)
+
+
+class Engine(Protocol):
+    """A way of computing. Arrays that it gives are fresh: the face changes them in place."""
+
+    @property
+    def info(self) -> EncoderInfo: ...
+
+    def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
+        """Mean token states (texts, dimensions) in the order of the texts.
+
+        Raises:
+            InputTooLong: a text is too long and `truncate` is off.
+        """
+
+    def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
+        """Mean token states (spans of all documents, dimensions), the documents one after the other.
+
+        Raises:
+            InvalidSpan: a span holds no token.
+        """
+
+    def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
+        """Tokens that are read for each text, specials and prompt included."""
+
+    def close(self) -> None:
+        """Let go of processes and connections. May be called again."""

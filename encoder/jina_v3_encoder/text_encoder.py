@@ -1,0 +1,290 @@
+"""`TextEncoder`: the one face of all encoders. What computes stands behind it, as an `Engine`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .engine import EncoderInfo, Engine, Progress, SpanRequest, TextRequest, silent
+from .errors import InvalidInput
+from .task import Task, TaskLike, as_task, as_tasks
+from .texts.inputs import as_spans, as_texts
+from .texts.late_chunking import Span, WindowSize, follow_one_another, join_chunks, resolve_window
+from .vectors import OutputType, check_dimensions, check_output_type, finish, to_output
+
+
+class TextEncoder:
+    """Turns texts into vectors, by whatever engine it is given: every encoder here is one.
+
+    `Encoder` computes on this machine, `EncoderPool` in several processes, `RemoteEncoder` asks a server, and
+    `testing.FakeEncoder` makes vectors up for tests.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._warned: set[int] = set()
+
+    @property
+    def info(self) -> EncoderInfo:
+        """The model and what can be asked of it, as one value."""
+        return self.engine.info
+
+    @property
+    def model_id(self) -> str:
+        """The name the model was loaded by."""
+        return self.info.model_id
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of a model from the hub, None for folders and the bundled model."""
+        return self.info.revision
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with weights, prompts or tokenizer; the same for both layouts."""
+        return self.info.fingerprint
+
+    @property
+    def dimensions(self) -> int:
+        """Components of a full vector: 1024 for the published model."""
+        return self.info.dimensions
+
+    @property
+    def max_tokens(self) -> int:
+        """Longest input of `encode` in tokens, specials and prompt included: 8192 for the published model."""
+        return self.info.max_tokens
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names that `task` may have, besides None."""
+        return self.info.tasks
+
+    def encode(
+        self,
+        texts: str | Sequence[str],
+        *,
+        task: TaskLike | Sequence[TaskLike] = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        truncate: bool = False,
+        prompt: bool = True,
+        progress: bool = False,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Encode each text on its own: (n, dimensions) in input order, or (dimensions,) for a single str.
+
+        Args:
+            texts: A str, or a sequence of them; an empty sequence gives (0, dimensions).
+            task: One task for all texts, or one per text in the same batch; None is the base model.
+            dimensions: 1 to `self.dimensions`, sliced and renormalised (Matryoshka); None for all.
+            normalize: L2-normalise each vector.
+            truncate: Cut texts past `self.max_tokens` instead of raising.
+            prompt: Put the task's instruction in front, as the reference `encode()` does.
+            progress: Show a progress bar on stderr.
+            output_type: See `vectors.to_output`.
+
+        Raises:
+            InvalidInput: wrong types, unknown task, dimensions out of range, a text too long (`InputTooLong`), or
+                `prompt=False` where the engine always puts prompts in.
+            InvalidVector: a vector came out NaN, infinite or zero.
+            RemoteError: a server refused, stayed busy, or answered nonsense.
+        """
+        checked_texts = as_texts(texts)
+        tasks = as_tasks(task, len(checked_texts))
+        size = self._output_size(dimensions, output_type)
+        self._check_prompt(tasks, prompt)
+        request = TextRequest(texts=checked_texts, tasks=tasks, dimensions=size, prompt=prompt, truncate=truncate)
+        with _progress(len(checked_texts), progress) as advance:
+            means = self.engine.text_means(request, advance)
+        vectors = to_output(finish(means, normalize=normalize), output_type)
+        return vectors[0] if isinstance(texts, str) else vectors
+
+    def encode_chunks(
+        self,
+        chunks: Sequence[str],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        separator: str = " ",
+        window: int | None = None,
+        overlap: int | None = None,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Late chunking of consecutive chunks of one document: (len(chunks), dimensions).
+
+        The chunks are joined by `separator` and read together, so each vector knows its context. A separator belongs
+        to the chunk after it. Other arguments and errors as in `encode_documents`.
+        """
+        text, spans = join_chunks(as_texts(chunks, "chunk"), separator)
+        return self.encode_spans(
+            text,
+            spans,
+            task=task,
+            dimensions=dimensions,
+            normalize=normalize,
+            prompt=prompt,
+            window=window,
+            overlap=overlap,
+            output_type=output_type,
+        )
+
+    def encode_spans(
+        self,
+        text: str,
+        spans: Sequence[Span],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+        output_type: OutputType = "float32",
+    ) -> NDArray[Any]:
+        """Late chunking of one text by character spans: (len(spans), dimensions). As `encode_documents`."""
+        return self.encode_documents(
+            [text],
+            [spans],
+            task=task,
+            dimensions=dimensions,
+            normalize=normalize,
+            prompt=prompt,
+            window=window,
+            overlap=overlap,
+            output_type=output_type,
+        )[0]
+
+    def encode_documents(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[Span]],
+        *,
+        task: TaskLike = None,
+        dimensions: int | None = None,
+        normalize: bool = True,
+        prompt: bool = True,
+        window: int | None = None,
+        overlap: int | None = None,
+        progress: bool = False,
+        output_type: OutputType = "float32",
+    ) -> list[NDArray[Any]]:
+        """Late chunking (arXiv 2409.04701) of documents of any length, packed together, never mixed.
+
+        Args:
+            texts: Whole documents.
+            spans: For each document its chunks as [start, end) in characters; overlaps and gaps are allowed.
+            task, dimensions, normalize, prompt, progress, output_type: As in `encode`.
+            window: Tokens read at once, at most and by default `self.max_tokens`. Longer documents take several.
+            overlap: Tokens that a window shares with the one before; their states come from the earlier one. Below the
+                window; default 512, or half the window where that is less.
+
+        Returns:
+            One (len(spans[i]), dimensions) array per document.
+
+        Raises:
+            InvalidSpan: a span is reversed, outside its text, or holds no token.
+            InvalidInput: as in `encode`; also where the engine takes chunks only, and no windows.
+            InvalidVector, RemoteError: as in `encode`.
+        """
+        documents = as_texts(texts, "document")
+        document_spans = as_spans(spans, documents)
+        one_task = as_task(task)
+        size = self._output_size(dimensions, output_type)
+        window_size = resolve_window(window, overlap, self.max_tokens)
+        self._check_prompt([one_task], prompt)
+        self._check_windows(document_spans, window_size)
+        request = SpanRequest(
+            texts=documents, spans=document_spans, task=one_task, dimensions=size, prompt=prompt, window=window_size
+        )
+        with _progress(request.vectors, progress) as advance:
+            means = self.engine.span_means(request, advance)
+        vectors = to_output(finish(means, normalize=normalize), output_type)
+        ends = np.cumsum([len(one_document) for one_document in document_spans])
+        return np.split(vectors, ends[:-1]) if documents else []
+
+    @overload
+    def count_tokens(  # type: ignore[overload-overlap]
+        self, texts: str, task: TaskLike = None, *, prompt: bool = True
+    ) -> int: ...
+    @overload
+    def count_tokens(
+        self, texts: Sequence[str], task: TaskLike | Sequence[TaskLike] = None, *, prompt: bool = True
+    ) -> list[int]: ...
+    def count_tokens(
+        self, texts: str | Sequence[str], task: TaskLike | Sequence[TaskLike] = None, *, prompt: bool = True
+    ) -> int | list[int]:
+        """Tokens that the model sees, specials and prompt included: an int for a str, a list for a sequence.
+
+        Raises:
+            InvalidInput: as in `encode`.
+            RemoteError: a server that has no way to count, or cannot be reached.
+        """
+        checked_texts = as_texts(texts)
+        tasks = as_tasks(task, len(checked_texts))
+        self._check_prompt(tasks, prompt)
+        counts = self.engine.token_counts(checked_texts, tasks, prompt=prompt)
+        return counts[0] if isinstance(texts, str) else counts
+
+    def close(self) -> None:
+        """Let go of processes and connections; what had some cannot encode afterwards."""
+        self.engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model_id!r}, {self.dimensions} dimensions)"
+
+    def _output_size(self, dimensions: int | None, output_type: OutputType) -> int:
+        check_output_type(output_type)
+        size = check_dimensions(dimensions, self.dimensions)
+        trained = self.info.trained_dimensions
+        if trained and size not in (*trained, self.dimensions) and size not in self._warned:
+            self._warned.add(size)
+            warnings.warn(
+                f"{size} is not among the dimensions the model was trained for {list(trained)}; "
+                "vectors are valid, and the next larger of these is usually better",
+                stacklevel=3,
+            )
+        return size
+
+    def _check_prompt(self, tasks: Sequence[Task | None], prompt: bool) -> None:
+        if prompt or self.info.can_leave_prompts_out:
+            return
+        for task in tasks:
+            if task is not None and self.info.prompts.get(task):
+                raise InvalidInput(f"prompt=False cannot be asked of a server: it always puts the prompt of {task} in")
+
+    def _check_windows(self, spans: Sequence[Sequence[Span]], window: WindowSize) -> None:
+        if self.info.can_read_windows:
+            return
+        if window != resolve_window(None, None, self.max_tokens) or not all(map(follow_one_another, spans)):
+            raise InvalidInput(
+                f"{self!r} takes the chunks of a document one after the other: no window or overlap, and spans without "
+                "gap or overlap from 0 on. `jina-v3 serve` takes any"
+            )
+
+
+@contextmanager
+def _progress(vectors: int, shown: bool) -> Iterator[Progress]:
+    """A bar on stderr, or nothing."""
+    if not shown:
+        yield silent
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=vectors, unit="vector", desc="Encoding") as bar:
+        yield bar.update

@@ -1,0 +1,80 @@
+"""The first stage: whether a document must be encoded, and its chunks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from ..chunking import Chunker
+from ..document_checks import check_document, check_id, is_text
+from ..documents import Document
+from ..errors import DocumentError
+from ..limits import check_chunks
+from ..store import Stored
+from .chunked import ChunkedDocument, chunks_of
+from .journal import Journal
+from .writing import Sink
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """The collection holds the document in this very form."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The document cannot be stored."""
+
+    reason: DocumentError
+
+
+class Preparation:
+    """Checks documents against the journal and the limits of the store, and cuts them into chunks."""
+
+    def __init__(self, stored: Stored, chunker: Chunker, sink: Sink, journal: Journal) -> None:
+        self._stored, self._chunker, self._sink, self._journal = stored, chunker, sink, journal
+        self._form = json.dumps(stored.contract.deciding(), sort_keys=True).encode()
+
+    def prepare(self, document: Document) -> ChunkedDocument | Unchanged | Refused:
+        """Mark the document as part of this run, and say what is to be done with it."""
+        try:
+            self._mark_as_present(document)
+            check_document(document)
+            digest = self._digest(document)
+            entry = self._journal.get(document.id)
+            if entry is not None and entry.digest == digest:
+                return Unchanged()
+            self._sink.check_storable(document, self._stored.layout)
+            chunks = chunks_of(document, self._chunker)
+            check_chunks(chunks, self._stored.contract.dimensions, self._sink.write_limits)
+        except DocumentError as reason:
+            return Refused(reason)
+        return ChunkedDocument(document, chunks, digest)
+
+    def _mark_as_present(self, document: Document) -> None:
+        """Before its content is looked at, so that the stored version of a refused document is not pruned.
+
+        Raises:
+            DocumentError: its id cannot be stored, or was in this run before.
+        """
+        try:
+            check_id(document)
+        except DocumentError:
+            if isinstance(document, Document) and isinstance(document.id, str) and is_text(document.id):
+                self._journal.mark_as_present(document.id)  # an earlier version of this project may have stored it
+            raise
+        if not self._journal.mark_as_present(document.id):
+            raise DocumentError(
+                f"document {document.id!r} came twice in one run: ids must be unique, or one would replace the other; "
+                "the first one counts"
+            )
+
+    def _digest(self, document: Document) -> bytes:
+        parts = (document.text, document.format, json.dumps(dict(document.metadata), sort_keys=True))
+        digest = hashlib.blake2b(self._form, digest_size=16)
+        for part in parts:
+            content = part.encode()
+            digest.update(len(content).to_bytes(8))
+            digest.update(content)
+        return digest.digest()

@@ -1,0 +1,100 @@
+"""What an ingest did, and the one place that counts it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..errors import DocumentError
+
+BAD_REMEMBERED = 100
+UNCHANGED_PER_PROGRESS = 500
+
+
+@dataclass
+class IngestReport:
+    """What an ingest did. Seconds overlap: encoding and writing run side by side."""
+
+    documents: int = 0
+    """Documents written."""
+    chunks: int = 0
+    unchanged: int = 0
+    """Documents that the journal knows in this very form."""
+    empty: int = 0
+    """Documents without text; their old chunks are gone."""
+    pruned: int = 0
+    """Documents deleted because they are not in this run; what was refused keeps its old version."""
+    skipped: int = 0
+    """Documents that could not be stored, with `skip_bad`."""
+    bad: list[str] = field(default_factory=list)
+    """Why, for the first hundred of them."""
+    remarks: list[str] = field(default_factory=list)
+    """Where the collection was not as the journal said, and what to do."""
+    retried: int = 0
+    """Requests repeated."""
+    tokens: int = 0
+    """Tokens the encoder read, prompts and the overlap of windows included."""
+    bytes: int = 0
+    """About what was sent, as JSON."""
+    seconds: float = 0.0
+    """All of it, from making the collection to settling it."""
+    seconds_encoding: float = 0.0
+    seconds_writing: float = 0.0
+    seconds_waiting: float = 0.0
+    """How long encoding stood still for the store."""
+
+
+class Tally:
+    """Counts what becomes of documents, in a report that it shows as it grows. Threads may count at the same time."""
+
+    def __init__(self, *, skip_bad: bool, on_progress: Callable[[IngestReport], None]) -> None:
+        self.report = IngestReport()
+        self._skip_bad, self._on_progress = skip_bad, on_progress
+        self._lock = threading.Lock()
+
+    def unchanged(self) -> None:
+        with self._lock:
+            self.report.unchanged += 1
+        if self.report.unchanged % UNCHANGED_PER_PROGRESS == 0:
+            self.show()
+
+    def refused(self, reason: DocumentError) -> None:
+        """Raises `reason`, unless bad documents are skipped."""
+        if not self._skip_bad:
+            raise reason
+        with self._lock:
+            self.report.skipped += 1
+            if len(self.report.bad) < BAD_REMEMBERED:
+                self.report.bad.append(str(reason))
+
+    def encoded(self, *, tokens: int, seconds: float) -> None:
+        with self._lock:
+            self.report.tokens += tokens
+            self.report.seconds_encoding += seconds
+
+    def waited(self, seconds: float) -> None:
+        """For the store, while there was something to encode."""
+        with self._lock:
+            self.report.seconds_waiting += seconds
+
+    def written(self, *, documents: int, chunks: int, empty: int, size: int, seconds: float) -> None:
+        with self._lock:
+            self.report.documents += documents
+            self.report.chunks += chunks
+            self.report.empty += empty
+            self.report.bytes += size
+            self.report.seconds_writing += seconds
+        self.show()
+
+    def pruned(self, documents: int) -> None:
+        with self._lock:
+            self.report.pruned += documents
+
+    def retried(self) -> None:
+        with self._lock:
+            self.report.retried += 1
+
+    def show(self) -> None:
+        """Show the report as it is now."""
+        self._on_progress(self.report)

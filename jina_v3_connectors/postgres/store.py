@@ -1,0 +1,258 @@
+"""A collection in a table of PostgreSQL. One more table, jina_v3_collections, holds all contracts and aliases."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.vectors import FloatArray
+
+from ..contract import EmbeddingContract, check_vector
+from ..documents import Chunk, Hit
+from ..errors import ContractMissing, StoreError, StoreNotFound
+from ..filters import Condition
+from ..keywords import number_term, numbers_of, terms_of
+from ..limits import WriteLimits
+from ..store import Store, Stored, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
+from .layout import COLUMNS, PostgresLayout, restored, storable, table_name
+
+try:
+    from psycopg import Cursor, sql
+    from psycopg.pq import TransactionStatus
+    from psycopg.rows import TupleRow, tuple_row
+
+    from . import queries
+    from .errors import EXTENSION, told
+    from .filters import where
+except ImportError:
+    raise MissingExtra("psycopg or pgvector", "postgres") from None
+
+if TYPE_CHECKING:
+    from .connector import Pool
+
+PAGE_ROWS = 5000
+MAKING = 0x6A696E61
+"""The advisory lock of whoever makes a collection or an alias."""
+DENSE = re.compile(r"(vector|halfvec)\((\d+)\)")
+Rows = Cursor[TupleRow]
+
+
+class Entry(NamedTuple):
+    """A collection's row in jina_v3_collections."""
+
+    name: str
+    table: sql.Identifier
+    contract: str
+    layout: PostgresLayout
+    writer: str | None
+
+
+class PostgresStore(Store):
+    """A table with a row for each chunk. Each call is one transaction."""
+
+    write_limits = WriteLimits(rows=5000, bytes=64 * 2**20)
+
+    def __init__(self, connections: Pool, collection: str, layout: PostgresLayout) -> None:
+        """`layout` is that of a new collection. What has a `let_go` is let go of when this is closed."""
+        self._connections, self.collection, self.new_layout = connections, collection, layout
+        self._table = sql.Identifier(table_name(collection))
+
+    @property
+    def journal_file(self) -> Path:
+        return shared_journal()
+
+    def read(self) -> Stored | None:
+        try:
+            with self._opened() as (_, entry):
+                pass
+        except StoreNotFound:
+            with self._transaction() as cursor:
+                if self._table_is_there(cursor):
+                    raise ContractMissing(self.collection) from None
+            return None
+        return Stored(EmbeddingContract.from_json(entry.contract, self.collection), entry.layout)
+
+    def writer(self) -> str | None:
+        with self._opened() as (_, entry):
+            return entry.writer
+
+    def set_writer(self, token: str) -> None:
+        with self._opened() as (cursor, entry):
+            cursor.execute("UPDATE jina_v3_collections SET writer = %s WHERE name = %s", (token, entry.name))
+
+    def create(self, contract: EmbeddingContract) -> None:
+        """In one transaction, so that who is killed leaves nothing."""
+        self.new_layout.check(contract.dimensions)
+        with self._making() as cursor:
+            try:
+                self._entry(cursor, {})
+            except StoreNotFound:
+                for statement in queries.creation(self._table, contract, self.new_layout):
+                    cursor.execute(statement)
+                self._enter(cursor, contract, self.new_layout)
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        with self._making() as cursor:
+            columns = dict(cursor.execute(queries.COLUMN_TYPES, (self._table.as_string(),)).fetchall())
+            dense = DENSE.fullmatch(columns.pop("dense", ""))
+            lacking = [f"{name} {kind}" for name, kind in COLUMNS.items() if columns.get(name) != kind]
+            if lacking or dense is None:
+                raise StoreError(
+                    f"collection {self.collection!r} cannot be adopted: its table needs the columns "
+                    f"{', '.join(lacking or ['dense vector'])}, not null; ingest into a new collection"
+                )
+            (metric,) = cursor.execute(queries.INDEXED, (self._table.as_string(),)).fetchone() or ("cosine",)
+            check_vector(self.collection, int(dense[2]), metric, contract)
+            cursor.execute(sql.SQL("EXPLAIN {}").format(queries.insertion(self._table, self._table)))  # is "id" unique?
+            page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(queries.HIT, self._table, CHECKED_BEFORE_ADOPTING)
+            for row in cursor.execute(page).fetchall():
+                _hit(0.0, row)
+            self._enter(cursor, contract, PostgresLayout(dense[1]))  # type: ignore[arg-type]
+
+    def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: PostgresLayout) -> None:
+        """COPY into a table of this transaction, and from there in one statement."""
+        incoming = sql.Identifier("pg_temp", "incoming")
+        with self._opened() as (cursor, entry):
+            cursor.execute(sql.SQL(queries.INCOMING).format(incoming, queries.NAMES, entry.table))
+            with cursor.copy(
+                sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(incoming, queries.NAMES)
+            ) as copy:
+                copy.set_types([*COLUMNS.values(), "bytea"])
+                for chunk, vector in zip(chunks, vectors, strict=True):
+                    copy.write_row((*_row(chunk), queries.KINDS[layout.datatype](vector).to_binary()))
+            cursor.execute(queries.insertion(entry.table, incoming))
+
+    def delete(self, condition: Condition) -> None:
+        with self._opened() as (cursor, entry):
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(entry.table, where(condition)))
+
+    def nearest(
+        self,
+        vectors: FloatArray,
+        limit: int,
+        condition: Condition | None,
+        words: Sequence[str] | None,
+        layout: PostgresLayout,
+    ) -> list[list[Hit]]:
+        """One statement for all rows; once more without the HNSW index, where that gave up before it had enough."""
+        settings = {"hnsw.ef_search": str(min(1000, max(100, 2 * limit))), "hnsw.iterative_scan": "relaxed_order"}
+        with self._opened(settings | {"jit": "off"}) as (cursor, entry):
+            statement = queries.search(entry.table, layout, vectors, limit, condition, words)
+            rows = cursor.execute(statement).fetchall()
+            if len(rows) < limit * len(vectors):
+                cursor.execute("SET LOCAL enable_indexscan = off")
+                rows = cursor.execute(statement).fetchall()
+        answers: list[list[Hit]] = [[] for _ in vectors]
+        for number, score, *row in rows:
+            answers[number - 1].append(_hit(score, row))
+        return answers
+
+    def ids(self) -> Iterator[tuple[str, int]]:
+        """Each page begins behind the end of the last one, so that nothing is held open in between."""
+        with self._opened() as (_, entry):
+            page = sql.SQL(queries.PAGE).format(entry.table)
+        rows: list[TupleRow] = [(uuid.UUID(int=0),)]
+        while rows:
+            with self._transaction() as cursor:
+                rows = cursor.execute(page, (rows[-1][0], PAGE_ROWS)).fetchall()
+            yield from ((restored(document_id), number) for _, document_id, number in rows)
+
+    def count(self) -> int:
+        with self._opened() as (cursor, entry):
+            return int(cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(entry.table)).fetchall()[0][0])
+
+    def settle(self) -> None:
+        """Let the planner know the table; build the HNSW index where there is none yet and rows enough."""
+        with self._opened({"statement_timeout": "0"}) as (cursor, entry):
+            cursor.execute(sql.SQL("ANALYZE {}").format(entry.table))
+            table = (entry.table.as_string(),)
+            (rows,) = cursor.execute(queries.ROWS, table).fetchone() or (0,)
+            if rows >= entry.layout.index_from and not cursor.execute(queries.INDEXED, table).fetchone():
+                kind = sql.SQL(f"{entry.layout.datatype}_cosine_ops")
+                cursor.execute(sql.SQL("CREATE INDEX ON {} USING hnsw (dense {})").format(entry.table, kind))
+
+    def point_alias(self, alias: str) -> None:
+        with self._making() as cursor:
+            if self._table_is_there(cursor, alias):
+                raise StoreError(f"{alias!r} is a table, so it cannot be an alias: choose another name")
+            cursor.execute(queries.ALIAS, (alias, self._entry(cursor, {}).name))
+
+    def close(self) -> None:
+        getattr(self._connections, "let_go", lambda: None)()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Rows]:
+        with told(self.collection), self._connections.connection() as connection:
+            if connection.info.transaction_status == TransactionStatus.INTRANS:
+                raise StoreError(
+                    f"collection {self.collection!r}: the connection passed as client is inside a transaction, so that "
+                    "nothing would be stored when we say so: commit or roll back first"
+                )
+            with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+                yield cursor
+
+    @contextmanager
+    def _opened(self, settings: Mapping[str, str] | None = None) -> Iterator[tuple[Rows, Entry]]:
+        """A transaction in which `settings` hold, and the collection. Raises StoreNotFound."""
+        with self._transaction() as cursor:
+            yield cursor, self._entry(cursor, settings or {})
+
+    @contextmanager
+    def _making(self) -> Iterator[Rows]:
+        """A transaction for one maker at a time, with the extension and the table of contracts in place."""
+        with self._transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+            version = cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'vector'").fetchall()[0][0]
+            if tuple(map(int, version.split(".")[:2])) < (0, 8):
+                raise StoreError(f"{EXTENSION}; {version} is here: ALTER EXTENSION vector UPDATE")
+            cursor.execute(queries.REGISTRY)
+            yield cursor
+
+    def _entry(self, cursor: Rows, settings: Mapping[str, str]) -> Entry:
+        """The collection's row, or that of the one it is an alias of."""
+        set_ = sql.SQL(", set_config({}, {}, true)")
+        query = sql.SQL(queries.ENTRY).format(
+            settings=sql.SQL("").join(set_.format(*pair) for pair in settings.items())
+        )
+        row = cursor.execute(query, (self.collection,)).fetchone()
+        if row is None:
+            raise StoreNotFound(f"there is no collection {self.collection!r}; ingest documents into it first")
+        name, table, contract, layout, writer = row[:5]
+        try:
+            return Entry(name, sql.Identifier(table), contract, PostgresLayout(**json.loads(layout)), writer)
+        except (TypeError, ValueError, InvalidInput) as error:
+            raise StoreError(
+                f"collection {self.collection!r} has a layout this version cannot read: {error}"
+            ) from error
+
+    def _enter(self, cursor: Rows, contract: EmbeddingContract, layout: PostgresLayout) -> None:
+        values = (contract.to_json(), json.dumps(asdict(layout)))
+        cursor.execute(queries.ENTER, (self.collection, table_name(self.collection), *values))
+
+    def _table_is_there(self, cursor: Rows, collection: str | None = None) -> bool:
+        table = table_name(collection or self.collection)
+        return bool(cursor.execute("SELECT to_regclass(quote_ident(%s)) IS NOT NULL", (table,)).fetchall()[0][0])
+
+
+def _row(chunk: Chunk) -> tuple[object, ...]:
+    """The values of COLUMNS."""
+    numbers = {number_term(field): number for field, number in numbers_of(chunk.metadata)}
+    terms = {storable(key): value for key, value in (dict.fromkeys(terms_of(chunk.metadata)) | numbers).items()}
+    span = (chunk.number, chunk.start, chunk.end)
+    return chunk.id, storable(chunk.document_id), *span, storable(chunk.text), dict(chunk.metadata), terms
+
+
+def _hit(score: float, row: Sequence[Any]) -> Hit:
+    """Of the columns of queries.HIT."""
+    fields = dict(zip(COLUMNS, row, strict=False))
+    texts = {name: restored(fields[name]) for name in ("document_id", "text")}
+    return to_hit(fields["id"], score, fields | texts)

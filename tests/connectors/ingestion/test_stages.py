@@ -1,0 +1,102 @@
+"""Each stage alone: what it makes of a document, and that counting and refusing happen in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jina_v3_connectors.documents import Document
+from jina_v3_connectors.errors import AnotherWriter, DocumentError
+from jina_v3_connectors.ingestion.chunked import ChunkedDocument, EncodedDocument
+from jina_v3_connectors.ingestion.encoding import Encoding
+from jina_v3_connectors.ingestion.journal import Entry, Journal
+from jina_v3_connectors.ingestion.preparation import Preparation, Refused, Unchanged
+from jina_v3_connectors.ingestion.report import IngestReport, Tally
+from jina_v3_connectors.ingestion.writing import Writing
+from jina_v3_connectors.store import Stored
+from jina_v3_encoder.testing import FakeEncoder
+
+from .test_ingestion import AT_ONCE, CONTRACT, LAYOUT, Sentences, Shelf
+
+STORED = Stored(CONTRACT, LAYOUT)
+DOCUMENT = Document("a", "One. Two.")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "journal.sqlite", "c")) as journal:
+        yield journal
+
+
+def prepared(journal: Journal, document: Document) -> ChunkedDocument | Unchanged | Refused:
+    return Preparation(STORED, Sentences(), Shelf(), journal).prepare(document)
+
+
+def encoded(journal: Journal) -> EncodedDocument:
+    chunked = prepared(journal, DOCUMENT)
+    assert isinstance(chunked, ChunkedDocument)
+    (outcome,) = Encoding(FakeEncoder(), CONTRACT, journal).encode([chunked])
+    assert isinstance(outcome, EncodedDocument)
+    return outcome
+
+
+def test_a_document_is_cut_refused_or_unchanged(journal: Journal) -> None:
+    chunked = prepared(journal, DOCUMENT)
+    assert isinstance(chunked, ChunkedDocument)
+    assert (chunked.id, [chunk.text for chunk in chunked.chunks]) == ("a", ["One.", " Two."])
+    again = prepared(journal, DOCUMENT)
+    assert isinstance(again, Refused), "and nothing is raised"
+    assert "document 'a' came twice in one run" in str(again.reason)
+    journal.record([("b", Entry(chunked.digest, 2))])
+    assert isinstance(prepared(journal, Document("b", DOCUMENT.text)), Unchanged)
+    assert isinstance(prepared(journal, Document("b\x00", "Text.")), Refused)
+
+
+def test_vectors_of_an_earlier_run_are_kept_from_the_intent_to_the_record(journal: Journal) -> None:
+    first = encoded(journal)
+    shelf, tally = Shelf(), Tally(skip_bad=False, on_progress=lambda _: None)
+    writing = Writing(shelf, LAYOUT, journal, AT_ONCE, tally, complete=True, check_writer=lambda: None)
+    assert not first.kept
+    writing.intend([first])
+    assert journal.get("a") == Entry(None, 2), "open"
+    (second,) = Encoding(FakeEncoder(), CONTRACT, journal).encode([first.chunked])
+    assert isinstance(second, EncodedDocument)
+    assert second.kept
+    assert np.array_equal(second.vectors, first.vectors)
+    writing.intend([second])
+    writing.write([second])
+    assert journal.get("a") == Entry(first.chunked.digest, 2), "whole"
+    assert not journal.keeps_any()
+    assert (len(shelf.points), shelf.deleted) == (2, [])
+
+
+def test_nothing_is_written_once_another_journal_has_taken_over(journal: Journal, tmp_path: Path) -> None:
+    def check_writer() -> None:
+        raise AnotherWriter("docs", tmp_path, older_copy=False)
+
+    shelf, tally = Shelf(), Tally(skip_bad=False, on_progress=lambda _: None)
+    writing = Writing(shelf, LAYOUT, journal, AT_ONCE, tally, complete=True, check_writer=check_writer)
+    outcome = encoded(journal)
+    writing.intend([outcome])
+    with pytest.raises(AnotherWriter, match="'docs' was last written with another journal"):
+        writing.write([outcome])
+    assert (shelf.points, journal.get("a")) == ({}, Entry(None, 2))
+
+
+def test_a_refusal_stops_a_run_or_is_counted() -> None:
+    shown: list[IngestReport] = []
+    reason = DocumentError("document 'a': no")
+    with pytest.raises(DocumentError, match="document 'a': no"):
+        Tally(skip_bad=False, on_progress=shown.append).refused(reason)
+    tally = Tally(skip_bad=True, on_progress=shown.append)
+    for _ in range(150):
+        tally.refused(reason)
+    assert (tally.report.skipped, len(tally.report.bad)) == (150, 100)
+    assert shown == []
+    for _ in range(1000):
+        tally.unchanged()
+    assert shown == [tally.report, tally.report], "now and then"
