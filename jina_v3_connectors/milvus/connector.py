@@ -65,6 +65,7 @@ class MilvusConnector(VectorConnector):
             InvalidInput: none or several of `path`, `client` and `url`, both `layout` and `hybrid`, or a bad name.
             MissingExtra: pymilvus, or Milvus Lite for a path, is not installed.
         """
+        check_name(collection)
         if hybrid and layout is not None:
             raise InvalidInput("pass hybrid inside the layout: MilvusLayout(hybrid=True, …)")
         plan = layout or MilvusLayout(hybrid=hybrid)
@@ -81,6 +82,14 @@ class MilvusConnector(VectorConnector):
         )
 
 
+def check_name(collection: object) -> None:
+    """Raises InvalidInput for a name that Milvus does not take."""
+    if not isinstance(collection, str) or not NAME.fullmatch(collection):
+        raise InvalidInput(
+            f"collection name {collection!r}: Milvus takes letters, digits and '_', not a digit first, 255 at most"
+        )
+
+
 def milvus_store(
     collection: str,
     *,
@@ -92,10 +101,7 @@ def milvus_store(
     """The store of one of `path`, `client` and `url`."""
     from .store import MilvusStore
 
-    if not isinstance(collection, str) or not NAME.fullmatch(collection):
-        raise InvalidInput(
-            f"collection name {collection!r}: Milvus takes letters, digits and '_', not a digit first, 255 at most"
-        )
+    check_name(collection)
     if sum(given is not None for given in (path, client, url)) != 1:
         raise InvalidInput(
             "pass one of path='./file.db' for Milvus Lite, client=MilvusClient(...) and url='http://host:19530'"

@@ -61,6 +61,7 @@ class PineconeConnector(VectorConnector):
             MissingExtra: pinecone is not installed.
         """
         name = collection if version is None else f"{collection}-v{version}"
+        check_name(name)
         super().__init__(
             encoder,
             name,
@@ -74,6 +75,12 @@ class PineconeConnector(VectorConnector):
         )
 
 
+def check_name(name: object) -> None:
+    """Raises InvalidInput for a name that Pinecone does not take."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InvalidInput(f"index name {name!r}: Pinecone takes lower-case letters, digits and '-', 45 at most")
+
+
 def pinecone_store(
     name: str,
     *,
@@ -84,8 +91,7 @@ def pinecone_store(
     region: str = "us-east-1",
 ) -> Store:
     """The store of a namespace of the index `name`."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidInput(f"index name {name!r}: Pinecone takes lower-case letters, digits and '-', 45 at most")
+    check_name(name)
     if kind not in get_args(IndexKind):
         raise InvalidInput(f"unknown kind {kind!r}: use one of {', '.join(get_args(IndexKind))}")
     if not isinstance(namespace, str) or not namespace:

@@ -77,5 +77,7 @@ class Translator:
 
 
 def metadata_key(field: str) -> str:
-    """The payload key of a metadata field."""
+    """The payload key of a field that a filter or a layout's index names."""
+    if field in (DOCUMENT_ID, CHUNK):
+        return field
     return ".".join([METADATA, *(f'"{part}"' for part in field.split("."))])

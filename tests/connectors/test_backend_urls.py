@@ -112,6 +112,19 @@ def test_an_option_that_does_not_exist_opens_nothing(tmp_path: Path, connector: 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("connector", "name", "message"),
+    [
+        (MilvusConnector, "with-dash", "Milvus takes letters, digits and '_'"),
+        (PineconeConnector, "Docs", "Pinecone takes lower-case letters"),
+        (QdrantConnector, "a/b", "must be 1 to 128 letters"),
+    ],
+)
+def test_a_name_is_refused_in_the_backends_own_words(connector: Any, name: str, message: str) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        connector(FakeEncoder(), name)
+
+
 @pytest.mark.parametrize("connector", [QdrantConnector, MilvusConnector, PineconeConnector, PostgresConnector])
 def test_every_connector_takes_what_the_base_takes(connector: Any) -> None:
     wanted = inspect.signature(VectorConnector).parameters

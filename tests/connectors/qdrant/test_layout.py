@@ -13,6 +13,7 @@ from qdrant_client import QdrantClient, models
 from jina_v3_connectors import Document, WholeDocument
 from jina_v3_connectors.qdrant import QdrantConnector, QdrantLayout
 from jina_v3_connectors.qdrant.engine import edge_config
+from jina_v3_connectors.qdrant.filters import metadata_key
 from jina_v3_connectors.qdrant.layout import fused_depth
 from jina_v3_connectors.qdrant.remote import collection_config, query_request
 from jina_v3_connectors.qdrant.words import document_words, query_words
@@ -141,3 +142,8 @@ def test_word_weights() -> None:
     assert len(weights.indices) == len(weights.values) == len(set(weights.indices)) == 5
     assert set(query_words("MOON überraschung").indices) < set(weights.indices)
     assert document_words("").indices == []
+
+
+def test_an_index_names_the_hits_own_fields_or_metadata() -> None:
+    assert [metadata_key(name) for name in ("chunk", "document_id")] == ["chunk", "document_id"]
+    assert metadata_key("author.first-name") == 'metadata."author"."first-name"'
