@@ -119,7 +119,7 @@ def test_the_guilty_document_of_a_batch_is_found_and_the_others_are_kept() -> No
     found = {item.document.id: result for item, result in encode_apart(encoder, CONTRACT, batch)}
     error = found["long"]
     assert isinstance(error, DocumentError)
-    assert "document 'long': text 0 has 102 tokens" in str(error)
+    assert "document 'long': text 0 has 108 tokens with its prompt" in str(error)
     assert isinstance(error.__cause__, InputTooLong)
     for name, text in (("fine", "short"), ("also fine", "short too")):
         wanted = encoder.encode([text], task="retrieval.passage", dimensions=32)
