@@ -59,7 +59,7 @@ def test_text_is_a_question() -> None:
     wanted = encoder.encode("a question z", task="retrieval.query", dimensions=32)
     assert found["embedding"] == wanted.tolist()
     assert isinstance(found["embedding"][0], float)
-    tokens = encoder.count_tokens("a question z")
+    tokens = encoder.count_tokens("a question z", "retrieval.query")
     assert found["meta"]["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
     assert found["meta"]["model"] == "fake"
 
@@ -226,7 +226,7 @@ def test_nothing_is_loaded_before_warm_up_and_weights_are_shared(original_folder
         assert one._loaded is loaded
     assert isinstance(first._loaded, Encoder)
     assert isinstance(second._loaded, Encoder)
-    assert first._loaded._model is second._loaded._model
+    assert first._loaded.engine.model is second._loaded.engine.model
     assert first._loaded.max_batch_tokens == 64
 
 
