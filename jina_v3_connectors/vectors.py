@@ -8,6 +8,9 @@ import numpy as np
 
 from jina_v3_encoder.vectors import FloatArray
 
+RRF_K = 60
+"""The constant of reciprocal rank fusion (Cormack et al. 2009): a hit of rank r counts 1 / (RRF_K + r)."""
+
 
 def shortest(row: FloatArray) -> list[float]:
     """The numbers whose shortest decimal form reads back as the same float32: 41 % less JSON than float64's digits."""

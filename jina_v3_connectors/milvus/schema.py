@@ -150,13 +150,13 @@ def stored_layout(description: Mapping[str, Any], collection: str) -> MilvusLayo
     Raises:
         StoreError: it is damaged, or of another version.
     """
-    told = description.get("properties") or {}
+    stored = description.get("properties") or {}
     try:
         return MilvusLayout(
             datatype=_NAMES[DataType(vector_field(description)["type"])],
-            index=told.get(INDEX_PROPERTY, MilvusLayout.index),
+            index=stored.get(INDEX_PROPERTY, MilvusLayout.index),
             hybrid=WORDS in field_names(description),
-            partition_key=told.get(PARTITION_PROPERTY),
+            partition_key=stored.get(PARTITION_PROPERTY),
         )
     except (KeyError, InvalidInput) as error:
         raise StoreError(f"collection {collection!r} has a layout this version cannot read: {error}") from error

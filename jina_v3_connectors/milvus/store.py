@@ -24,7 +24,7 @@ from ..filters import Condition
 from ..limits import WriteLimits
 from ..store import Store, Stored
 from ..stored_chunk import to_hit
-from ..vectors import cosine
+from ..vectors import RRF_K, cosine
 from .answers import in_parts
 from .convert import OUTPUT_FIELDS, partition_of, to_row
 from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
@@ -58,8 +58,7 @@ TIMEOUT = 60.0
 """Seconds for one call; without it the client repeats some errors 75 times and waits for others for ever."""
 MAX_LIMIT = 16_384
 HITS_AT_ONCE = 10_000
-"""Of all questions in one request: a server composes the whole answer before it finds that it is too large."""
-RRF_K = 60
+"""Of all queries in one request: a server composes the whole answer before it finds that it is too large."""
 INDEX_SECONDS = 60.0
 """How long an ingest waits for the index of what it wrote."""
 LOAD_SECONDS = 30.0
@@ -69,7 +68,7 @@ POLL_SECONDS = 0.2
 Result = TypeVar("Result")
 
 
-class Question(NamedTuple):
+class Query(NamedTuple):
     """A vector, and the words to look for beside it, or None."""
 
     vector: FloatArray
@@ -90,16 +89,16 @@ class MilvusStore(Store):
         collection: str,
         journal: Path,
         layout: MilvusLayout,
-        let_go: Callable[[], None] = lambda: None,
+        on_close: Callable[[], None] = lambda: None,
         folder: Path | None = None,
     ) -> None:
-        """`layout` is that of a new collection; `let_go` is called once when this is closed.
+        """`layout` is that of a new collection; `on_close` is called once, when the store is closed.
 
         `folder` is where Milvus Lite keeps its data, None for a server.
         """
         self._folder = folder
         self.client, self.collection, self.new_layout = client, collection, layout
-        self._journal, self._let_go, self._loaded = journal, let_go, False
+        self._journal, self._on_close, self._loaded = journal, on_close, False
 
     @property
     def journal_file(self) -> Path:
@@ -195,31 +194,31 @@ class MilvusStore(Store):
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
         allowed = "" if condition is None else expression(condition, layout.partition_key)
-        questions = [Question(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
+        queries = [Query(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
         at_once = max(1, HITS_AT_ONCE // limit)
         answers: list[list[Hit]] = []
-        for start in range(0, len(questions), at_once):
+        for start in range(0, len(queries), at_once):
             ask = partial(self._hits, limit=limit, allowed=allowed)
-            answers += in_parts(ask, questions[start : start + at_once])
+            answers += in_parts(ask, queries[start : start + at_once])
         return answers
 
-    def _hits(self, questions: Sequence[Question], limit: int, allowed: str) -> list[list[Hit]]:
-        fused = questions[0].words is not None
+    def _hits(self, queries: Sequence[Query], limit: int, allowed: str) -> list[list[Hit]]:
+        fused = queries[0].words is not None
         fields = [*OUTPUT_FIELDS, VECTOR] if fused else OUTPUT_FIELDS
-        ask = partial(self._fused if fused else self._plain, questions, limit, allowed)
+        ask = partial(self._fused if fused else self._plain, queries, limit, allowed)
         try:
             answers = ask(fields)
         except AnswerTooLarge:
-            if len(questions) > 1:
+            if len(queries) > 1:
                 raise
             answers = [self._filled(hits, fields) for hits in ask(["id"])]
-        return [[_to_hit(question, hit) for hit in hits] for question, hits in zip(questions, answers, strict=True)]
+        return [[_to_hit(query, hit) for hit in hits] for query, hits in zip(queries, answers, strict=True)]
 
-    def _plain(self, questions: Sequence[Question], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+    def _plain(self, queries: Sequence[Query], limit: int, allowed: str, fields: Sequence[str]) -> Any:
         return self._call(
             lambda client: client.search(
                 self.collection,
-                [question.vector for question in questions],
+                [query.vector for query in queries],
                 anns_field=VECTOR,
                 limit=limit,
                 filter=allowed,
@@ -229,9 +228,9 @@ class MilvusStore(Store):
             )
         )
 
-    def _fused(self, questions: Sequence[Question], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+    def _fused(self, queries: Sequence[Query], limit: int, allowed: str, fields: Sequence[str]) -> Any:
         """Ranks fused by the engine, which has no cosines then."""
-        vectors, words = [list(column) for column in zip(*questions, strict=True)]
+        vectors, words = [list(column) for column in zip(*queries, strict=True)]
         sides = [
             AnnSearchRequest(vectors, VECTOR, {"metric_type": "COSINE"}, limit=limit, expr=allowed or None),
             AnnSearchRequest(words, WORDS, {"metric_type": "BM25"}, limit=limit, expr=allowed or None),
@@ -328,8 +327,8 @@ class MilvusStore(Store):
             self.client.alter_alias(self.collection, alias, timeout=TIMEOUT)
 
     def close(self) -> None:
-        let_go, self._let_go = self._let_go, lambda: None
-        let_go()
+        on_close, self._on_close = self._on_close, lambda: None
+        on_close()
 
     def _describe(self) -> dict[str, Any]:
         with self._errors():
@@ -373,13 +372,13 @@ class MilvusStore(Store):
             with quiet():
                 yield
         except MilvusException as error:
-            raise self._told(of_exception(where, error)) from error
+            raise self._note_restart(of_exception(where, error)) from error
         except grpc.RpcError as error:
-            raise self._told(of_rpc(where, error)) from error
+            raise self._note_restart(of_rpc(where, error)) from error
         except (ConnectionError, TimeoutError) as error:
-            raise self._told(unreachable(where, error)) from error
+            raise self._note_restart(unreachable(where, error)) from error
 
-    def _told(self, error: StoreError) -> StoreError:
+    def _note_restart(self, error: StoreError) -> StoreError:
         """`error`; a server that was away may have restarted, and then holds nothing in memory."""
         if isinstance(error, StoreBusy):
             self._loaded = False
@@ -394,8 +393,8 @@ def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
     return left
 
 
-def _to_hit(question: Question, match: Mapping[str, Any]) -> Hit:
+def _to_hit(query: Query, match: Mapping[str, Any]) -> Hit:
     """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
     fields = match["entity"]
-    score = match["distance"] if question.words is None else cosine(fields[VECTOR], question.vector)
+    score = match["distance"] if query.words is None else cosine(fields[VECTOR], query.vector)
     return to_hit(fields["document_id"], score, fields)

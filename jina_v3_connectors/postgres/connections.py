@@ -53,7 +53,7 @@ class OneConnection:
                 raise StoreError("the connection passed as client is closed; pass url=, or a pool: both open new ones")
             yield self._client
 
-    def let_go(self) -> None:
+    def close_own(self) -> None:
         with self._lock:
             if self._owned and self._client is not None:
                 self._client.close()

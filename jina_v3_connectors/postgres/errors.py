@@ -29,7 +29,7 @@ REMEDIES = {
 
 
 @contextmanager
-def told(collection: str) -> Iterator[None]:
+def store_errors(collection: str) -> Iterator[None]:
     """Raises StoreError or StoreBusy for errors of psycopg."""
     try:
         yield
@@ -38,15 +38,17 @@ def told(collection: str) -> Iterator[None]:
 
 
 def _meaning(where: str, error: psycopg.Error) -> StoreError:
-    state, said = error.sqlstate or "", " ".join((error.diag.message_primary or str(error)).split())
-    remedy = EXTENSION if state == "42501" and "extension" in said else REMEDIES.get(state, "")
-    message = f"{where}: {said}{'; ' if remedy else ''}{remedy}"
+    state, cause = error.sqlstate or "", " ".join((error.diag.message_primary or str(error)).split())
+    remedy = EXTENSION if state == "42501" and "extension" in cause else REMEDIES.get(state, "")
+    message = f"{where}: {cause}{'; ' if remedy else ''}{remedy}"
     if state == "42P01":
         return StoreNotFound(message)
-    if state in BUSY_STATES or state.startswith("08") or (state == "57014" and "statement timeout" in said):
+    if state in BUSY_STATES or state.startswith("08") or (state == "57014" and "statement timeout" in cause):
         return StoreBusy(message)
     if state or not isinstance(error, psycopg.OperationalError):
         return StoreError(message)
-    if "FATAL" in said and not any(sign in said for sign in PASSING):  # without a state it is the answer to a log-in
+    if "FATAL" in cause and not any(sign in cause for sign in PASSING):  # without a state it is the answer to a log-in
         return StoreError(f"{message}; user, password and database stand in the URL, or in $PGUSER, $PGPASSWORD, …")
-    return StoreBusy(message, absent="FATAL" not in said and said.startswith(("connection failed", "connection time")))
+    return StoreBusy(
+        message, absent="FATAL" not in cause and cause.startswith(("connection failed", "connection time"))
+    )

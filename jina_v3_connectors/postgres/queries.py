@@ -11,6 +11,7 @@ from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract
 from ..filters import Condition
+from ..vectors import RRF_K
 from .filters import where
 from .layout import COLUMNS, PostgresLayout, storable
 
@@ -45,7 +46,6 @@ WHERE indrelid = to_regclass(%s) AND opcname ~ '^(vector|halfvec)_'
 INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
 PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
 ROWS = "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)"
-RRF_K = 60
 LEAST_FUSED = 64
 KINDS: dict[str, type[Vector] | type[HalfVector]] = {"vector": Vector, "halfvec": HalfVector}
 NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in (*COLUMNS, "dense"))

@@ -30,7 +30,7 @@ try:
     from psycopg.rows import TupleRow, tuple_row
 
     from . import queries
-    from .errors import EXTENSION, told
+    from .errors import EXTENSION, store_errors
     from .filters import where
 except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
@@ -61,7 +61,7 @@ class PostgresStore(Store):
     write_limits = WriteLimits(rows=5000, bytes=64 * 2**20)
 
     def __init__(self, connections: Pool, collection: str, layout: PostgresLayout) -> None:
-        """`layout` is that of a new collection. What has a `let_go` is let go of when this is closed."""
+        """`layout` is that of a new collection. `close` calls `close_own` of `connections`, if it has one."""
         self._connections, self.collection, self.new_layout = connections, collection, layout
         self._table = sql.Identifier(table_name(collection))
 
@@ -186,11 +186,11 @@ class PostgresStore(Store):
             cursor.execute(queries.ALIAS, (alias, self._entry(cursor, {}).name))
 
     def close(self) -> None:
-        getattr(self._connections, "let_go", lambda: None)()
+        getattr(self._connections, "close_own", lambda: None)()
 
     @contextmanager
     def _transaction(self) -> Iterator[Rows]:
-        with told(self.collection), self._connections.connection() as connection:
+        with store_errors(self.collection), self._connections.connection() as connection:
             if connection.info.transaction_status == TransactionStatus.INTRANS:
                 raise StoreError(
                     f"collection {self.collection!r}: the connection passed as client is inside a transaction, so that "

@@ -36,8 +36,9 @@ from qdrant_edge import (
 
 from jina_v3_encoder.vectors import FloatArray
 
+from ..vectors import RRF_K
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, RRF_K, VECTOR, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout, fused_depth
 from .words import query_words
 
 FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))

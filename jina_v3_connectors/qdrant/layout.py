@@ -21,8 +21,6 @@ OVERSAMPLING = 8
 LEAST_KEPT = 64
 OVERSAMPLED = 3.0
 """How many times the limit is preselected on quantised vectors, and then scored with the stored ones."""
-RRF_K = 60
-"""The constant of reciprocal rank fusion (Cormack et al. 2009)."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from qdrant_client import models
 
 from jina_v3_encoder.vectors import FloatArray
 
-from ..vectors import shortest
+from ..vectors import RRF_K, shortest
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, RRF_K, VECTOR, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout, fused_depth
 from .words import WordWeights, query_words
 
 FILTERS = Translator(

@@ -125,8 +125,8 @@ class ServerStore(Store):
         """One round trip for all rows."""
         allowed = None if condition is None else FILTERS.filter(condition)
         texts: Sequence[str | None] = words or [None] * len(vectors)
-        asked = replace(layout, quantization=None) if self._local else layout
-        requests = [query_request(row, limit, allowed, text, asked) for row, text in zip(vectors, texts, strict=True)]
+        held = replace(layout, quantization=None) if self._local else layout
+        requests = [query_request(row, limit, allowed, text, held) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
             answers = self.client.query_batch_points(self.collection, requests)
         return [
