@@ -10,7 +10,7 @@ from llama_index.core.schema import BaseNode, MetadataMode
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
-from ..chunking.located import DocumentChunks, Piece, locate, stitch
+from ..chunking.located import ChunkText, DocumentChunks, locate, stitch
 
 MOST_SHARED = 0.5
 """Part of a chunk that may lie in the one before: more says that the parser found it in the wrong place."""
@@ -52,10 +52,10 @@ def _group(nodes: Sequence[BaseNode], numbers: list[int], name: str, sources: Ma
     try:
         if name in sources:
             text = sources[name]
-            spans = locate(text, [Piece(content) for content in texts])
+            spans = locate(text, [ChunkText(content) for content in texts])
         else:
             starts = [getattr(nodes[number], "start_char_idx", None) for number in numbers]
-            text, spans = _stitched([Piece(*pair) for pair in zip(texts, starts, strict=True)])
+            text, spans = _stitched([ChunkText(*pair) for pair in zip(texts, starts, strict=True)])
     except InvalidInput as error:
         raise InvalidInput(
             f"the nodes of document {name!r} cannot be late-chunked: {error}. Put JinaV3LateChunking(parser=…, "
@@ -64,9 +64,9 @@ def _group(nodes: Sequence[BaseNode], numbers: list[int], name: str, sources: Ma
     return DocumentChunks(header + text, numbers, [(len(header) + start, len(header) + end) for start, end in spans])
 
 
-def _stitched(pieces: Sequence[Piece]) -> tuple[str, list[Span]]:
+def _stitched(chunks: Sequence[ChunkText]) -> tuple[str, list[Span]]:
     """As `stitch`, but for the offsets that node parsers get wrong in repetitive text."""
-    text, spans = stitch(pieces)
+    text, spans = stitch(chunks)
     ordered = sorted(spans)
     for (_, end), (start, stop) in pairwise(ordered):
         if end - start > MOST_SHARED * (stop - start):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jina_v3_connectors.chunking.located import Piece, locate, stitch
+from jina_v3_connectors.chunking.located import ChunkText, locate, stitch
 from jina_v3_encoder.errors import InvalidInput, InvalidSpan
 
 TEXT = "One two three. Four five six. Seven eight nine."
@@ -27,47 +27,47 @@ def cuts(draw: st.DrawFn) -> tuple[str, list[tuple[int, int]]]:
 @given(cuts())
 def test_told_starts_are_taken(case: tuple[str, list[tuple[int, int]]]) -> None:
     text, spans = case
-    pieces = [Piece(text[start:end], start) for start, end in spans]
-    assert locate(text, pieces) == spans
+    chunks = [ChunkText(text[start:end], start) for start, end in spans]
+    assert locate(text, chunks) == spans
 
 
 @given(cuts())
 def test_stitching_is_the_text_again(case: tuple[str, list[tuple[int, int]]]) -> None:
     text, spans = case
     base = 1000
-    whole, found = stitch([Piece(text[start:end], base + start) for start, end in spans])
-    assert (whole, found) == (text, spans)
+    stitched_text, stitched_spans = stitch([ChunkText(text[start:end], base + start) for start, end in spans])
+    assert (stitched_text, stitched_spans) == (text, spans)
 
 
-def test_pieces_without_starts_are_looked_for_in_order() -> None:
-    pieces = [Piece("One two three."), Piece("Four five six."), Piece("five six. Seven eight nine.")]
-    assert locate(TEXT, pieces) == [(0, 14), (15, 29), (20, 47)]
+def test_chunks_without_starts_are_looked_for_in_order() -> None:
+    chunks = [ChunkText("One two three."), ChunkText("Four five six."), ChunkText("five six. Seven eight nine.")]
+    assert locate(TEXT, chunks) == [(0, 14), (15, 29), (20, 47)]
 
 
 def test_wrong_starts_are_not_believed() -> None:
-    assert locate(TEXT, [Piece("One two three.", 5), Piece("Four five six.", -3)]) == [(0, 14), (15, 29)]
+    assert locate(TEXT, [ChunkText("One two three.", 5), ChunkText("Four five six.", -3)]) == [(0, 14), (15, 29)]
 
 
 def test_repetitive_text_is_covered_from_end_to_end() -> None:
     sentence = "The same again. "
     text = (sentence * 20).strip()
-    pieces = [Piece((sentence * 4).strip()) for _ in range(5)]
-    spans = locate(text, pieces)
+    chunks = [ChunkText((sentence * 4).strip()) for _ in range(5)]
+    spans = locate(text, chunks)
     assert spans == [(64 * n, 64 * n + 63) for n in range(5)]
 
 
-def test_a_piece_that_is_not_there_is_named() -> None:
+def test_a_chunk_that_is_not_there_is_named() -> None:
     with pytest.raises(InvalidSpan, match="chunk 1 of 2 does not occur in its document: 'Eleven'"):
-        locate(TEXT, [Piece("One two"), Piece("Eleven")])
+        locate(TEXT, [ChunkText("One two"), ChunkText("Eleven")])
 
 
 def test_gaps_become_spaces() -> None:
-    assert stitch([Piece("ab", 0), Piece("ef", 4)]) == ("ab  ef", [(0, 2), (4, 6)])
+    assert stitch([ChunkText("ab", 0), ChunkText("ef", 4)]) == ("ab  ef", [(0, 2), (4, 6)])
     assert stitch([]) == ("", [])
 
 
-def test_pieces_that_disagree() -> None:
+def test_chunks_that_disagree() -> None:
     with pytest.raises(InvalidInput, match="chunk 1 starts at 1 and disagrees"):
-        stitch([Piece("abc", 0), Piece("xyz", 1)])
+        stitch([ChunkText("abc", 0), ChunkText("xyz", 1)])
     with pytest.raises(InvalidInput, match="does not say where it starts"):
-        stitch([Piece("abc", 0), Piece("xyz")])
+        stitch([ChunkText("abc", 0), ChunkText("xyz")])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from haystack import Document
 
-from jina_v3_connectors.chunking.located import DocumentChunks, Piece, locate, stitch
+from jina_v3_connectors.chunking.located import ChunkText, DocumentChunks, locate, stitch
 from jina_v3_encoder.errors import InvalidInput
 
 START_KEY = "split_idx_start"
@@ -35,12 +35,12 @@ def _group(
         text = documents[numbers[0]].content or ""
         return DocumentChunks(text, numbers, [(0, len(text))])
     numbers = sorted(numbers, key=lambda number: _order(documents[number]))
-    pieces = [Piece(documents[number].content or "", documents[number].meta.get(START_KEY)) for number in numbers]
+    chunks = [ChunkText(documents[number].content or "", documents[number].meta.get(START_KEY)) for number in numbers]
     try:
         if name in texts:
             text = texts[str(name)]
-            return DocumentChunks(text, numbers, locate(text, pieces))
-        text, spans = stitch(pieces)
+            return DocumentChunks(text, numbers, locate(text, chunks))
+        text, spans = stitch(chunks)
     except InvalidInput as error:
         raise InvalidInput(
             f"the chunks of document {name!r} cannot be late-chunked: {error}. DocumentSplitter and "
