@@ -27,7 +27,7 @@ class Benchmark(click.Command):
 
 def format_option(function: _F) -> _F:
     choices = click.Choice(FORMATS)
-    told = "Number format of the weights."
-    return click.option("--dtype", "number_format", type=choices, default=FORMATS[0], show_default=True, help=told)(
+    meaning = "Number format of the weights."
+    return click.option("--dtype", "number_format", type=choices, default=FORMATS[0], show_default=True, help=meaning)(
         function
     )

@@ -38,7 +38,9 @@ def bench_late(setting: Setting, *, corpus: str, documents: int, number_format: 
     for row in rows:
         row.per_second = tokens / row.median
     chunks = sum(map(len, spans))
-    title = f"{documents} documents ({corpus}), {tokens:,} tokens, {chunks:,} chunks, {number_format}; {setting.told()}"
+    title = (
+        f"{documents} documents ({corpus}), {tokens:,} tokens, {chunks:,} chunks, {number_format}; {setting.summary()}"
+    )
     return BenchReport(title, {**setting.conditions(), "tokens": tokens, "chunks": chunks}, rows)
 
 

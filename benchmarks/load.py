@@ -244,10 +244,10 @@ def server(arguments: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[str
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:
             assert process.stderr is not None
-            told = process.stderr.readline()
-            address = re.search(r"http://[\d.]+:\d+", told)
+            first_line = process.stderr.readline()
+            address = re.search(r"http://[\d.]+:\d+", first_line)
             if address is None:
-                raise JinaV3Error(f"the server did not start: {told}{process.stderr.read()}".strip())
+                raise JinaV3Error(f"the server did not start: {first_line}{process.stderr.read()}".strip())
             yield address[0], process
         finally:
             process.terminate()

@@ -45,7 +45,7 @@ def bench_tasks(setting: Setting, *, corpus: str, texts: int, number_format: str
     rows[2].against, rows[2].ratios = None, []
     for row in rows:
         row.per_second = tokens / row.median
-    title = f"{texts} texts ({corpus}), {tokens:,} tokens, {number_format}; {setting.told()}"
+    title = f"{texts} texts ({corpus}), {tokens:,} tokens, {number_format}; {setting.summary()}"
     return BenchReport(title, {**setting.conditions(), "tokens": tokens}, rows)
 
 

@@ -32,5 +32,5 @@ query.add_component("embedder", JinaV3TextEmbedder("nano", dimensions=128))
 query.add_component("retriever", InMemoryEmbeddingRetriever(store, top_k=1))
 query.connect("embedder.embedding", "retriever.query_embedding")
 for question in ("Through how many countries does the Danube flow?", "Wann liegt auf dem Fuji Schnee?"):
-    (found,) = query.run({"embedder": {"text": question}})["retriever"]["documents"]
-    print(f"{found.score:.3f}  {question}  {(found.content or '').strip()}")
+    (document,) = query.run({"embedder": {"text": question}})["retriever"]["documents"]
+    print(f"{document.score:.3f}  {question}  {(document.content or '').strip()}")

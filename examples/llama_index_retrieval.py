@@ -21,5 +21,5 @@ late = JinaV3LateChunking(parser=SentenceSplitter(chunk_size=20, chunk_overlap=0
 nodes = IngestionPipeline(transformations=[late]).run(documents=DOCUMENTS)
 retriever = VectorStoreIndex(list(nodes), embed_model=embedding).as_retriever(similarity_top_k=1)
 for question in ("Through how many countries does the Danube flow?", "Wann liegt auf dem Fuji Schnee?"):
-    (found,) = retriever.retrieve(question)
-    print(f"{found.get_score():.3f}  {question}  {found.get_content()}")
+    (hit,) = retriever.retrieve(question)
+    print(f"{hit.get_score():.3f}  {question}  {hit.get_content()}")

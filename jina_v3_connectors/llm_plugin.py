@@ -43,8 +43,8 @@ class JinaV3EmbeddingModel(llm.EmbeddingModel):  # type: ignore[misc, name-defin
 
         encoder = shared_encoder(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL))
         texts = iter(items)
-        while some := [str(text) for text in islice(texts, TEXTS_AT_ONCE)]:
-            yield from encoder.encode(some, task=self.task, dimensions=self.size).tolist()
+        while batch := [str(text) for text in islice(texts, TEXTS_AT_ONCE)]:
+            yield from encoder.encode(batch, task=self.task, dimensions=self.size).tolist()
 
 
 @llm.hookimpl

@@ -35,7 +35,7 @@ from .vectors import FloatArray
 
 BLOCK_TEXTS = 4096
 """Texts tokenised at a time, the next ones while these are read; sorting by length stays within a block."""
-_Item = TypeVar("_Item")
+_Block = TypeVar("_Block")
 
 
 class LocalEngine:
@@ -336,13 +336,13 @@ class Encoder(TextEncoder):
         return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {numbers})"
 
 
-def _ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items; each is asked for in a thread while its predecessor is in use. Errors rise in their turn."""
+def _ahead(blocks: Iterator[_Block]) -> Iterator[_Block]:
+    """The same blocks. A thread makes the next one while the caller uses the current one. Errors rise in their turn."""
     end = object()
     with ThreadPoolExecutor(1, "jina-v3-ahead") as pool:
-        current = next(items, end)
+        current = next(blocks, end)
         while current is not end:
-            coming = pool.submit(next, items, end)
+            coming = pool.submit(next, blocks, end)
             yield current  # type: ignore[misc]  # never `end` here
             current = coming.result()
 

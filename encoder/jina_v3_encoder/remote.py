@@ -277,11 +277,13 @@ class _Server:
             raise RemoteBusy(f"{self.url} cannot be reached: {error}", absent=absent) from error
         except ValueError:
             answer = None
-        told = _told_error(answer)
+        message = _error_message(answer)
         if response.status_code in BUSY_STATUS:
-            raise RemoteBusy(f"{self.url}: {response.status_code} {told}", wished_wait(response.headers))
-        if response.status_code >= 400 or not isinstance(answer, dict) or (told and "data" not in answer):
-            raise _Refused(f"{self.url}{path}: {response.status_code} {told or 'no JSON object'}", response.status_code)
+            raise RemoteBusy(f"{self.url}: {response.status_code} {message}", wished_wait(response.headers))
+        if response.status_code >= 400 or not isinstance(answer, dict) or (message and "data" not in answer):
+            raise _Refused(
+                f"{self.url}{path}: {response.status_code} {message or 'no JSON object'}", response.status_code
+            )
         return answer
 
 
@@ -299,7 +301,7 @@ def _base(url: str) -> str:
     return base
 
 
-def _told_error(answer: Any) -> str:
+def _error_message(answer: Any) -> str:
     if not isinstance(answer, dict) or "detail" not in answer:
         return ""
     detail = answer["detail"]

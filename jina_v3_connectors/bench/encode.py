@@ -37,7 +37,7 @@ def bench_encode(
     setting: Setting, *, corpus: str, texts: int, formats: Sequence[str], against: Sequence[str], task: Task | None
 ) -> BenchReport:
     """Encode one corpus with every side, and measure the roof of each of our formats between them."""
-    items = texts_of(corpus, texts)
+    texts_to_encode = texts_of(corpus, texts)
     with random_model(setting) as folder:
         sides = _sides(folder, setting, formats, against, task)
         roofs = {
@@ -45,34 +45,36 @@ def bench_encode(
             for name, side in sides.items()
             if side.encoder is not None
         }
-        timed: dict[str, Callable[[], float]] = {name: partial(_timed, side, items) for name, side in sides.items()}
+        timed: dict[str, Callable[[], float]] = {
+            name: partial(_timed, side, texts_to_encode) for name, side in sides.items()
+        }
         timed |= {f"roof of {name}": roof.seconds for name, roof in roofs.items()}
-        found = take_turns(timed, setting.runs, setting.announce)
-        tokens = _tokens(sides, items)
-        rows = _rows(sides, found, folder, items, task, setting)
+        seconds_of = take_turns(timed, setting.runs, setting.announce)
+        tokens = _tokens(sides, texts_to_encode)
+        rows = _rows(sides, seconds_of, folder, texts_to_encode, task, setting)
     for row in rows:
         row.per_second = tokens / row.median
         if (roof := roofs.get(row.name)) is not None:
             operations = tokens * operations_per_token(setting.layers)
-            each = zip(row.seconds, found[f"roof of {row.name}"], strict=True)
+            each = zip(row.seconds, seconds_of[f"roof of {row.name}"], strict=True)
             row.roof = statistics.median(
                 (operations / seconds) / (roof.operations / at_roof) for seconds, at_roof in each
             )
-    title = f"{texts} texts ({corpus}), {tokens:,} tokens, task {task.value if task else None}; {setting.told()}"
+    title = f"{texts} texts ({corpus}), {tokens:,} tokens, task {task.value if task else None}; {setting.summary()}"
     return BenchReport(title, {**setting.conditions(), "corpus": corpus, "texts": texts, "tokens": tokens}, rows)
 
 
 def bench_query(setting: Setting, *, formats: Sequence[str], against: Sequence[str], task: Task | None) -> BenchReport:
     """The time of one short text, alone in its call."""
     query = texts_of("short", 1)[0].split()
-    items = [" ".join((query * QUERY_WORDS)[:QUERY_WORDS])]
+    texts = [" ".join((query * QUERY_WORDS)[:QUERY_WORDS])]
     with random_model(setting) as folder:
         sides = _sides(folder, setting, formats, against, task)
-        timed = {name: partial(_median_of_many, side, items) for name, side in sides.items()}
-        found = take_turns(timed, setting.runs, setting.announce)
-        tokens = _tokens(sides, items)
-        rows = _rows(sides, found, folder, items, task, setting)
-    title = f"one text of {tokens} tokens, task {task.value if task else None}; {setting.told()}"
+        timed = {name: partial(_median_of_many, side, texts) for name, side in sides.items()}
+        seconds_of = take_turns(timed, setting.runs, setting.announce)
+        tokens = _tokens(sides, texts)
+        rows = _rows(sides, seconds_of, folder, texts, task, setting)
+    title = f"one text of {tokens} tokens, task {task.value if task else None}; {setting.summary()}"
     return BenchReport(title, {**setting.conditions(), "tokens": tokens}, rows)
 
 
@@ -90,32 +92,32 @@ def _sides(
     return sides
 
 
-def _timed(side: _Side, items: Sequence[str]) -> float:
+def _timed(side: _Side, texts: Sequence[str]) -> float:
     start = time.perf_counter()
-    side.vectors = side.encode(items)
+    side.vectors = side.encode(texts)
     return time.perf_counter() - start
 
 
-def _median_of_many(side: _Side, items: Sequence[str]) -> float:
-    return statistics.median(_timed(side, items) for _ in range(QUERY_REPEATS))
+def _median_of_many(side: _Side, texts: Sequence[str]) -> float:
+    return statistics.median(_timed(side, texts) for _ in range(QUERY_REPEATS))
 
 
-def _tokens(sides: dict[str, _Side], items: Sequence[str]) -> int:
+def _tokens(sides: dict[str, _Side], texts: Sequence[str]) -> int:
     encoder = next(side.encoder for side in sides.values() if side.encoder is not None)
-    return sum(encoder.count_tokens(items))
+    return sum(encoder.count_tokens(texts))
 
 
 def _rows(
     sides: dict[str, _Side],
-    found: dict[str, list[float]],
+    seconds_of: dict[str, list[float]],
     folder: Path,
-    items: Sequence[str],
+    texts: Sequence[str],
     task: Task | None,
     setting: Setting,
 ) -> list[Row]:
     setting.announce("float32 vectors to compare with")
-    exact = load(folder, EXACT, setting.device).encode(items, task=task, prompt=False)
-    rows = {name: Row(name, found[name]) for name in sides}
+    exact = load(folder, EXACT, setting.device).encode(texts, task=task, prompt=False)
+    rows = {name: Row(name, seconds_of[name]) for name in sides}
     for name, row in rows.items():
         number_format = name.split()[-1]
         other = f"{OURS} {'bfloat16' if number_format == INT8 else number_format}"

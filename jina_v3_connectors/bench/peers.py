@@ -68,8 +68,8 @@ def transformers_encode(folder: Path, dtype: str, task: Task | None, device: str
         rows = []
         for start in range(0, len(texts), BATCH_TEXTS):
             encodings = tokenizer.encode_batch(list(texts[start : start + BATCH_TEXTS]))
-            ids = torch.tensor([item.ids for item in encodings], device=device)
-            mask = torch.tensor([item.attention_mask for item in encodings], device=device)
+            ids = torch.tensor([encoding.ids for encoding in encodings], device=device)
+            mask = torch.tensor([encoding.attention_mask for encoding in encodings], device=device)
             states = model(input_ids=ids, attention_mask=mask).last_hidden_state.float()
             means = (states * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
             rows.append(torch.nn.functional.normalize(means, dim=1).cpu().numpy())

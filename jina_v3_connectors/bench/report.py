@@ -62,14 +62,14 @@ def take_turns(
     sides: Mapping[str, Callable[[], float]], runs: int, announce: Callable[[str], None]
 ) -> dict[str, list[float]]:
     """Call every side once a round, `runs` rounds after one that warms up; each returns its seconds."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    seconds_of: dict[str, list[float]] = {name: [] for name in sides}
     for run in range(runs + 1):
         for name, side in sides.items():
             announce(f"round {run} of {runs}: {name}" if run else f"warming up: {name}")
             seconds = side()
             if run:
-                found[name].append(seconds)
-    return found
+                seconds_of[name].append(seconds)
+    return seconds_of
 
 
 def cells(report: BenchReport) -> tuple[list[str], list[list[str]]]:

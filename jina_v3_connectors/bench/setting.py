@@ -38,7 +38,7 @@ class Setting:
         values = {"layers": self.layers, "vocabulary": self.vocabulary, "threads": self.threads, "runs": self.runs}
         return {**values, "device": self.device, "torch": torch.__version__}
 
-    def told(self) -> str:
+    def summary(self) -> str:
         return f"{self.layers} layers, {self.device}, {self.threads} threads, medians of {self.runs} rounds"
 
 

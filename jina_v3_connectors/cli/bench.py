@@ -55,8 +55,8 @@ def setting_options(function: _F) -> _F:
 
 
 def corpus_option(default: str) -> Callable[[_F], _F]:
-    told = "Lengths: log-normal around 120 words, 6 to 16, 380 to 500, 8,000 to 8,100."
-    return click.option("--corpus", type=click.Choice(CORPORA), default=default, show_default=True, help=told)
+    lengths = "Lengths: log-normal around 120 words, 6 to 16, 380 to 500, 8,000 to 8,100."
+    return click.option("--corpus", type=click.Choice(CORPORA), default=default, show_default=True, help=lengths)
 
 
 def sides_options(function: _F) -> _F:

@@ -137,10 +137,10 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
         f"writing {report.seconds_writing:.1f} s)"
     )
     others = {"unchanged": report.unchanged, "empty": report.empty, "pruned": report.pruned, "skipped": report.skipped}
-    told = [f"{count:,} {name}" for name, count in others.items() if count]
+    counts = [f"{count:,} {name}" for name, count in others.items() if count]
     if report.retried:
-        told.append(f"{report.retried:,} requests repeated")
-    yield "; ".join([*told, f"the collection holds {total:,} chunks"])
+        counts.append(f"{report.retried:,} requests repeated")
+    yield "; ".join([*counts, f"the collection holds {total:,} chunks"])
     yield from (f"skipped: {reason}" for reason in report.bad)
     yield from (f"note: {remark}" for remark in report.remarks)
 

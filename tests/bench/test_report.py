@@ -19,17 +19,17 @@ def report() -> BenchReport:
 
 def test_sides_take_turns_and_the_first_round_does_not_count() -> None:
     calls: list[str] = []
-    told: list[str] = []
+    announcements: list[str] = []
 
     def side(name: str) -> float:
         calls.append(name)
         return float(len(calls))
 
-    found = take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2, told.append)
+    seconds_of = take_turns({"a": lambda: side("a"), "b": lambda: side("b")}, 2, announcements.append)
     assert calls == ["a", "b"] * 3
-    assert found == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
-    assert told[0] == "warming up: a"
-    assert told[-1] == "round 2 of 2: b"
+    assert seconds_of == {"a": [3.0, 5.0], "b": [4.0, 6.0]}
+    assert announcements[0] == "warming up: a"
+    assert announcements[-1] == "round 2 of 2: b"
 
 
 def test_ratios_are_medians_within_rounds() -> None:

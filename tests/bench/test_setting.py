@@ -66,8 +66,8 @@ def test_int8_is_a_format_too(original_folder: Path) -> None:
 
 
 def test_conditions_name_everything_that_decides() -> None:
-    found = Setting(layers=3, vocabulary=5, threads=2, runs=7, device="cpu").conditions()
-    assert found == {
+    conditions = Setting(layers=3, vocabulary=5, threads=2, runs=7, device="cpu").conditions()
+    assert conditions == {
         "layers": 3,
         "vocabulary": 5,
         "threads": 2,
@@ -75,4 +75,4 @@ def test_conditions_name_everything_that_decides() -> None:
         "device": "cpu",
         "torch": torch.__version__,
     }
-    assert Setting(layers=3, threads=2, runs=7).told() == "3 layers, cpu, 2 threads, medians of 7 rounds"
+    assert Setting(layers=3, threads=2, runs=7).summary() == "3 layers, cpu, 2 threads, medians of 7 rounds"

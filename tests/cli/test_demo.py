@@ -57,9 +57,9 @@ def test_the_demo_runs_without_noise(tmp_path: Path) -> None:
     (late, plain) = re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout)
     assert {path.name for path in tmp_path.iterdir()} == {late, plain}
     search = ["search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", late, "--json"]
-    found = subprocess.run([*COMMAND, *search], capture_output=True, text=True, check=True)
-    assert found.stderr == ""
-    assert json.loads(found.stdout.splitlines()[0])["document_id"] == "bees"
+    search_result = subprocess.run([*COMMAND, *search], capture_output=True, text=True, check=True)
+    assert search_result.stderr == ""
+    assert json.loads(search_result.stdout.splitlines()[0])["document_id"] == "bees"
 
 
 def test_the_demo_leaves_nothing_behind_unless_told(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ class Hub:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    found = Hub()
-    with serve(found.handle, Failures(), 2**20) as url:
+    hub = Hub()
+    with serve(hub.handle, Failures(), 2**20) as url:
         for name, value in {"HF_ENDPOINT": url, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf")}.items():
             monkeypatch.setenv(name, value)
-        yield found
+        yield hub
 
 
 def search(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -24,10 +24,10 @@ def values(*arguments: str, **environment: str) -> Any:
 
 
 def test_the_bundled_model_is_the_default(nano: Encoder) -> None:
-    found = values()
-    assert (found["model"], found["dimensions"], found["max_tokens"]) == ("nano", 384, 8192)
-    assert found["fingerprint"] == nano.fingerprint
-    assert found["matryoshka_dimensions"] == "32, 64, 128, 256, 384"
+    info = values()
+    assert (info["model"], info["dimensions"], info["max_tokens"]) == ("nano", 384, 8192)
+    assert info["fingerprint"] == nano.fingerprint
+    assert info["matryoshka_dimensions"] == "32, 64, 128, 256, 384"
 
 
 def test_the_licence_of_the_weights(original_folder: Path) -> None:
@@ -44,8 +44,8 @@ def test_tasks_are_shown_with_their_prompts() -> None:
 
 
 def test_a_folder_and_a_dtype(original_folder: Path) -> None:
-    found = values("--model", str(original_folder), "--dtype", "float32", "--device", "cpu")
-    assert (found["model"], found["dtype"], found["device"]) == (str(original_folder), "float32", "cpu")
+    info = values("--model", str(original_folder), "--dtype", "float32", "--device", "cpu")
+    assert (info["model"], info["dtype"], info["device"]) == (str(original_folder), "float32", "cpu")
 
 
 def test_the_model_from_the_environment(original_folder: Path) -> None:

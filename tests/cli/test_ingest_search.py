@@ -46,9 +46,9 @@ def test_files_in_hits_out(run: Any, corpus: Path, mode: str) -> None:
     assert result.exit_code == 0, result.output
     assert "of 4 documents" in result.stderr
     assert "1 empty" in result.stderr
-    found = run("search", "the second part", "--from", "STORE", "--json", "--limit", "3", model=False)
-    assert found.exit_code == 0, found.output
-    hits = [json.loads(line) for line in found.stdout.splitlines()]
+    answer = run("search", "the second part", "--from", "STORE", "--json", "--limit", "3", model=False)
+    assert answer.exit_code == 0, answer.output
+    hits = [json.loads(line) for line in answer.stdout.splitlines()]
     assert len(hits) == 3
     assert hits[0]["score"] >= hits[1]["score"] >= hits[2]["score"]
     for hit in hits:
@@ -74,8 +74,8 @@ def test_again_stores_nothing_twice(run: Any, corpus: Path) -> None:
 
 def test_filters_on_metadata(run: Any, corpus: Path) -> None:
     ingest(run, corpus)
-    found = run("search", "part", "--from", "STORE", "--json", "--filter", '{"lang": "en"}', model=False)
-    assert [json.loads(line)["document_id"] for line in found.stdout.splitlines()] == ["one"]
+    answer = run("search", "part", "--from", "STORE", "--json", "--filter", '{"lang": "en"}', model=False)
+    assert [json.loads(line)["document_id"] for line in answer.stdout.splitlines()] == ["one"]
 
 
 @pytest.mark.parametrize(

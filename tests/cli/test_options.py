@@ -29,14 +29,14 @@ PLAIN = ModelChoice(None, None, "auto", "auto", None)
 
 
 def asked(arguments: list[str], decorate: Any = encoder_options, **environment: str) -> ModelChoice:
-    found: list[ModelChoice] = []
+    choices: list[ModelChoice] = []
 
     def keep(choice: ModelChoice) -> None:
-        found.append(choice)
+        choices.append(choice)
 
     result = CliRunner().invoke(click.command()(decorate(keep)), arguments, env=environment, catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return found[0]
+    return choices[0]
 
 
 def test_nothing_said_is_the_default() -> None:
@@ -50,8 +50,8 @@ def test_every_option_arrives() -> None:
 
 
 def test_the_environment_names_model_and_server() -> None:
-    found = asked([], JINA_V3_MODEL="some/model", JINA_V3_ENCODER="http://host:1")
-    assert (found.model, found.url) == ("some/model", "http://host:1")
+    choice = asked([], JINA_V3_MODEL="some/model", JINA_V3_ENCODER="http://host:1")
+    assert (choice.model, choice.url) == ("some/model", "http://host:1")
 
 
 @pytest.mark.parametrize("arguments", [["--quantize", "int4"], ["--nothing"]])
@@ -71,8 +71,8 @@ def test_the_same_encoder_for_another_process() -> None:
 
 
 def test_loading_takes_the_callers_model_where_none_was_asked_for(original_folder: Path, hf_folder: Path) -> None:
-    own = ModelChoice(str(original_folder), None, "cpu", "float32", None).load(str(hf_folder))
-    assert own.model_id == str(original_folder)
+    encoder = ModelChoice(str(original_folder), None, "cpu", "float32", None).load(str(hf_folder))
+    assert encoder.model_id == str(original_folder)
     other = ModelChoice(None, None, "cpu", "float32", None).text_encoder(str(hf_folder))
     assert other.model_id == str(hf_folder)
 

@@ -46,8 +46,8 @@ def test_the_page_in_one_command(tmp_path: Path) -> None:
         about = httpx.get(f"{url}/demo/about", timeout=60).json()
         assert (about["model"], len(about["documents"])) == ("nano", 16)
         question = {"question": demo.QUESTIONS[0].text, "store": about["stores"][0]}
-        found = httpx.post(f"{url}/demo/search", json=question, timeout=60).json()
-        best = found["hits"]["late"][0]["document"]
+        answer = httpx.post(f"{url}/demo/search", json=question, timeout=60).json()
+        best = answer["hits"]["late"][0]["document"]
         assert about["documents"][best]["id"] == "bees"
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
@@ -65,8 +65,8 @@ def test_the_page_of_ones_own_documents_in_ones_own_folder(tmp_path: Path) -> No
         about = httpx.get(f"{url}/demo/about", timeout=60).json()
         assert [Path(document["id"]).name for document in about["documents"]] == ["kettle.md"]
         question = {"question": "How long does it take?", "store": about["stores"][0], "dimensions": 64}
-        found = httpx.post(f"{url}/demo/search", json=question, timeout=60).json()
-        assert len(found["hits"]["plain"]) == len(found["hits"]["late"]) == about["chunks"]
+        answer = httpx.post(f"{url}/demo/search", json=question, timeout=60).json()
+        assert len(answer["hits"]["plain"]) == len(answer["hits"]["late"]) == about["chunks"]
     assert len(list(store.iterdir())) == 2
 
 

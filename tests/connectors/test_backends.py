@@ -45,12 +45,12 @@ def many(count: int) -> list[Document]:
 def expected(corpus: list[Document], dimensions: int = 32) -> dict[str, np.ndarray]:
     """Point ids and vectors, straight from the encoder."""
     encoder = FakeEncoder()
-    found: dict[str, np.ndarray] = {}
+    vectors: dict[str, np.ndarray] = {}
     for document in corpus:
         spans = [(0, document.text.index(".") + 1), (document.text.index(".") + 2, len(document.text))]
         rows = encoder.encode_spans(document.text, spans, task="retrieval.passage", dimensions=dimensions)
-        found |= {str(Chunk(document.id, n, 0, 0, "").id): row for n, row in enumerate(rows)}
-    return found
+        vectors |= {str(Chunk(document.id, n, 0, 0, "").id): row for n, row in enumerate(rows)}
+    return vectors
 
 
 def test_ids_and_vectors_are_exactly_those_of_the_encoder(backend: Backend) -> None:
@@ -226,7 +226,7 @@ class Broken(FakeEncoder):
         self.values = values
 
     def encode_documents(self, texts: Any, spans: Any, **settings: Any) -> list[np.ndarray]:
-        return [np.array([self.values] * len(own), dtype=np.float32) for own in spans]
+        return [np.array([self.values] * len(document_spans), dtype=np.float32) for document_spans in spans]
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,10 @@ def test_hybrid_search(backend: Backend) -> None:
         for hit in hits:
             assert hit.score == pytest.approx(exact[hit.chunk.id], abs=1e-5), "scores stay cosines"
         assert all(hit.chunk.metadata["even"] for hit in store.search("text", hybrid=True, filter={"even": True}))
-        assert [len(own) for own in store.search_many(["zyxwv", "text"], limit=3, hybrid=True)] == [3, 3]
+        assert [len(hits) for hits in store.search_many(["zyxwv", "text"], limit=3, hybrid=True)] == [
+            3,
+            3,
+        ]
 
 
 def test_aliases(backend: Backend) -> None:

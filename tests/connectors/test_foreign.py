@@ -43,7 +43,7 @@ def test_a_contract_with_a_field_of_another_type(backend: Backend, monkeypatch: 
         message = rf"has a contract this version cannot read: its {field} is .*; it was damaged or written by another"
         name = f"docs{number}"
         with monkeypatch.context() as patch:
-            patch.setattr(EmbeddingContract, "to_dict", lambda own, f=field, v=value: original(own) | {f: v})
+            patch.setattr(EmbeddingContract, "to_dict", lambda contract, f=field, v=value: original(contract) | {f: v})
             with backend.connect(name) as store, pytest.raises(StoreError, match=message):
                 store.create()
         with pytest.raises(StoreError, match=message):

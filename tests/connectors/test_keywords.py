@@ -57,12 +57,12 @@ def test_terms_are_equal_where_values_are(first: Any, second: Any) -> None:
 
 @given(st.dictionaries(st.text("ab", min_size=1, max_size=2), scalars, max_size=5))
 def test_a_field_is_found_by_its_own_value(metadata: dict[str, Any]) -> None:
-    found = terms_of(metadata)
-    assert all(term(field, value) in found for field, value in metadata.items())
+    terms = terms_of(metadata)
+    assert all(term(field, value) in terms for field, value in metadata.items())
     numbers = {
         name for name, value in metadata.items() if isinstance(value, int | float) and not isinstance(value, bool)
     }
-    assert {number_term(name) for name in numbers} == {text for text in found if text.endswith("#") and ":" not in text}
+    assert {number_term(name) for name in numbers} == {text for text in terms if text.endswith("#") and ":" not in text}
 
 
 def test_numbers_by_their_dotted_names() -> None:

@@ -29,16 +29,16 @@ STORED = replace(
 
 
 def test_defaults_of_a_new_collection() -> None:
-    found = agreed()
-    assert (found.dimensions, found.late_chunking, found.window, found.overlap) == (64, False, None, None)
-    assert found.chunker == "whole document"
-    assert (found.passage_task, found.query_task) == ("retrieval.passage", "retrieval.query")
-    assert found.collection_id == ""
+    contract = agreed()
+    assert (contract.dimensions, contract.late_chunking, contract.window, contract.overlap) == (64, False, None, None)
+    assert contract.chunker == "whole document"
+    assert (contract.passage_task, contract.query_task) == ("retrieval.passage", "retrieval.query")
+    assert contract.collection_id == ""
 
 
 def test_late_chunking_has_a_window_and_an_overlap() -> None:
-    found = agreed(late_chunking=True)
-    assert (found.window, found.overlap) == (ENCODER.max_tokens, DEFAULT_OVERLAP)
+    contract = agreed(late_chunking=True)
+    assert (contract.window, contract.overlap) == (ENCODER.max_tokens, DEFAULT_OVERLAP)
     small = agreed(late_chunking=True, window=100)
     assert (small.window, small.overlap) == (100, 50), "never more than half a window"
     with pytest.raises(InvalidInput, match=r"overlap must be .* below the window of 100, got 200"):

@@ -46,10 +46,10 @@ def test_the_same_model_is_loaded_once(original_folder: Path, monkeypatch: pytes
 
     monkeypatch.setattr(Encoder, "from_pretrained", counted)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: shared_encoder(str(original_folder)), range(8)))
-    assert all(encoder is found[0] for encoder in found)
+        encoders = list(pool.map(lambda _: shared_encoder(str(original_folder)), range(8)))
+    assert all(encoder is encoders[0] for encoder in encoders)
     assert len(loads) == 1
-    assert shared_encoder(str(original_folder), dtype="float32") is not found[0]
+    assert shared_encoder(str(original_folder), dtype="float32") is not encoders[0]
     assert len(loads) == 2
 
 
@@ -72,14 +72,14 @@ def test_what_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_an_address_is_a_server(url: str, exact: Encoder) -> None:
-    own = shared_encoder(url)
-    assert isinstance(own, RemoteEncoder)
-    assert shared_encoder(url, max_batch_tokens=16) is own
-    assert own.fingerprint == exact.fingerprint
+    encoder = shared_encoder(url)
+    assert isinstance(encoder, RemoteEncoder)
+    assert shared_encoder(url, max_batch_tokens=16) is encoder
+    assert encoder.fingerprint == exact.fingerprint
     assert np.allclose(
-        own.encode("who?", task="retrieval.query"), exact.encode("who?", task="retrieval.query"), atol=1e-5
+        encoder.encode("who?", task="retrieval.query"), exact.encode("who?", task="retrieval.query"), atol=1e-5
     )
-    own.close()
+    encoder.close()
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,10 @@ def test_the_first_sight_shows_an_answer(page: Page, site: str) -> None:
     expect(page.locator("#model")).to_contain_text("16 documents")
     expect(page.locator("#hits-plain li")).to_have_count(5)
     expect(page.locator("#hits-late li")).to_have_count(5)
-    found = search(site, question=demo.LATE_QUESTION.text)
+    answer = search(site, question=demo.LATE_QUESTION.text)
     for mode in ("plain", "late"):
         shown = page.locator(f"#hits-{mode} .score").all_inner_texts()
-        assert shown == [f"{hit['score']:.2f}" for hit in found["hits"][mode]]
+        assert shown == [f"{hit['score']:.2f}" for hit in answer["hits"][mode]]
 
 
 def test_a_question_is_typed_and_sent_by_keyboard_alone(page: Page) -> None:
@@ -124,7 +124,7 @@ def test_the_passage_is_marked_inside_its_document(page: Page) -> None:
 def test_examples_ask_in_seven_languages(page: Page) -> None:
     buttons = page.locator("#examples button")
     expect(buttons).to_have_count(7)
-    assert buttons.evaluate_all("all => all.map(one => one.lang)") == [item.language for item in demo.QUESTIONS]
+    assert buttons.evaluate_all("all => all.map(one => one.lang)") == [question.language for question in demo.QUESTIONS]
     with page.expect_response("**/demo/search"):
         buttons.nth(1).click()
     expect(page.locator("#question")).to_have_value("Was hat Gutenberg erfunden?")
@@ -144,9 +144,9 @@ def test_examples_ask_in_seven_languages(page: Page) -> None:
 def test_every_choice_asks_again(page: Page, site: str, select: str, value: str, change: dict[str, Any]) -> None:
     with page.expect_response("**/demo/search"):
         page.locator(select).select_option(value)
-    found = search(site, question=demo.LATE_QUESTION.text, **change)
-    expect(page.locator("#hits-late .score").first).to_have_text(f"{found['hits']['late'][0]['score']:.2f}")
-    expect(page.locator("#hits-plain li")).to_have_count(len(found["hits"]["plain"]))
+    answer = search(site, question=demo.LATE_QUESTION.text, **change)
+    expect(page.locator("#hits-late .score").first).to_have_text(f"{answer['hits']['late'][0]['score']:.2f}")
+    expect(page.locator("#hits-plain li")).to_have_count(len(answer["hits"]["plain"]))
     note = page.locator("#task-note")
     expect(note).to_be_visible() if select == "#task" else expect(note).to_be_hidden()
 
@@ -160,10 +160,10 @@ def test_stores_agree(page: Page) -> None:
 
 
 def test_the_heat_map_shows_every_cosine(page: Page, site: str) -> None:
-    found = search(site, question=demo.LATE_QUESTION.text)["cosines"]
+    cosines = search(site, question=demo.LATE_QUESTION.text)["cosines"]
     labels = page.locator("#heat button").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     shown = sorted(float(label.rpartition(" ")[2]) for label in labels)
-    both = sorted(round(value, 2) for value in [*found["plain"], *found["late"]])
+    both = sorted(round(value, 2) for value in [*cosines["plain"], *cosines["late"]])
     assert shown == pytest.approx(both, abs=0.0101)
     warmest = page.locator("#heat button").evaluate_all(
         "all => all.filter(one => one.style.getPropertyValue('--share') === '100%').map(one => one.innerText)"
@@ -230,8 +230,8 @@ def test_nothing_is_wider_than_the_screen(browser: Browser, site: str, width: in
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_barrier(browser: Browser, site: str, scheme: Any) -> None:
     with browser.new_context(color_scheme=scheme, bypass_csp=True) as context:  # axe itself is an inline script
-        found = Axe().run(opened(context.new_page(), site)).response
-        assert [(item["id"], item["nodes"][0]["html"]) for item in found["violations"]] == []
+        report = Axe().run(opened(context.new_page(), site)).response
+        assert [(violation["id"], violation["nodes"][0]["html"]) for violation in report["violations"]] == []
 
 
 def test_hostile_texts_stay_texts(browser: Browser, tmp_path: Path) -> None:

@@ -33,24 +33,26 @@ def corpus(texts: dict[str, str] = TEXTS) -> Corpus:
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("dimensions", [8, 64])
 def test_nearest_ranks_by_the_cosines_of_the_page(tmp_path: Path, dimensions: int, late: bool) -> None:
-    own = corpus()
-    asked = own.ask("cold water", "retrieval.query", dimensions)
-    with closing(Collections(own, [str(tmp_path)])) as collections:
-        hits = collections.nearest(EMBEDDED, asked.vector, 6, late=late)
-    np.testing.assert_allclose([hit.score for hit in hits], np.sort(asked.cosines[late])[::-1], atol=1e-4)
-    firsts = {document.id: sum(map(len, own.spans[:number])) for number, document in enumerate(own.documents)}
+    documents = corpus()
+    answer = documents.ask("cold water", "retrieval.query", dimensions)
+    with closing(Collections(documents, [str(tmp_path)])) as collections:
+        hits = collections.nearest(EMBEDDED, answer.vector, 6, late=late)
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(answer.cosines[late])[::-1], atol=1e-4)
+    firsts = {
+        document.id: sum(map(len, documents.spans[:number])) for number, document in enumerate(documents.documents)
+    }
     for hit in hits:
-        cosine = asked.cosines[late][firsts[hit.chunk.document_id] + hit.chunk.number]
+        cosine = answer.cosines[late][firsts[hit.chunk.document_id] + hit.chunk.number]
         assert hit.score == pytest.approx(cosine, abs=1e-4)
 
 
 def test_collections_are_made_on_the_first_question(tmp_path: Path) -> None:
-    own = corpus()
-    with closing(Collections(own, [str(tmp_path)])) as collections:
+    documents = corpus()
+    with closing(Collections(documents, [str(tmp_path)])) as collections:
         assert list(tmp_path.iterdir()) == []
-        collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=True)
-        assert [path.name for path in tmp_path.iterdir()] == [f"demo_{own.name}_late_8"]
-        collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=True)
+        assert [path.name for path in tmp_path.iterdir()] == [f"demo_{documents.name}_late_8"]
+        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
         assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -69,49 +71,49 @@ def test_other_documents_get_collections_of_their_own(tmp_path: Path) -> None:
 
 
 def test_servers_are_filled_as_folders_are(tmp_path: Path) -> None:
-    own = corpus()
-    asked = own.ask("sweet red apples", "retrieval.query", 32)
+    documents = corpus()
+    answer = documents.ask("sweet red apples", "retrieval.query", 32)
     with (
         qdrant_server() as qdrant,
         milvus_server(tmp_path / "milvus") as milvus,
         shared_postgres().database() as postgres,
     ):
         stores = [str(tmp_path / "folder"), f"qdrant+{qdrant}", f"milvus+{milvus}", postgres]
-        with closing(Collections(own, stores)) as collections:
+        with closing(Collections(documents, stores)) as collections:
             assert [name.split(" at ")[0] for name in collections.stores] == [
                 EMBEDDED,
                 "Qdrant",
                 "Milvus",
                 "PostgreSQL",
             ]
-            found = [
+            ranked_chunks = [
                 [
                     (hit.chunk.document_id, hit.chunk.number)
-                    for hit in collections.nearest(name, asked.vector, 3, late=mode)
+                    for hit in collections.nearest(name, answer.vector, 3, late=mode)
                 ]
                 for name in collections.stores
                 for mode in (False, True)
             ]
-    assert found[0] == found[2] == found[4] == found[6]
-    assert found[1] == found[3] == found[5] == found[7]
-    assert found[0][0] == ("a", 0)
+    assert ranked_chunks[0] == ranked_chunks[2] == ranked_chunks[4] == ranked_chunks[6]
+    assert ranked_chunks[1] == ranked_chunks[3] == ranked_chunks[5] == ranked_chunks[7]
+    assert ranked_chunks[0][0] == ("a", 0)
 
 
 def test_an_unknown_store_names_the_others(tmp_path: Path) -> None:
-    own = corpus()
-    with closing(Collections(own, [str(tmp_path)])) as collections, pytest.raises(InvalidInput, match=EMBEDDED):
-        collections.nearest("Weaviate", own.ask("water", None, 8).vector, 1, late=False)
+    documents = corpus()
+    with closing(Collections(documents, [str(tmp_path)])) as collections, pytest.raises(InvalidInput, match=EMBEDDED):
+        collections.nearest("Weaviate", documents.ask("water", None, 8).vector, 1, late=False)
 
 
 def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
-    own = corpus()
+    documents = corpus()
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where a folder should be")
-    with closing(Collections(own, [str(blocked)])) as collections:
+    with closing(Collections(documents, [str(blocked)])) as collections:
         with pytest.raises(StoreError, match="blocked"):
-            collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+            collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
         blocked.unlink()
-        assert collections.nearest(EMBEDDED, own.ask("water", None, 8).vector, 1, late=False)
+        assert collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
 
 
 def test_closing_twice_is_safe(tmp_path: Path) -> None:

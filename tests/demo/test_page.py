@@ -54,10 +54,10 @@ class Links(HTMLParser):
         self.inline: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        own = dict(attrs)
+        attributes = dict(attrs)
         self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
-        self.inline += [name for name in own if name.startswith("on") or name == "style"]
-        if tag == "style" or (tag == "script" and "src" not in own):
+        self.inline += [name for name in attributes if name.startswith("on") or name == "style"]
+        if tag == "style" or (tag == "script" and "src" not in attributes):
             self.inline.append(tag)
 
 
@@ -75,7 +75,7 @@ def test_every_address_of_the_page_is_served_here(client: httpx.Client) -> None:
 def test_modules_import_what_is_there(client: httpx.Client) -> None:
     names = {path.name for path in routes.FILES.values()} - {"index.html"}
     scripts = {name: client.get(f"/demo/{name}").text for name in names if name.endswith(".js")}
-    imported = {found for text in scripts.values() for found in re.findall(r'from "\./([\w.]+)"', text)}
+    imported = {module for text in scripts.values() for module in re.findall(r'from "\./([\w.]+)"', text)}
     assert imported == set(scripts) - {"app.js"}
 
 
@@ -131,10 +131,10 @@ def test_about_tells_what_there_is(client: httpx.Client) -> None:
 
 
 def test_positions_count_as_javascript_does(client: httpx.Client) -> None:
-    (document,) = (own for own in client.get("/demo/about").json()["documents"] if own["id"] == "emoji")
+    (document,) = (shown for shown in client.get("/demo/about").json()["documents"] if shown["id"] == "emoji")
     units = document["text"].encode("utf-16-le")
-    found = [units[2 * start : 2 * end].decode("utf-16-le") for start, end in document["chunks"]]
-    assert found == WIDE["emoji"].split("\n")
+    chunks = [units[2 * start : 2 * end].decode("utf-16-le") for start, end in document["chunks"]]
+    assert chunks == WIDE["emoji"].split("\n")
 
 
 @pytest.mark.parametrize("task", ["retrieval.query", "retrieval.passage", None])

@@ -28,10 +28,10 @@ def interpolated(text: str, settings: dict[str, str]) -> str:
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
-        found = settings.get(match["name"], "")
-        if not found and match["kind"] == ":?":
+        setting = settings.get(match["name"], "")
+        if not setting and match["kind"] == ":?":
             raise KeyError(match["name"])
-        return found or match["rest"] or ""
+        return setting or match["rest"] or ""
 
     return VARIABLE.sub(value, text)
 
@@ -42,8 +42,8 @@ def compose_text() -> str:
 
 def compose(**settings: str) -> dict[str, Any]:
     """The file as compose reads it, with the example's settings and these."""
-    found: dict[str, Any] = yaml.safe_load(interpolated(compose_text(), {**example_settings(), **settings}))
-    return found
+    content: dict[str, Any] = yaml.safe_load(interpolated(compose_text(), {**example_settings(), **settings}))
+    return content
 
 
 class Instruction(NamedTuple):
@@ -60,5 +60,5 @@ def dockerfile() -> list[Instruction]:
 
 def copies() -> list[tuple[list[str], str]]:
     """Sources and the target of each COPY."""
-    words = [shlex.split(item.rest) for item in dockerfile() if item.name == "COPY"]
-    return [(own[:-1], own[-1]) for own in words]
+    copy_arguments = [shlex.split(instruction.rest) for instruction in dockerfile() if instruction.name == "COPY"]
+    return [(arguments[:-1], arguments[-1]) for arguments in copy_arguments]

@@ -91,7 +91,7 @@ def test_whatever_runs_has_a_health_check_and_comes_back(name: str) -> None:
 def test_health_checks_ask_for_nothing_that_older_builders_lack() -> None:
     """--start-interval stops the image's build on podman 4 and on Docker before 25."""
     assert "start_interval" not in compose_text()
-    (check,) = (item.rest for item in dockerfile() if item.name == "HEALTHCHECK")
+    (check,) = (instruction.rest for instruction in dockerfile() if instruction.name == "HEALTHCHECK")
     assert set(re.findall(r"--([\w-]+)=", check)) == {"interval", "timeout", "start-period"}
 
 
@@ -109,7 +109,7 @@ def test_volumes_are_declared_and_used() -> None:
 
 def test_configs_are_declared_and_used() -> None:
     declared = set(compose(**KEYS)["configs"])
-    used = {item["source"] for service in SERVICES.values() for item in service.get("configs", [])}
+    used = {config["source"] for service in SERVICES.values() for config in service.get("configs", [])}
     assert used == declared
 
 
@@ -138,9 +138,9 @@ def test_the_gpu_is_asked_for() -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_commands_are_ones_that_the_command_line_takes(name: str) -> None:
     command, *arguments = SERVICES[name]["command"]
-    found = main.get_command(click.Context(main), command)
-    assert found is not None
-    assert found.make_context(command, list(arguments)).params
+    subcommand = main.get_command(click.Context(main), command)
+    assert subcommand is not None
+    assert subcommand.make_context(command, list(arguments)).params
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -178,7 +178,7 @@ def test_the_health_check_tells_a_live_server_from_a_dead_one(source: str) -> No
     if source == "compose":
         command = SERVICES["server"]["healthcheck"]["test"][1:]
     else:
-        (check,) = (item.rest for item in dockerfile() if item.name == "HEALTHCHECK")
+        (check,) = (instruction.rest for instruction in dockerfile() if instruction.name == "HEALTHCHECK")
         command = json.loads(check.split("CMD", 1)[1])
     assert "127.0.0.1:8080" in command[-1]
     with running(FakeEncoder()) as url:
@@ -207,13 +207,17 @@ def test_the_health_check_of_qdrant(status: str, code: int) -> None:
 
 
 def test_the_dockerfile_is_short_pinned_and_not_root() -> None:
-    found = dockerfile()
-    assert len(found) < 20
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", found[0].rest)
-    (user,) = (item.rest for item in found if item.name == "USER")
-    added = next(item.rest for item in found if item.name == "RUN" and "useradd" in item.rest)
+    instructions = dockerfile()
+    assert len(instructions) < 20
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", instructions[0].rest)
+    (user,) = (instruction.rest for instruction in instructions if instruction.name == "USER")
+    added = next(
+        instruction.rest for instruction in instructions if instruction.name == "RUN" and "useradd" in instruction.rest
+    )
     assert f"--uid {SERVICES['server']['user'].split(':')[0]} {user}" in added
-    assert [item.name for item in found].index("USER") < [item.name for item in found].index("ENTRYPOINT")
+    assert [instruction.name for instruction in instructions].index("USER") < [
+        instruction.name for instruction in instructions
+    ].index("ENTRYPOINT")
 
 
 def test_the_image_gets_what_it_copies_and_nothing_else() -> None:

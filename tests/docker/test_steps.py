@@ -33,23 +33,32 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     app.mkdir()
     for sources, target in copies():
         for source in sources:
-            place = app / target if len(sources) == 1 else app / target / source
+            destination = app / target if len(sources) == 1 else app / target / source
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
-            copy(ROOT / source, place)
+            copy(ROOT / source, destination)
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    (install,) = (item.rest for item in dockerfile() if item.name == "RUN" and item.rest.startswith("pip "))
+    (install,) = (
+        instruction.rest
+        for instruction in dockerfile()
+        if instruction.name == "RUN" and instruction.rest.startswith("pip ")
+    )
     subprocess.run(install, shell=True, check=True, cwd=app, env=environment(folder) | {"TORCH_INDEX": ""})
     return folder
 
 
 def environment(folder: Path) -> dict[str, str]:
     """As in the image: nothing of this project's own environment, its programs first on the path."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("JINA_", "VIRTUAL_", "PYTHON"))}
-    return own | {"PATH": f"{folder / 'venv' / 'bin'}:{os.environ['PATH']}", "JINA_V3_STATE": str(folder / "state")}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JINA_", "VIRTUAL_", "PYTHON"))
+    }
+    return inherited | {
+        "PATH": f"{folder / 'venv' / 'bin'}:{os.environ['PATH']}",
+        "JINA_V3_STATE": str(folder / "state"),
+    }
 
 
 def command(name: str) -> list[str]:
-    (rest,) = (item.rest for item in dockerfile() if item.name == name)
+    (rest,) = (instruction.rest for instruction in dockerfile() if instruction.name == name)
     return list(json.loads(rest.split("CMD", 1)[1] if name == "HEALTHCHECK" else rest))
 
 

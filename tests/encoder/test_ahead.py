@@ -22,10 +22,10 @@ def test_the_next_item_is_made_while_one_is_in_use() -> None:
         made.set()
         yield 2
 
-    found = ahead(items())
-    assert next(found) == 1
+    blocks = ahead(items())
+    assert next(blocks) == 1
     assert made.wait(5)
-    assert list(found) == [2]
+    assert list(blocks) == [2]
 
 
 def test_an_error_rises_in_its_turn() -> None:
@@ -33,8 +33,8 @@ def test_an_error_rises_in_its_turn() -> None:
         yield 1
         raise ValueError("late")
 
-    found = ahead(items())
-    assert next(found) == 1
+    blocks = ahead(items())
+    assert next(blocks) == 1
     time.sleep(0.05)
     with pytest.raises(ValueError, match="late"):
-        next(found)
+        next(blocks)

@@ -102,9 +102,9 @@ def test_documents_are_packed_and_never_mixed(encoder: Encoder) -> None:
     texts = [*random_texts(6), LONG]
     spans = [[(0, len(text) // 2), (len(text) // 2, len(text))] for text in texts]
     together = encoder.encode_documents(texts, spans, task="retrieval.passage", overlap=64)
-    for text, own, found in zip(texts, spans, together, strict=True):
-        alone = encoder.encode_spans(text, own, task="retrieval.passage", overlap=64)
-        assert np.abs(found - alone).max() <= 1e-6
+    for text, text_spans, vectors in zip(texts, spans, together, strict=True):
+        alone = encoder.encode_spans(text, text_spans, task="retrieval.passage", overlap=64)
+        assert np.abs(vectors - alone).max() <= 1e-6
 
 
 def test_chunks_know_their_context(encoder: Encoder) -> None:
@@ -119,8 +119,8 @@ def test_threads_with_different_tasks(encoder: Encoder) -> None:
     wrong: list[str] = []
 
     def work(task: str) -> None:
-        found = [encoder.encode(texts, task=task) for _ in range(10)]
-        wrong.extend(task for vectors in found if np.abs(vectors - wanted[task]).max() > 1e-6)
+        repeats = [encoder.encode(texts, task=task) for _ in range(10)]
+        wrong.extend(task for vectors in repeats if np.abs(vectors - wanted[task]).max() > 1e-6)
 
     threads = [threading.Thread(target=work, args=(task,)) for task in TASK_NAMES]
     for thread in threads:

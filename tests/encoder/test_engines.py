@@ -79,8 +79,10 @@ def promptable(request: pytest.FixtureRequest, engines: dict[str, TextEncoder]) 
     return engines[request.param]
 
 
-def same(found: Any, wanted: Any, tolerance: float = TOLERANCE) -> bool:
-    return found.shape == wanted.shape and found.dtype == wanted.dtype and np.allclose(found, wanted, atol=tolerance)
+def same(vectors: Any, wanted: Any, tolerance: float = TOLERANCE) -> bool:
+    return (
+        vectors.shape == wanted.shape and vectors.dtype == wanted.dtype and np.allclose(vectors, wanted, atol=tolerance)
+    )
 
 
 # What they say of themselves
@@ -205,8 +207,8 @@ def test_the_same_late_chunks(computing: TextEncoder, encoder: Encoder, argument
     spans = [SPANS, *([(0, 6), (3, len(text))] for text in TEXTS), []]
     documents = computing.encode_documents(texts, spans, **arguments)
     tolerance = 1e-3 if "output_type" in arguments else 1e-4
-    for found, wanted in zip(documents, encoder.encode_documents(texts, spans, **arguments), strict=True):
-        assert same(found, wanted, tolerance)
+    for vectors, wanted in zip(documents, encoder.encode_documents(texts, spans, **arguments), strict=True):
+        assert same(vectors, wanted, tolerance)
     assert same(computing.encode_spans(WORDS, SPANS, **arguments), documents[0], tolerance)
 
 
@@ -217,8 +219,8 @@ def test_chunks_are_spans_of_what_they_make_together(engine: TextEncoder, separa
     for chunk in chunks:
         starts.append(starts[-1] + len(chunk) + (len(separator) if len(starts) > 1 else 0))
     spans = list(pairwise(starts))
-    found = engine.encode_chunks(chunks, task="retrieval.passage", separator=separator)
-    assert same(found, engine.encode_spans(text, spans, task="retrieval.passage"))
+    vectors = engine.encode_chunks(chunks, task="retrieval.passage", separator=separator)
+    assert same(vectors, engine.encode_spans(text, spans, task="retrieval.passage"))
 
 
 def test_windows_and_overlaps_change_late_chunks(engine: TextEncoder) -> None:

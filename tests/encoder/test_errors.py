@@ -20,7 +20,7 @@ from jina_v3_encoder.errors import (
 
 
 def classes(module: object) -> list[type[BaseException]]:
-    return [item for _, item in inspect.getmembers(module, inspect.isclass) if issubclass(item, BaseException)]
+    return [member for _, member in inspect.getmembers(module, inspect.isclass) if issubclass(member, BaseException)]
 
 
 @pytest.mark.parametrize("error", [*classes(errors), *classes(connector_errors)], ids=lambda error: error.__name__)

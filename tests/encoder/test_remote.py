@@ -40,9 +40,9 @@ def url(encoder: Encoder) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def remote(url: str) -> Iterator[RemoteEncoder]:
-    own = RemoteEncoder(url, max_items=3, max_characters=100)
-    yield own
-    own.close()
+    encoder = RemoteEncoder(url, max_items=3, max_characters=100)
+    yield encoder
+    encoder.close()
 
 
 def test_it_shows_where_it_asks(remote: RemoteEncoder) -> None:
@@ -51,8 +51,8 @@ def test_it_shows_where_it_asks(remote: RemoteEncoder) -> None:
 
 @pytest.mark.parametrize("tail", ["", "/", "/v1", "/v1/", "/v1/embeddings"])
 def test_any_form_of_the_address(url: str, tail: str) -> None:
-    with RemoteEncoder(url + tail) as own:
-        assert own.url == url
+    with RemoteEncoder(url + tail) as remote:
+        assert remote.url == url
 
 
 def test_an_address_that_is_none() -> None:
@@ -78,10 +78,10 @@ def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, m
             RemoteEncoder(url, api_key="other-key")
         assert "other-key" not in str(wrong.value)
         monkeypatch.setenv("JINA_API_KEY", "the-key")
-        with RemoteEncoder(url) as own:
-            assert own.encode("x").shape == (64,)
-            assert "the-key" not in repr(own)
-            assert "the-key" not in repr(vars(own)) + repr(vars(own.engine)) + repr(vars(own.engine.server))
+        with RemoteEncoder(url) as remote:
+            assert remote.encode("x").shape == (64,)
+            assert "the-key" not in repr(remote)
+            assert "the-key" not in repr(vars(remote)) + repr(vars(remote.engine)) + repr(vars(remote.engine.server))
 
 
 def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
@@ -91,8 +91,8 @@ def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
         request.headers["X-Signature"] = "signed"
         seen.append(f"{request.method} {request.url.path}")
 
-    with running(encoder) as url, RemoteEncoder(url, prepare=sign) as own:
-        own.encode("x")
+    with running(encoder) as url, RemoteEncoder(url, prepare=sign) as remote:
+        remote.encode("x")
     assert seen == ["GET /v1/models", "POST /v1/embeddings"]
 
 
@@ -155,12 +155,12 @@ def test_busy_servers_are_asked_again(scripted: str) -> None:
         (503, {}, b"<html>gateway</html>"),
         embedded(row, row),
     ]
-    own = RemoteEncoder(scripted, retry=QUICK)
-    assert np.allclose(own.encode(["a", "b"], dimensions=4), 0.5)
+    remote = RemoteEncoder(scripted, retry=QUICK)
+    assert np.allclose(remote.encode(["a", "b"], dimensions=4), 0.5)
     assert Script.bodies[-1]["input"] == ["a", "b"]
     Script.script[:] = [(503, {}, {"detail": "overloaded"})]
     with pytest.raises(RemoteError, match=r"gave up after .* tries .*overloaded") as final:
-        own.encode("a")
+        remote.encode("a")
     assert not isinstance(final.value, RemoteBusy)
 
 
@@ -187,18 +187,18 @@ def test_nonsense_is_no_vector(scripted: str, answer: Any, told: str) -> None:
 def test_a_server_that_tells_less(scripted: str) -> None:
     row = {"id": "jina-ai/jina-embeddings-v3", "context_length": 8192, "max_output_length": 1024}
     Script.script[:] = [(200, {}, {"data": [row]}), embedded([1.0, 0, 0, 0], [0, 1.0, 0, 0])]
-    own = RemoteEncoder(scripted)
-    assert (own.dimensions, own.max_tokens, own.model_id) == (1024, 8192, "jina-embeddings-v3")
-    assert len(own.fingerprint) == 16
-    found = own.encode_documents(["One. Two."], [[(0, 5), (5, 9)]], dimensions=4)
+    remote = RemoteEncoder(scripted)
+    assert (remote.dimensions, remote.max_tokens, remote.model_id) == (1024, 8192, "jina-embeddings-v3")
+    assert len(remote.fingerprint) == 16
+    vectors = remote.encode_documents(["One. Two."], [[(0, 5), (5, 9)]], dimensions=4)
     assert Script.bodies[-1]["input"] == ["One. ", "Two."]
     assert Script.bodies[-1]["late_chunking"] is True
-    assert found[0].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
+    assert vectors[0].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]
     with pytest.raises(InvalidInput, match="takes the chunks of a document one after the other"):
-        own.encode_documents(["One. Two."], [[(0, 4), (5, 9)]], dimensions=4)
+        remote.encode_documents(["One. Two."], [[(0, 4), (5, 9)]], dimensions=4)
     with pytest.raises(InvalidInput, match="no window or overlap"):
-        own.encode_chunks(["One. ", "Two."], window=100)
+        remote.encode_chunks(["One. ", "Two."], window=100)
     with pytest.raises(InvalidInput, match="no window or overlap"):
-        own.encode_chunks(["One. ", "Two."], overlap=3)
+        remote.encode_chunks(["One. ", "Two."], overlap=3)
     with pytest.raises(RemoteError, match="no way to count tokens"):
-        own.count_tokens("x")
+        remote.count_tokens("x")

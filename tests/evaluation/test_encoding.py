@@ -47,27 +47,27 @@ def passages(encoder: FakeEncoder, chunker: object = None) -> PassageEncoder:
 
 
 def test_variants_that_make_sense(encoder: FakeEncoder) -> None:
-    own = passages(encoder)
-    assert own.variants(CHUNKED) == [Variant.ROWS, Variant.LATE], "chunks are not cut again"
-    assert own.variants(PLAIN) == [Variant.ROWS, Variant.CHUNKS, Variant.LATE]
-    assert own.variants(PLAIN, late=False) == [Variant.ROWS]
-    assert own.variants(PLAIN, alone=False) == [Variant.LATE]
+    encoding = passages(encoder)
+    assert encoding.variants(CHUNKED) == [Variant.ROWS, Variant.LATE], "chunks are not cut again"
+    assert encoding.variants(PLAIN) == [Variant.ROWS, Variant.CHUNKS, Variant.LATE]
+    assert encoding.variants(PLAIN, late=False) == [Variant.ROWS]
+    assert encoding.variants(PLAIN, alone=False) == [Variant.LATE]
 
 
 def test_rows(encoder: FakeEncoder) -> None:
-    found = passages(encoder).encode(CHUNKED, Variant.ROWS)
-    assert np.array_equal(found.values, encoder.encode([p.text for p in CHUNKED.passages], task=TASK))
-    assert found.owners.tolist() == [0, 1, 2, 3, 4]
+    vectors = passages(encoder).encode(CHUNKED, Variant.ROWS)
+    assert np.array_equal(vectors.values, encoder.encode([p.text for p in CHUNKED.passages], task=TASK))
+    assert vectors.owners.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_rows_of_a_document_are_read_together(encoder: FakeEncoder) -> None:
-    found = passages(encoder).encode(CHUNKED, Variant.LATE)
+    vectors = passages(encoder).encode(CHUNKED, Variant.LATE)
     berlin = encoder.encode_chunks([p.text for p in CHUNKED.passages[:2]], task=TASK, separator=SEPARATOR)
-    assert np.allclose(found.values[:2], berlin)
+    assert np.allclose(vectors.values[:2], berlin)
     for number in (2, 3, 4):
         alone = encoder.encode_chunks([CHUNKED.passages[number].text], task=TASK)
-        assert np.allclose(found.values[number], alone[0]), "documents never mix"
-    assert not np.allclose(found.values[:2], encoder.encode([p.text for p in CHUNKED.passages[:2]], task=TASK))
+        assert np.allclose(vectors.values[number], alone[0]), "documents never mix"
+    assert not np.allclose(vectors.values[:2], encoder.encode([p.text for p in CHUNKED.passages[:2]], task=TASK))
 
 
 def test_chunks_of_plain_rows(encoder: FakeEncoder) -> None:

@@ -28,10 +28,10 @@ def dataset(passages: int, relevance: dict[str, dict[str, int]], documents: list
 def test_measures_by_hand() -> None:
     relevance = {"q": {"p1": 1}, "r": {"p0": 1}}
     run = {"q": {"p0": 0.9, "p1": 0.5}, "r": {"p0": 0.9, "p1": 0.5}}
-    found = measure(relevance, run)
-    assert found["ndcg"] == pytest.approx((1 / math.log2(3) + 1) / 2)
-    assert found["recall"] == 1.0
-    assert found["mrr"] == pytest.approx(0.75)
+    measures = measure(relevance, run)
+    assert measures["ndcg"] == pytest.approx((1 / math.log2(3) + 1) / 2)
+    assert measures["recall"] == 1.0
+    assert measures["mrr"] == pytest.approx(0.75)
 
 
 def test_the_eleventh_place_counts_nothing() -> None:
@@ -52,13 +52,13 @@ def test_grades_weigh() -> None:
 
 def test_slices_are_renormalised() -> None:
     """By plain dot products p0 would win; by cosine of one component both are equal, by two p1 wins."""
-    found = vectors([[0.9, 0.1, 0.42], [0.5, 0.5, 0.7]])
-    asked = np.array([[0.7, 0.7, 0.1]], dtype=np.float32)
-    run = rank(dataset(2, {"q": {"p1": 1}}), asked, found, 2)["q"]
+    passages = vectors([[0.9, 0.1, 0.42], [0.5, 0.5, 0.7]])
+    queries = np.array([[0.7, 0.7, 0.1]], dtype=np.float32)
+    run = rank(dataset(2, {"q": {"p1": 1}}), queries, passages, 2)["q"]
     assert run["p1"] == pytest.approx(1.0)
     assert run["p0"] == pytest.approx((0.9 + 0.1) / math.sqrt(2 * 0.82), abs=1e-6)
-    assert np.allclose(np.linalg.norm(sliced(found.values, 2), axis=1), 1)
-    assert found.values[0, 2] == np.float32(0.42), "the input is left as it is"
+    assert np.allclose(np.linalg.norm(sliced(passages.values, 2), axis=1), 1)
+    assert passages.values[0, 2] == np.float32(0.42), "the input is left as it is"
 
 
 def test_a_zero_slice_is_refused() -> None:
@@ -67,17 +67,17 @@ def test_a_zero_slice_is_refused() -> None:
 
 
 def test_a_passage_scores_as_its_best_chunk() -> None:
-    found = vectors([[1, 0], [0, 1], [0.8, 0.6]], [0, 0, 2])
-    run = rank(dataset(3, {"q": {"p0": 1}}), np.array([[0.0, 1.0]], dtype=np.float32), found, 2)["q"]
+    passages = vectors([[1, 0], [0, 1], [0.8, 0.6]], [0, 0, 2])
+    run = rank(dataset(3, {"q": {"p0": 1}}), np.array([[0.0, 1.0]], dtype=np.float32), passages, 2)["q"]
     assert run == {"p0": pytest.approx(1.0), "p2": pytest.approx(0.6)}, "p1 is blank and has no vector"
 
 
 def test_only_the_right_document_competes() -> None:
     data = dataset(4, {"q": {"p1": 1}}, ["x", "x", "y", "y"])
-    asked = np.array([[1.0, 0.0]], dtype=np.float32)
-    found = vectors([[0.5, 0.5], [0.6, 0.4], [1, 0], [0.9, 0.1]])
-    assert set(rank(data, asked, found, 2)["q"]) == {"p0", "p1", "p2", "p3"}
-    assert set(rank(data, asked, found, 2, own_document=True)["q"]) == {"p0", "p1"}
+    queries = np.array([[1.0, 0.0]], dtype=np.float32)
+    passages = vectors([[0.5, 0.5], [0.6, 0.4], [1, 0], [0.9, 0.1]])
+    assert set(rank(data, queries, passages, 2)["q"]) == {"p0", "p1", "p2", "p3"}
+    assert set(rank(data, queries, passages, 2, own_document=True)["q"]) == {"p0", "p1"}
 
 
 def test_only_the_best_are_kept() -> None:

@@ -35,20 +35,20 @@ def run(encoder: FakeEncoder, dimensions: list[int], **settings: str | None) -> 
 
 def test_each_figure_is_that_of_the_slice(encoder: FakeEncoder) -> None:
     report = run(encoder, [8, 64])
-    assert [(item.variant, item.dimensions) for item in report.figures] == [
+    assert [(figure.variant, figure.dimensions) for figure in report.figures] == [
         (Variant.ROWS, 64),
         (Variant.ROWS, 8),
         (Variant.LATE, 64),
         (Variant.LATE, 8),
     ]
-    asked = encoder.encode(list(DATA.queries.values()), task="retrieval.query")
+    query_vectors = encoder.encode(list(DATA.queries.values()), task="retrieval.query")
     passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
-    for item in report.figures:
-        found = passages.encode(DATA, item.variant)
-        wanted = measure(DATA.relevance, rank(DATA, asked, found, item.dimensions))
-        assert (item.ndcg, item.recall, item.mrr) == (wanted["ndcg"], wanted["recall"], wanted["mrr"])
-        assert item.inside is not None
-        assert item.inside >= item.ndcg, "fewer passages compete"
+    for figure in report.figures:
+        passage_vectors = passages.encode(DATA, figure.variant)
+        wanted = measure(DATA.relevance, rank(DATA, query_vectors, passage_vectors, figure.dimensions))
+        assert (figure.ndcg, figure.recall, figure.mrr) == (wanted["ndcg"], wanted["recall"], wanted["mrr"])
+        assert figure.inside is not None
+        assert figure.inside >= figure.ndcg, "fewer passages compete"
     assert report.figures[0].kept == 1.0
     assert report.figures[1].kept == pytest.approx(report.figures[1].ndcg / report.figures[0].ndcg)
 

@@ -22,8 +22,8 @@ def passed(document: dict[str, Any], question: dict[str, Any]) -> list[Document]
     embedder = JinaV3DocumentEmbedder(encoder=ENCODER, progress_bar=False, **document)
     documents = embedder.run([Document(content="a text")])["documents"]
     meta = JinaV3TextEmbedder(encoder=ENCODER, **question).run("a question")["meta"]
-    found: list[Document] = JinaV3ContractGuard().run(documents, meta)["documents"]
-    return found
+    documents_passed: list[Document] = JinaV3ContractGuard().run(documents, meta)["documents"]
+    return documents_passed
 
 
 @pytest.mark.parametrize(

@@ -49,30 +49,32 @@ def embedder(**settings: Any) -> JinaV3DocumentEmbedder:
     return JinaV3DocumentEmbedder(**{"encoder": FakeEncoder(), "progress_bar": False, **settings})
 
 
-def vectors(found: list[Document]) -> np.ndarray:
-    return np.array([document.embedding for document in found])
+def vectors(documents: list[Document]) -> np.ndarray:
+    return np.array([document.embedding for document in documents])
 
 
 def test_text_is_a_question() -> None:
     encoder = FakeEncoder()
-    found = JinaV3TextEmbedder(encoder=encoder, dimensions=32, prefix="a ", suffix=" z").run("question")
+    answer = JinaV3TextEmbedder(encoder=encoder, dimensions=32, prefix="a ", suffix=" z").run("question")
     wanted = encoder.encode("a question z", task="retrieval.query", dimensions=32)
-    assert found["embedding"] == wanted.tolist()
-    assert isinstance(found["embedding"][0], float)
+    assert answer["embedding"] == wanted.tolist()
+    assert isinstance(answer["embedding"][0], float)
     tokens = encoder.count_tokens("a question z", "retrieval.query")
-    assert found["meta"]["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
-    assert found["meta"]["model"] == "fake"
+    assert answer["meta"]["usage"] == {"prompt_tokens": tokens, "total_tokens": tokens}
+    assert answer["meta"]["model"] == "fake"
 
 
 def test_documents_are_passages_with_their_meta_in_front() -> None:
     given = [Document(content="one", meta={"title": "T", "n": None}), Document(content="two"), Document(content=None)]
     encoder = FakeEncoder()
-    found = embedder(encoder=encoder, prefix="p:", suffix=":s", meta_fields_to_embed=["title", "n"]).run(given)
+    answer = embedder(encoder=encoder, prefix="p:", suffix=":s", meta_fields_to_embed=["title", "n"]).run(given)
     texts = ["p:T\none:s", "p:two:s", "p::s"]
-    assert np.array_equal(vectors(found["documents"]), encoder.encode(texts, task="retrieval.passage"))
-    assert [item.id for item in found["documents"]] == [item.id for item in given]
-    assert all(item.embedding is None and "embedding_contract" not in item.meta for item in given), "not changed"
-    assert found["meta"]["usage"]["total_tokens"] == sum(encoder.count_tokens(texts, "retrieval.passage"))
+    assert np.array_equal(vectors(answer["documents"]), encoder.encode(texts, task="retrieval.passage"))
+    assert [document.id for document in answer["documents"]] == [document.id for document in given]
+    assert all(document.embedding is None and "embedding_contract" not in document.meta for document in given), (
+        "not changed"
+    )
+    assert answer["meta"]["usage"]["total_tokens"] == sum(encoder.count_tokens(texts, "retrieval.passage"))
 
 
 @pytest.mark.parametrize("given", ["text", [1], {"a": 1}, Document(content="x"), None])
@@ -89,9 +91,9 @@ def test_what_is_no_text(given: Any) -> None:
 
 @pytest.mark.parametrize("late", [True, False])
 def test_nothing_in_nothing_out(late: bool) -> None:
-    found = embedder(late_chunking=late).run([])
-    assert found["documents"] == []
-    assert found["meta"]["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
+    answer = embedder(late_chunking=late).run([])
+    assert answer["documents"] == []
+    assert answer["meta"]["usage"] == {"prompt_tokens": 0, "total_tokens": 0}
 
 
 SPLITTERS = [
@@ -118,15 +120,17 @@ def test_late_chunks_are_those_of_the_whole_document(splitter: Any, with_sources
     chunks = splitter.run(documents=sources)["documents"]
     random.Random(0).shuffle(chunks)
     late = embedder(encoder=encoder, late_chunking=True)
-    found = late.run(chunks, source_documents=sources if with_sources else None)["documents"]
-    assert [item.id for item in found] == [item.id for item in chunks], "the order given"
+    embedded = late.run(chunks, source_documents=sources if with_sources else None)["documents"]
+    assert [chunk.id for chunk in embedded] == [chunk.id for chunk in chunks], "the order given"
     for name, text in TEXTS.items():
-        own = [item for item in found if item.meta["source_id"] == name]
-        starts = [item.meta["split_idx_start"] for item in own]
-        spans = [(start, start + len(item.content or "")) for start, item in zip(starts, own, strict=True)]
+        document_chunks = [chunk for chunk in embedded if chunk.meta["source_id"] == name]
+        starts = [chunk.meta["split_idx_start"] for chunk in document_chunks]
+        spans = [
+            (start, start + len(chunk.content or "")) for start, chunk in zip(starts, document_chunks, strict=True)
+        ]
         known = text if with_sources else text[: max(end for _, end in spans)]
         wanted = encoder.encode_spans(known, spans, task="retrieval.passage", overlap=OVERLAP)
-        assert np.allclose(vectors(own), wanted, atol=1e-6)
+        assert np.allclose(vectors(document_chunks), wanted, atol=1e-6)
 
 
 def test_each_level_of_a_hierarchy_is_read_within_its_own_block(encoder: Encoder) -> None:
@@ -134,15 +138,15 @@ def test_each_level_of_a_hierarchy_is_read_within_its_own_block(encoder: Encoder
     splitter = HierarchicalDocumentSplitter(block_sizes={40, 10}, split_overlap=0, split_by="word")
     nodes = splitter.run(documents=documents_of(TEXTS))["documents"]
     leaves = [node for node in nodes if node.meta["__level"] == 2]
-    found = embedder(encoder=encoder, late_chunking=True).run(leaves)["documents"]
+    embedded = embedder(encoder=encoder, late_chunking=True).run(leaves)["documents"]
     cut = {leaf.meta["source_id"] for leaf in leaves}
     blocks = {node.id: node.content or "" for node in nodes if node.id in cut}
     for name, text in blocks.items():
-        own = [leaf for leaf in found if leaf.meta["source_id"] == name]
-        starts = [leaf.meta["split_idx_start"] for leaf in own]
-        spans = [(start, start + len(leaf.content or "")) for start, leaf in zip(starts, own, strict=True)]
+        block_leaves = [leaf for leaf in embedded if leaf.meta["source_id"] == name]
+        starts = [leaf.meta["split_idx_start"] for leaf in block_leaves]
+        spans = [(start, start + len(leaf.content or "")) for start, leaf in zip(starts, block_leaves, strict=True)]
         wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
-        assert np.allclose(vectors(own), wanted, atol=1e-6)
+        assert np.allclose(vectors(block_leaves), wanted, atol=1e-6)
     assert blocks.keys() == cut
     assert len(leaves) > len(blocks) > 1
 
@@ -151,14 +155,14 @@ def test_markdown_sections_are_found_in_their_source(encoder: Encoder) -> None:
     text = "# One\nRain falls again.\n\n## Two\nRain falls again.\n\n# Three\nSnow falls at last."
     source = Document(content=text)
     chunks = MarkdownHeaderSplitter(keep_headers=True).run(documents=[source])["documents"]
-    found = embedder(encoder=encoder, late_chunking=True).run(chunks, source_documents=[source])["documents"]
+    embedded = embedder(encoder=encoder, late_chunking=True).run(chunks, source_documents=[source])["documents"]
     spans, start = [], 0
     for chunk in chunks:
         start = text.index(chunk.content or "", start)
         spans.append((start, start + len(chunk.content or "")))
     assert len(spans) == 3
     wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
-    assert np.allclose(vectors(found), wanted, atol=1e-6)
+    assert np.allclose(vectors(embedded), wanted, atol=1e-6)
 
 
 def test_batch_size_and_order_change_nothing(encoder: Encoder) -> None:
@@ -172,12 +176,12 @@ def test_a_header_stands_once_before_each_source(encoder: Encoder) -> None:
     sources = documents_of(TEXTS)
     chunks = DocumentSplitter(split_by="word", split_length=20).run(documents=sources)["documents"]
     late = embedder(encoder=encoder, late_chunking=True, meta_fields_to_embed=["title"], prefix="> ", suffix=" <")
-    found = [item for item in late.run(chunks)["documents"] if item.meta["source_id"] == "unique"]
+    embedded = [chunk for chunk in late.run(chunks)["documents"] if chunk.meta["source_id"] == "unique"]
     header = "> Unique\n"
-    starts = [len(header) + chunk.meta["split_idx_start"] for chunk in found]
-    spans = [(start, start + len(chunk.content or "")) for start, chunk in zip(starts, found, strict=True)]
+    starts = [len(header) + chunk.meta["split_idx_start"] for chunk in embedded]
+    spans = [(start, start + len(chunk.content or "")) for start, chunk in zip(starts, embedded, strict=True)]
     wanted = encoder.encode_spans(header + TEXTS["unique"] + " <", spans, task="retrieval.passage", overlap=OVERLAP)
-    assert np.allclose(vectors(found), wanted, atol=1e-6)
+    assert np.allclose(vectors(embedded), wanted, atol=1e-6)
 
 
 def test_documents_without_a_source_are_their_own(encoder: Encoder) -> None:
@@ -192,9 +196,9 @@ def test_chunks_without_offsets_name_the_splitters_that_have_them() -> None:
     late = embedder(late_chunking=True)
     with pytest.raises(InvalidInput, match=r"'s' cannot be late-chunked: .*DocumentSplitter.*source_documents"):
         late.run(chunks)
-    found = late.run(chunks, source_documents=[Document(id="s", content="One. Two.")])["documents"]
+    embedded = late.run(chunks, source_documents=[Document(id="s", content="One. Two.")])["documents"]
     wanted = FakeEncoder().encode_spans("One. Two.", [(0, 4), (5, 9)], task="retrieval.passage")
-    assert np.allclose(vectors(found), wanted)
+    assert np.allclose(vectors(embedded), wanted)
 
 
 def test_a_cleaner_after_the_splitter_is_noticed() -> None:
@@ -209,8 +213,8 @@ def test_async_is_the_same() -> None:
     for one in (JinaV3TextEmbedder(encoder=FakeEncoder()), embedder()):
         assert inspect.signature(one.run) == inspect.signature(one.run_async)
     given = documents_of(TEXTS)
-    found = asyncio.run(embedder().run_async(given))
-    assert np.array_equal(vectors(found["documents"]), vectors(embedder().run(given)["documents"]))
+    answer = asyncio.run(embedder().run_async(given))
+    assert np.array_equal(vectors(answer["documents"]), vectors(embedder().run(given)["documents"]))
     question = asyncio.run(JinaV3TextEmbedder(encoder=FakeEncoder()).run_async("hello"))
     assert question == JinaV3TextEmbedder(encoder=FakeEncoder()).run("hello")
 
@@ -262,8 +266,10 @@ def test_the_guard_lets_only_comparable_documents_pass() -> None:
 
 def test_the_indexer_splits_and_reads_whole_documents(original_folder: Any, encoder: Encoder) -> None:
     indexer: Any = JinaV3LateChunkingIndexer(str(original_folder), split_length=10, progress_bar=False, dtype="float32")
-    found = indexer.run(documents=documents_of(TEXTS))["documents"]
-    own = [item for item in found if item.meta["source_id"] == "repetitive"]
-    spans = [(item.meta["split_idx_start"], item.meta["split_idx_start"] + len(item.content)) for item in own]
+    embedded = indexer.run(documents=documents_of(TEXTS))["documents"]
+    document_chunks = [chunk for chunk in embedded if chunk.meta["source_id"] == "repetitive"]
+    spans = [
+        (chunk.meta["split_idx_start"], chunk.meta["split_idx_start"] + len(chunk.content)) for chunk in document_chunks
+    ]
     wanted = encoder.encode_spans(TEXTS["repetitive"], spans, task="retrieval.passage", overlap=OVERLAP)
-    assert np.allclose(vectors(own), wanted, atol=1e-6)
+    assert np.allclose(vectors(document_chunks), wanted, atol=1e-6)

@@ -18,8 +18,8 @@ TEXT = " ".join(f"word{number}" for number in range(30))
 def split(text: str = TEXT, **settings: Any) -> list[Document]:
     splitter = DocumentSplitter(split_by="word", **{"split_length": 7, "split_overlap": 0, **settings})
     splitter.warm_up()
-    found: list[Document] = splitter.run([Document(content=text)])["documents"]
-    return found
+    chunks: list[Document] = splitter.run([Document(content=text)])["documents"]
+    return chunks
 
 
 @pytest.mark.parametrize("overlap", [0, 3])

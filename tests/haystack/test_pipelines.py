@@ -66,8 +66,8 @@ def fill(store: Any) -> None:
     indexing(store).run({"splitter": {"documents": documents}, "embedder": {"source_documents": documents}})
 
 
-def best(found: dict[str, Any]) -> str:
-    return str(found["guard"]["documents"][0].meta["source_id"])
+def best(answer: dict[str, Any]) -> str:
+    return str(answer["guard"]["documents"][0].meta["source_id"])
 
 
 def in_memory(_: Path) -> tuple[Any, Callable[[Any], Any]]:
@@ -89,9 +89,9 @@ def in_milvus(folder: Path) -> tuple[Any, Callable[[Any], Any]]:
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("place", [in_memory, in_qdrant, in_milvus], ids=lambda place: place.__name__)
-def test_indexed_and_found(place: Callable[[Path], Any], tmp_path: Path) -> None:
-    store, retriever = place(tmp_path)
+@pytest.mark.parametrize("database", [in_memory, in_qdrant, in_milvus], ids=lambda database: database.__name__)
+def test_indexed_and_found(database: Callable[[Path], Any], tmp_path: Path) -> None:
+    store, retriever = database(tmp_path)
     fill(store)
     assert store.count_documents() == 6
     pipeline = querying(retriever(store))
@@ -114,7 +114,7 @@ def test_async_pipelines() -> None:
 
     async def ask() -> list[str]:
         asked = [pipeline.run_async({"embedder": {"text": question}}) for question in QUESTIONS]
-        return [best(found) for found in await asyncio.gather(*asked)]
+        return [best(answer) for answer in await asyncio.gather(*asked)]
 
     assert asyncio.run(ask()) == list(QUESTIONS.values())
 

@@ -54,15 +54,15 @@ def documents() -> list[Document]:
 
 
 def test_questions_and_texts_have_their_own_sides() -> None:
-    own, encoder = embedding(dimensions=32), FakeEncoder()
+    model, encoder = embedding(dimensions=32), FakeEncoder()
     question = encoder.encode("hello", task="retrieval.query", dimensions=32).tolist()
     passage = encoder.encode("hello", task="retrieval.passage", dimensions=32).tolist()
-    assert own.get_query_embedding("hello") == question
-    assert own.get_text_embedding("hello") == passage
-    assert own.get_text_embedding_batch(["hello", "other"])[0] == passage
-    assert asyncio.run(own.aget_query_embedding("hello")) == question
-    assert asyncio.run(own.aget_text_embedding("hello")) == passage
-    assert own.get_text_embedding_batch([]) == []
+    assert model.get_query_embedding("hello") == question
+    assert model.get_text_embedding("hello") == passage
+    assert model.get_text_embedding_batch(["hello", "other"])[0] == passage
+    assert asyncio.run(model.aget_query_embedding("hello")) == question
+    assert asyncio.run(model.aget_text_embedding("hello")) == passage
+    assert model.get_text_embedding_batch([]) == []
     assert embedding(query_task="separation").get_query_embedding("x") != embedding().get_query_embedding("x")
 
 
@@ -81,14 +81,14 @@ def test_settings_are_saved_and_decide_the_hash_of_the_ingestion_cache() -> None
 
 
 def test_pickled_without_weights(original_folder: Any) -> None:
-    own = JinaV3Embedding(str(original_folder), dimensions=16, dtype="float32")
-    vector = own.get_query_embedding("hello")
-    content = pickle.dumps(own)
+    model = JinaV3Embedding(str(original_folder), dimensions=16, dtype="float32")
+    vector = model.get_query_embedding("hello")
+    content = pickle.dumps(model)
     assert len(content) < 20_000
     again = pickle.loads(content)
     assert again._encoder is None
     assert again.get_query_embedding("hello") == vector
-    assert own._encoder is not None, "the pickled one keeps its own"
+    assert model._encoder is not None, "the pickled one keeps its own"
 
 
 def test_pickling_leaves_the_live_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,10 +129,10 @@ def test_a_cache_is_used() -> None:
             return super().encode(texts, **settings)
 
     encoder = Counting()
-    own = embedding(encoder=encoder, embeddings_cache=SimpleKVStore())
+    model = embedding(encoder=encoder, embeddings_cache=SimpleKVStore())
     for _ in range(3):
-        own.get_text_embedding_batch(["a", "b"])
-        asyncio.run(own.aget_text_embedding_batch(["a", "b"]))
+        model.get_text_embedding_batch(["a", "b"])
+        asyncio.run(model.aget_text_embedding_batch(["a", "b"]))
     assert encoder.texts == 2
 
 
@@ -145,13 +145,13 @@ def test_async_batches_are_computed_one_by_one_and_do_not_block() -> None:
             with self.lock:
                 self.running += 1
                 self.most = max(self.most, self.running)
-            found = super().encode(texts, **settings)
+            vectors = super().encode(texts, **settings)
             with self.lock:
                 self.running -= 1
-            return found
+            return vectors
 
     encoder = Slow()
-    own = embedding(encoder=encoder, embed_batch_size=2)
+    model = embedding(encoder=encoder, embed_batch_size=2)
     ticks = 0
 
     async def tick() -> None:
@@ -162,14 +162,14 @@ def test_async_batches_are_computed_one_by_one_and_do_not_block() -> None:
 
     async def both() -> list[list[float]]:
         ticking = asyncio.create_task(tick())
-        found = await own.aget_text_embedding_batch([f"text {n}" for n in range(40)])
+        vectors = await model.aget_text_embedding_batch([f"text {n}" for n in range(40)])
         ticking.cancel()
-        return found
+        return vectors
 
-    found = asyncio.run(both())
+    vectors = asyncio.run(both())
     assert encoder.most == 1
     assert ticks > 3
-    assert found == own.get_text_embedding_batch([f"text {n}" for n in range(40)])
+    assert vectors == model.get_text_embedding_batch([f"text {n}" for n in range(40)])
 
 
 PARSERS = [
@@ -180,30 +180,34 @@ PARSERS = [
 ]
 
 
-@pytest.mark.parametrize("parser", PARSERS, ids=lambda own: f"{type(own).__name__}-{getattr(own, 'chunk_overlap', 0)}")
+@pytest.mark.parametrize(
+    "parser",
+    PARSERS,
+    ids=lambda parser: f"{type(parser).__name__}-{getattr(parser, 'chunk_overlap', 0)}",
+)
 def test_late_chunks_are_those_of_the_whole_document(parser: Any, encoder: Encoder) -> None:
     late = JinaV3LateChunking(parser=parser, embedding=embedding(encoder=encoder))
     nodes = late(documents())
     for name, text in TEXTS.items():
-        own = [node for node in nodes if node.ref_doc_id == name]
-        contents = [node.get_content(MetadataMode.NONE) for node in own]
+        document_nodes = [node for node in nodes if node.ref_doc_id == name]
+        contents = [node.get_content(MetadataMode.NONE) for node in document_nodes]
         spans, start, end = [], 0, 0
         for content in contents:
-            place = text.rfind(content, start, end + 8 + len(content))
-            spans.append((place, place + len(content)))
+            position = text.rfind(content, start, end + 8 + len(content))
+            spans.append((position, position + len(content)))
             start, end = spans[-1]
         assert spans[-1][1] >= len(text.strip()) - 1, "the chunks reach to the end"
         wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
-        assert np.allclose([node.get_embedding() for node in own], wanted, atol=1e-6)
+        assert np.allclose([node.get_embedding() for node in document_nodes], wanted, atol=1e-6)
 
 
 def test_nodes_alone_are_put_together_by_their_offsets(encoder: Encoder) -> None:
     nodes = SentenceSplitter(chunk_size=40, chunk_overlap=15)(documents()[:1])
     random.Random(0).shuffle(nodes)
-    found = embedding(encoder=encoder, late_chunking=True)(nodes)
-    spans = [(node.start_char_idx, node.end_char_idx) for node in found]  # type: ignore[attr-defined]
+    embedded = embedding(encoder=encoder, late_chunking=True)(nodes)
+    spans = [(node.start_char_idx, node.end_char_idx) for node in embedded]  # type: ignore[attr-defined]
     wanted = encoder.encode_spans(TEXTS["unique"], spans, task="retrieval.passage", overlap=OVERLAP)
-    assert np.allclose([node.get_embedding() for node in found], wanted, atol=1e-6)
+    assert np.allclose([node.get_embedding() for node in embedded], wanted, atol=1e-6)
     again = asyncio.run(embedding(encoder=encoder, late_chunking=True).acall(nodes))
     assert np.allclose([node.get_embedding() for node in again], wanted, atol=1e-6)
 
@@ -219,15 +223,15 @@ def test_each_level_of_a_hierarchy_is_found_in_the_document(encoder: Encoder) ->
     nodes = JinaV3LateChunking(parser=parser, embedding=embedding(encoder=encoder))(documents())
     for name, text in TEXTS.items():
         for leaf in (False, True):
-            own = [node for node in nodes if node.ref_doc_id == name and (node.parent_node is not None) == leaf]
-            assert len(own) > 2
+            level_nodes = [node for node in nodes if node.ref_doc_id == name and (node.parent_node is not None) == leaf]
+            assert len(level_nodes) > 2
             spans, end = [], 0
-            for node in own:
+            for node in level_nodes:
                 start = text.index(node.get_content(MetadataMode.NONE), end)
                 end = start + len(node.get_content(MetadataMode.NONE))
                 spans.append((start, end))
             wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
-            assert np.allclose([node.get_embedding() for node in own], wanted, atol=1e-6)
+            assert np.allclose([node.get_embedding() for node in level_nodes], wanted, atol=1e-6)
 
 
 def test_metadata_stands_once_before_the_document() -> None:
@@ -254,12 +258,12 @@ def test_a_rewritten_node_is_named() -> None:
 
 
 def test_texts_alone_cannot_be_late_chunked_and_it_is_said_once() -> None:
-    own = embedding(late_chunking=True)
+    model = embedding(late_chunking=True)
     with pytest.warns(UserWarning, match="late chunking needs nodes"):
-        own.get_text_embedding_batch(["a", "b"])
+        model.get_text_embedding_batch(["a", "b"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        own.get_text_embedding_batch(["a", "b"])
+        model.get_text_embedding_batch(["a", "b"])
 
 
 def test_the_ingestion_cache_re_embeds_after_a_change() -> None:
@@ -289,12 +293,12 @@ def test_an_index_finds_with_the_bundled_model() -> None:
         "plants": "Plants turn light into sugar. This is called photosynthesis.",
         "fuji": "Mount Fuji is the highest mountain in Japan. Snow covers it for months.",
     }
-    own = JinaV3Embedding("nano", dimensions=128)
+    model = JinaV3Embedding("nano", dimensions=128)
     before = Settings.embed_model if Settings._embed_model else MockEmbedding(8)
-    Settings.embed_model = own
+    Settings.embed_model = model
     try:
         corpus = [Document(id_=name, text=text) for name, text in texts.items()]
-        late = JinaV3LateChunking(parser=SentenceSplitter(chunk_size=30, chunk_overlap=0), embedding=own)
+        late = JinaV3LateChunking(parser=SentenceSplitter(chunk_size=30, chunk_overlap=0), embedding=model)
         for index in (VectorStoreIndex.from_documents(corpus), VectorStoreIndex(list(late(corpus)))):
             retriever = index.as_retriever(similarity_top_k=1)
             for question, name in {"Where is the Eiffel Tower?": "eiffel", "Was ist der höchste Berg?": "fuji"}.items():
@@ -331,16 +335,16 @@ def test_milvus_store(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])
     assert told["pymilvus"].startswith("2.")
-    assert told["found"] == ["eiffel", "fuji"]
+    assert told["answers"] == ["eiffel", "fuji"]
 
 
 def test_a_query_engine_answers_from_what_was_found() -> None:
     index = VectorStoreIndex.from_documents(documents(), embed_model=embedding())
     answer = index.as_query_engine(llm=MockLLM(), similarity_top_k=2).query("thing 7")
     assert len(answer.source_nodes) == 2
-    assert all(found.node.get_content() in str(answer) for found in answer.source_nodes)
+    assert all(source.node.get_content() in str(answer) for source in answer.source_nodes)
     chat = asyncio.run(index.as_query_engine(llm=MockLLM(), similarity_top_k=2).aquery("thing 7"))
-    assert [found.node_id for found in chat.source_nodes] == [found.node_id for found in answer.source_nodes]
+    assert [source.node_id for source in chat.source_nodes] == [source.node_id for source in answer.source_nodes]
 
 
 def test_a_missing_framework_names_its_pip_line() -> None:

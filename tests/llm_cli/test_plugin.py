@@ -66,9 +66,9 @@ def test_every_role_and_size_is_registered() -> None:
 def test_vectors_are_those_of_the_encoder(nano: Encoder) -> None:
     texts = list(NOTES.values())
     for role, task in ROLES.items():
-        found = list(model_named(f"jina-v3{role}-64").embed_multi(texts))
-        assert np.allclose(found, nano.encode(texts, task=task, dimensions=64), atol=1e-2)
-        assert isinstance(found[0][0], float)
+        vectors = list(model_named(f"jina-v3{role}-64").embed_multi(texts))
+        assert np.allclose(vectors, nano.encode(texts, task=task, dimensions=64), atol=1e-2)
+        assert isinstance(vectors[0][0], float)
 
 
 def test_texts_are_taken_a_few_at_a_time() -> None:

@@ -27,12 +27,12 @@ def found(encoder: Encoder, questions: Sequence[str], dimensions: int | None = N
 def nearest_share(vectors: np.ndarray, labels: Sequence[str]) -> float:
     """Share of texts whose nearest neighbour has their label."""
     cosines = vectors @ vectors.T - 2 * np.eye(len(vectors))
-    return float(np.mean([labels[int(best)] == own for best, own in zip(cosines.argmax(1), labels, strict=True)]))
+    return float(np.mean([labels[int(best)] == label for best, label in zip(cosines.argmax(1), labels, strict=True)]))
 
 
 def flat(groups: Mapping[str, Sequence[str]]) -> tuple[list[str], list[str]]:
-    texts = [text for own in groups.values() for text in own]
-    return texts, [label for label, own in groups.items() for _ in own]
+    texts = [text for texts_of_label in groups.values() for text in texts_of_label]
+    return texts, [label for label, texts_of_label in groups.items() for _ in texts_of_label]
 
 
 def test_questions_find_their_passages(nano: Encoder) -> None:
@@ -78,8 +78,8 @@ def test_utterances_of_one_intent_are_neighbours(nano: Encoder) -> None:
 
 def test_a_few_examples_classify(nano: Encoder) -> None:
     """Nearest centre of two examples an intent."""
-    centres = np.stack([nano.encode(own[:2], task="classification").mean(0) for own in INTENTS.values()])
-    rest = [(text, n) for n, own in enumerate(INTENTS.values()) for text in own[2:]]
+    centres = np.stack([nano.encode(examples[:2], task="classification").mean(0) for examples in INTENTS.values()])
+    rest = [(text, n) for n, examples in enumerate(INTENTS.values()) for text in examples[2:]]
     vectors = nano.encode([text for text, _ in rest], task="classification")
     right = ((vectors @ finish(centres, normalize=True).T).argmax(1) == [n for _, n in rest]).mean()
     assert right >= 0.8

@@ -44,8 +44,8 @@ def weights() -> Encoder:
 
 @pytest.mark.parametrize("task", FIRST_FIVE)
 def test_first_components(weights: Encoder, task: str) -> None:
-    found = weights.encode(DOCUMENTS, task=task, prompt=False)[:, :5]
-    assert np.abs(found - np.array(FIRST_FIVE[task])).max() <= 1e-4
+    components = weights.encode(DOCUMENTS, task=task, prompt=False)[:, :5]
+    assert np.abs(components - np.array(FIRST_FIVE[task])).max() <= 1e-4
 
 
 @pytest.mark.parametrize("task", TOKEN_STATES, ids=str)

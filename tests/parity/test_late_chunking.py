@@ -45,8 +45,8 @@ def test_overlapping_spans_and_gaps(encoder: Encoder, reference: Reference) -> N
 def test_documents_past_the_window(encoder: Encoder, reference: Reference, window: int, overlap: int) -> None:
     spans = cuts(LONG, 333)
     wanted = late_chunks(reference, LONG, spans, "retrieval.passage", window=window, overlap=overlap)
-    found = encoder.encode_spans(LONG, spans, task="retrieval.passage", window=window, overlap=overlap)
-    assert np.abs(found - wanted).max() <= TOLERANCE
+    vectors = encoder.encode_spans(LONG, spans, task="retrieval.passage", window=window, overlap=overlap)
+    assert np.abs(vectors - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("extra", [-2, -1, 0, 1, 2, 383, 384, 385])
@@ -64,8 +64,8 @@ def test_chunks_are_spans_of_the_joined_text(encoder: Encoder, reference: Refere
     ends = np.cumsum([len(chunk) for chunk in chunks]) + np.arange(3) * len(separator)
     spans = list(zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True))
     wanted = late_chunks(reference, text, spans, "retrieval.passage", window=512, overlap=0)
-    found = encoder.encode_chunks(chunks, task="retrieval.passage", separator=separator)
-    assert np.abs(found - wanted).max() <= TOLERANCE
+    vectors = encoder.encode_chunks(chunks, task="retrieval.passage", separator=separator)
+    assert np.abs(vectors - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("task", TASKS, ids=str)

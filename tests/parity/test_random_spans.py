@@ -37,11 +37,11 @@ def partition(text: str, cuts: list[float]) -> list[tuple[int, int]]:
 def test_partitions(encoder: Encoder, reference: Reference, text: str, cuts: list[float], task: str | None) -> None:
     spans = partition(text, cuts)
     try:
-        found = encoder.encode_spans(text, spans, task=task)
+        vectors = encoder.encode_spans(text, spans, task=task)
     except InvalidSpan:
         reject()
     wanted = late_chunks(reference, text, spans, task, window=512, overlap=0)
-    assert np.abs(found - wanted).max() <= TOLERANCE
+    assert np.abs(vectors - wanted).max() <= TOLERANCE
 
 
 @RELAXED
@@ -51,11 +51,11 @@ def test_windows(
 ) -> None:
     spans = partition(text * 3, [cut])
     try:
-        found = encoder.encode_spans(text * 3, spans, task=task, window=window, overlap=overlap)
+        vectors = encoder.encode_spans(text * 3, spans, task=task, window=window, overlap=overlap)
     except InvalidSpan:
         reject()
     wanted = late_chunks(reference, text * 3, spans, task, window=window, overlap=overlap)
-    assert np.abs(found - wanted).max() <= TOLERANCE
+    assert np.abs(vectors - wanted).max() <= TOLERANCE
 
 
 @RELAXED

@@ -49,8 +49,8 @@ class Pair:
     def assert_matches(self, texts: Sequence[str], tasks: Sequence[str | None], dimensions: int | None = None) -> None:
         wanted = [self.reference.encode(text, task, dimensions) for text, task in zip(texts, tasks, strict=True)]
         for encoder in self.encoders:
-            found = encoder.encode(texts, task=tasks, dimensions=dimensions)
-            assert np.abs(found - np.stack(wanted)).max() <= TOLERANCE
+            vectors = encoder.encode(texts, task=tasks, dimensions=dimensions)
+            assert np.abs(vectors - np.stack(wanted)).max() <= TOLERANCE
 
 
 @pytest.fixture(scope="module", params=SIZES)
@@ -83,8 +83,8 @@ def test_matryoshka_slice_is_cut_then_normalised(pair: Pair, dimensions: int) ->
 
 def test_prompts_off(pair: Pair) -> None:
     wanted = pair.reference.encode("hello world", "retrieval.query", prompt=False)
-    found = pair.encoders[0].encode("hello world", task="retrieval.query", prompt=False)
-    assert np.abs(found - wanted).max() <= TOLERANCE
+    vector = pair.encoders[0].encode("hello world", task="retrieval.query", prompt=False)
+    assert np.abs(vector - wanted).max() <= TOLERANCE
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 17, 128, 512])

@@ -19,10 +19,10 @@ MAX_BODY = 2 * 10**6
 MAX_ROWS = 1000
 MAX_METADATA = 40_000
 COMPARE: dict[str, Any] = {
-    "$gt": lambda own, value: own > value,
-    "$gte": lambda own, value: own >= value,
-    "$lt": lambda own, value: own < value,
-    "$lte": lambda own, value: own <= value,
+    "$gt": lambda stored, value: stored > value,
+    "$gte": lambda stored, value: stored >= value,
+    "$lt": lambda stored, value: stored < value,
+    "$lte": lambda stored, value: stored <= value,
 }
 DOCUMENTS = re.compile(r"/namespaces/(?P<namespace>[^/]+)/documents/(?P<action>\w+)")
 
@@ -98,11 +98,11 @@ class Service:
         if path == "/describe_index_stats":
             counts = {name: {"vectorCount": len(records)} for name, records in self.records.items()}
             return 200, {"namespaces": counts, "totalVectorCount": sum(map(len, self.records.values()))}
-        found = DOCUMENTS.fullmatch(path)
-        if (found is None) != (self._field == "_values"):
+        documents_path = DOCUMENTS.fullmatch(path)
+        if (documents_path is None) != (self._field == "_values"):
             raise Refused(400, "this index is of the other kind")
-        action = found["action"] if found else {"/query": "search"}.get(path, path.rpartition("/")[2])
-        namespace = found["namespace"] if found else _namespace(body)
+        action = documents_path["action"] if documents_path else {"/query": "search"}.get(path, path.rpartition("/")[2])
+        namespace = documents_path["namespace"] if documents_path else _namespace(body)
         return getattr(self, f"_{action}")(self.records.setdefault(namespace, {}), namespace, body)  # type: ignore[no-any-return]
 
     @property
@@ -135,7 +135,7 @@ class Service:
             raise Refused(400, f"vector dimension does not match the index's {self._size}")
         metadata = {name: value for name, value in row.items() if name not in ("_id", self._field)}
         for name, value in metadata.items():
-            texts = isinstance(value, list) and all(isinstance(item, str) for item in value)
+            texts = isinstance(value, list) and all(isinstance(element, str) for element in value)
             if not (texts or isinstance(value, str | int | float | bool)):
                 raise Refused(400, f"metadata {name!r} must be a string, number, boolean or list of strings")
         if len(str(metadata).encode()) > MAX_METADATA * 1.1:
@@ -168,13 +168,13 @@ class Service:
         return self.position if self.reads > self.lag else 0
 
     def _fetch(self, records: dict[str, Any], namespace: str, body: Any) -> Answer:
-        found = {name: records[name] for name in body["ids"] if name in records}
+        rows = {name: records[name] for name in body["ids"] if name in records}
         vectors = {
             name: {"id": name, "values": row.get("_values", []), "metadata": _metadata(row, self._field)}
-            for name, row in found.items()
+            for name, row in rows.items()
         }
         return 200, {
-            "documents": found,
+            "documents": rows,
             "vectors": vectors,
             "namespace": namespace,
             "usage": {"read_units": 1, "readUnits": 1},
@@ -211,16 +211,16 @@ def _part(name: str, wanted: Any, row: dict[str, Any]) -> bool:
     return all(_test(sign, value, row.get(name)) for sign, value in tests.items())
 
 
-def _test(sign: str, value: Any, own: Any) -> bool:
-    held = own if isinstance(own, list) else [own]
+def _test(sign: str, value: Any, field: Any) -> bool:
+    elements = field if isinstance(field, list) else [field]
     if sign in ("$eq", "$in"):
-        return any(item in (value if sign == "$in" else [value]) for item in held if item is not None)
+        return any(element in (value if sign == "$in" else [value]) for element in elements if element is not None)
     if sign in ("$ne", "$nin"):
-        return not _test("$eq" if sign == "$ne" else "$in", value, own)
+        return not _test("$eq" if sign == "$ne" else "$in", value, field)
     if sign not in COMPARE:
         raise Refused(400, f"unknown operator {sign}")
-    numbers = isinstance(own, int | float) and not isinstance(own, bool)
-    return numbers and bool(COMPARE[sign](own, value))
+    numbers = isinstance(field, int | float) and not isinstance(field, bool)
+    return numbers and bool(COMPARE[sign](field, value))
 
 
 def _metadata(row: dict[str, Any], field: str) -> dict[str, Any]:

@@ -99,6 +99,6 @@ class Service:
                 )
                 return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
             case "/query/batch":
-                found = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
-                return [answer.model_dump(mode="json") for answer in found]
+                answers = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
+                return [answer.model_dump(mode="json") for answer in answers]
         raise ValueError(f"route {rest} not found")

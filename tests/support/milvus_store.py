@@ -30,8 +30,8 @@ def main(url: str) -> None:
     context = StorageContext.from_defaults(vector_store=store)
     index = VectorStoreIndex(nodes, storage_context=context, embed_model=embedding)
     engine = index.as_query_engine(similarity_top_k=1)
-    found = [engine.query(question).source_nodes[0].node.ref_doc_id for question in QUESTIONS]
-    sys.stdout.write(json.dumps({"pymilvus": pymilvus.__version__, "nodes": len(nodes), "found": found}))
+    answers = [engine.query(question).source_nodes[0].node.ref_doc_id for question in QUESTIONS]
+    sys.stdout.write(json.dumps({"pymilvus": pymilvus.__version__, "nodes": len(nodes), "answers": answers}))
 
 
 if __name__ == "__main__":

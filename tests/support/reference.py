@@ -38,8 +38,8 @@ class Reference:
         self._models: dict[str | None, Any] = {}
 
     def ids(self, text: str, task: str | None, *, prompt: bool = True) -> list[int]:
-        own = PROMPTS.get(task or "", "") if prompt else ""
-        return list(self.tokenizer.encode(own + text).ids)
+        prefix = PROMPTS.get(task or "", "") if prompt else ""
+        return list(self.tokenizer.encode(prefix + text).ids)
 
     def states(self, ids: Sequence[int], task: str | None) -> Tensor:
         """Token states (n, C) of one sequence."""
@@ -128,18 +128,18 @@ def late_chunks(
     prompt: bool = True,
 ) -> FloatArray:
     """Late chunking token by token: a token goes to every span that holds its last character."""
-    own = PROMPTS.get(task or "", "") if prompt else ""
-    encoding = reference.tokenizer.encode(own + text)
+    prefix = PROMPTS.get(task or "", "") if prompt else ""
+    encoding = reference.tokenizer.encode(prefix + text)
     states = late_states(reference, encoding.ids, task, window, overlap)
     assert len(states) == len(encoding.ids)
     members: list[list[int]] = [[] for _ in spans]
     for token, (start, end) in enumerate(encoding.offsets):
-        if token == 0 or (token < len(encoding.ids) - 1 and max(end - 1, start) < len(own)):
+        if token == 0 or (token < len(encoding.ids) - 1 and max(end - 1, start) < len(prefix)):
             members[0].append(token)
         elif token == len(encoding.ids) - 1:
             members[-1].append(token)
         else:
-            last = max(end - 1, start) - len(own)
+            last = max(end - 1, start) - len(prefix)
             for span, (first, stop) in enumerate(spans):
                 if first <= last < stop:
                     members[span].append(token)

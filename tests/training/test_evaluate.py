@@ -115,36 +115,36 @@ def test_clusters_are_compared_with_labels(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_questions_point_at_their_paragraphs(data: Path) -> None:
-    found = xquad(data, "de", "en")
-    assert [passage.text for passage in found.passages] == ["one", "zero"]
-    assert (found.queries, found.relevance) == ({"q0": "frage?"}, {"q0": {"p1": 1}})
-    found = medquad(data)
-    assert [passage.text for passage in found.passages] == ["A", "B"], "equal answers are one passage"
-    assert found.relevance == {"q0": {"p0": 1}, "q1": {"p1": 1}, "q2": {"p0": 1}}
-    found = squad_paragraphs(data)
-    assert sorted(found.queries.values()) == ["when?", "who?"]
-    assert all(own == {"p1": 1} for own in found.relevance.values())
+    dataset = xquad(data, "de", "en")
+    assert [passage.text for passage in dataset.passages] == ["one", "zero"]
+    assert (dataset.queries, dataset.relevance) == ({"q0": "frage?"}, {"q0": {"p1": 1}})
+    dataset = medquad(data)
+    assert [passage.text for passage in dataset.passages] == ["A", "B"], "equal answers are one passage"
+    assert dataset.relevance == {"q0": {"p0": 1}, "q1": {"p1": 1}, "q2": {"p0": 1}}
+    dataset = squad_paragraphs(data)
+    assert sorted(dataset.queries.values()) == ["when?", "who?"]
+    assert all(judgements == {"p1": 1} for judgements in dataset.relevance.values())
 
 
 def test_the_right_chunk_holds_an_answer(data: Path) -> None:
-    found = squad_chunks(data)
-    assert list(found.queries.values()) == ["when?"], "a question without answer string is left out"
-    assert {passage.document for passage in found.passages} == {"t"}
-    (own,) = found.relevance.values()
-    (right,) = [passage for passage in found.passages if passage.id in own]
+    dataset = squad_chunks(data)
+    assert list(dataset.queries.values()) == ["when?"], "a question without answer string is left out"
+    assert {passage.document for passage in dataset.passages} == {"t"}
+    (judgements,) = dataset.relevance.values()
+    (right,) = [passage for passage in dataset.passages if passage.id in judgements]
     assert right.text == "Then came two."
-    assert all(len(passage.text.split()) <= 41 for passage in found.passages)
+    assert all(len(passage.text.split()) <= 41 for passage in dataset.passages)
 
 
 def test_passkeys_are_inside_filler_of_the_right_length(data: Path) -> None:
-    found = passkey(data, 100)
-    assert (len(found.passages), len(found.queries)) == (100, 50)
-    for query, own in found.relevance.items():
-        (right,) = [passage for passage in found.passages if passage.id in own]
-        name = found.queries[query].removeprefix("What is the pass key for ").removesuffix("?")
+    dataset = passkey(data, 100)
+    assert (len(dataset.passages), len(dataset.queries)) == (100, 50)
+    for query, judgements in dataset.relevance.items():
+        (right,) = [passage for passage in dataset.passages if passage.id in judgements]
+        name = dataset.queries[query].removeprefix("What is the pass key for ").removesuffix("?")
         assert f"{name}'s pass key is " in right.text
         assert 105 <= len(right.text.split()) <= 110
-    assert passkey(data, 100) == found
+    assert passkey(data, 100) == dataset
 
 
 def test_exported_folders_are_what_the_command_reads(data: Path, tmp_path: Path) -> None:

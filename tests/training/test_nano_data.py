@@ -146,7 +146,7 @@ def test_a_batch_depends_on_its_step_alone(data: BackboneData) -> None:
 
 def test_translations_have_the_english_target(data: BackboneData) -> None:
     readings, rows = data.kinds["translations"](random.Random(2))
-    known = {(tuple(ids), row) for own in data.translations.values() for ids, row in own}
+    known = {(tuple(ids), row) for pairs in data.translations.values() for ids, row in pairs}
     foreign = [(tuple(r.ids), row) for n, (r, row) in enumerate(zip(readings, rows, strict=True)) if n % 4 != 3]
     assert set(foreign) <= known
 
@@ -154,22 +154,22 @@ def test_translations_have_the_english_target(data: BackboneData) -> None:
 def test_chunks_are_pooled_inside_their_document(data: BackboneData, stage: Stage) -> None:
     """The tokens of each vector are those of the chunk whose named text is the target."""
     readings, rows = data.kinds["documents"](random.Random(3))
-    place = 0
+    row = 0
     for reading in readings:
         assert (reading.ids[0], reading.ids[-1]) == (0, 2)
         for number in range(reading.owners.min(), reading.owners.max() + 1):
-            own = reading.ids[(reading.owners == number)]
-            named = stage.targets.texts[rows[place]]
+            pooled_ids = reading.ids[(reading.owners == number)]
+            named = stage.targets.texts[rows[row]]
             (chunk,) = encode_all(stage.tokenizer, [named.split(". ", 1)[1]], 288, specials=False)
-            assert np.array_equal(own[(own != 0) & (own != 2)], chunk)
-            place += 1
-    assert place == len(rows)
+            assert np.array_equal(pooled_ids[(pooled_ids != 0) & (pooled_ids != 2)], chunk)
+            row += 1
+    assert row == len(rows)
 
 
 def test_pairs_of_a_batch_share_source_and_clusters(adapters: AdapterData) -> None:
     queries, passages = adapters.pairs_of(random.Random(0), 12)
-    assert [item.group for item in queries] == [item.group for item in passages]
-    clusters = [int(item.group.lstrip("abcdefghijklmnopqrstuvwxyz")) // 3 for item in queries]
+    assert [text.group for text in queries] == [text.group for text in passages]
+    clusters = [int(text.group.lstrip("abcdefghijklmnopqrstuvwxyz")) // 3 for text in queries]
     assert len(set(clusters)) < len(clusters), "hard negatives of the same cluster"
 
 
@@ -187,26 +187,26 @@ def test_a_translated_pair_has_one_target(adapters: AdapterData, stage: Stage) -
 
 
 def test_document_questions_point_at_their_chunk(adapters: AdapterData, stage: Stage) -> None:
-    found = adapters.chunked(random.Random(0))
-    assert found.asked
-    for query, number in found.asked:
-        assert query.group == found.chunks[number].group
-    ids, owners = document_ids(found, adapters.prompt, 7)
+    document = adapters.chunked(random.Random(0))
+    assert document.asked
+    for query, number in document.asked:
+        assert query.group == document.chunks[number].group
+    ids, owners = document_ids(document, adapters.prompt, 7)
     assert len(ids) == len(owners)
     assert (ids[0], ids[-1]) == (0, 2)
-    assert (owners[0], owners[-1]) == (7, 7 + len(found.chunks) - 1)
-    assert np.array_equal(ids[owners == 8], found.chunks[1].ids)
+    assert (owners[0], owners[-1]) == (7, 7 + len(document.chunks) - 1)
+    assert np.array_equal(ids[owners == 8], document.chunks[1].ids)
     prompt = stage.model.config.prompt(Task.RETRIEVAL_PASSAGE)
     assert np.array_equal(adapters.prompt, encode_all(stage.tokenizer, [prompt], 64, specials=False)[0])
 
 
 def test_a_long_context_runs_over_several_sections(adapters: AdapterData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.nano.adapter_data.CONTEXTS", {300: 1.0})
-    found = adapters.chunked(random.Random(1))
-    sections = list(dict.fromkeys(chunk.group.split("#")[0] for chunk in found.chunks))
+    document = adapters.chunked(random.Random(1))
+    sections = list(dict.fromkeys(chunk.group.split("#")[0] for chunk in document.chunks))
     assert len(sections) > 1
-    assert {query.group.split("#")[0] for query, _ in found.asked} == set(sections), "each is asked about"
-    assert sum(len(chunk.ids) for chunk in found.chunks) <= 300
+    assert {query.group.split("#")[0] for query, _ in document.asked} == set(sections), "each is asked about"
+    assert sum(len(chunk.ids) for chunk in document.chunks) <= 300
 
 
 def test_label_batches_have_partners(adapters: AdapterData) -> None:
@@ -231,10 +231,10 @@ def test_each_loss_trains_its_own_adapter_only(adapters: AdapterData, stage: Sta
         assert tokens > 0
         loss.backward()  # type: ignore[no-untyped-call]
     tasks = [Task.RETRIEVAL_QUERY, Task.RETRIEVAL_PASSAGE] if name == "retrieval" else [Task(name)]
-    own = {stage.model.config.bank(task) for task in tasks}
+    trained_banks = {stage.model.config.bank(task) for task in tasks}
     gradient = stage.model.get_parameter("layers.0.qkv.lora_B").grad
     assert gradient is not None
-    assert {bank for bank in range(5) if gradient[bank].abs().sum() > 0} == own
+    assert {bank for bank in range(5) if gradient[bank].abs().sum() > 0} == trained_banks
 
 
 def test_the_late_loss_counts_all_chunks(adapters: AdapterData, stage: Stage) -> None:

@@ -55,18 +55,18 @@ def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
         CheckpointError: a file is truncated or not safetensors.
         CheckpointMismatch: two tensors have the same canonical name.
     """
-    found: dict[str, StoredTensor] = {}
+    tensors: dict[str, StoredTensor] = {}
     for path in files:
         with open_safetensors(path) as file:
             for name in file.keys():  # noqa: SIM118 - a safetensors handle is not iterable
                 if IGNORED.search(name):
                     continue
-                part = file.get_slice(name)
+                tensor = file.get_slice(name)
                 canonical = canonical_name(name)
-                if canonical in found:
-                    raise CheckpointMismatch(f"{path} names {canonical} twice: {found[canonical].name} and {name}")
-                found[canonical] = StoredTensor(path, name, tuple(part.get_shape()), part.get_dtype())
-    return found
+                if canonical in tensors:
+                    raise CheckpointMismatch(f"{path} names {canonical} twice: {tensors[canonical].name} and {name}")
+                tensors[canonical] = StoredTensor(path, name, tuple(tensor.get_shape()), tensor.get_dtype())
+    return tensors
 
 
 def check_tensors(

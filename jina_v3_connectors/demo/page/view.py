@@ -61,12 +61,12 @@ class View:
         encoder = self._corpus.encoder
         start = time.perf_counter()
         size = check_dimensions(request.dimensions, encoder.dimensions)
-        asked = self._corpus.ask(request.question, request.task, size)
+        answer = self._corpus.ask(request.question, request.task, size)
         encoded = time.perf_counter()
         hits = {
             NAMES[late]: [
                 self._hit(hit)
-                for hit in self._collections.nearest(request.store, asked.vector, request.limit, late=late)
+                for hit in self._collections.nearest(request.store, answer.vector, request.limit, late=late)
             ]
             for late in MODES
         }
@@ -76,8 +76,8 @@ class View:
             "encode_seconds": encoded - start,
             "search_seconds": time.perf_counter() - encoded,
             "hits": hits,
-            "cosines": {NAMES[late]: _rounded(asked.cosines[late]) for late in MODES},
-            "points": {NAMES[late]: _rounded(asked.points[late]) for late in MODES},
+            "cosines": {NAMES[late]: _rounded(answer.cosines[late]) for late in MODES},
+            "points": {NAMES[late]: _rounded(answer.points[late]) for late in MODES},
         }
 
     def _document(self, number: int, document: Document) -> dict[str, Any]:

@@ -14,8 +14,8 @@ def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> Non
     for name in ("b.txt", "a.md", "deep/c.jsonl", "image.png", "deep/D.TXT"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_files([tmp_path])]
-    assert found == ["a.md", "b.txt", "deep/D.TXT", "deep/c.jsonl"]
+    names = [path.relative_to(tmp_path).as_posix() for path in find_files([tmp_path])]
+    assert names == ["a.md", "b.txt", "deep/D.TXT", "deep/c.jsonl"]
     assert find_files([tmp_path / "b.txt", tmp_path / "b.txt"]) == [tmp_path / "b.txt"]
 
 

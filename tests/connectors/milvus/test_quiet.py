@@ -16,10 +16,10 @@ from jina_v3_connectors.milvus.quiet import LOGGERS, quiet
 @pytest.fixture(params=LOGGERS)
 def logger(request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture) -> Iterator[logging.Logger]:
     """One of the loggers that are kept quiet, heard even if it does not pass on what it is told."""
-    own = logging.getLogger(request.param)
-    own.addHandler(caplog.handler)
-    yield own
-    own.removeHandler(caplog.handler)
+    vendor_logger = logging.getLogger(request.param)
+    vendor_logger.addHandler(caplog.handler)
+    yield vendor_logger
+    vendor_logger.removeHandler(caplog.handler)
 
 
 def test_nothing_is_logged_inside(logger: logging.Logger, caplog: pytest.LogCaptureFixture) -> None:

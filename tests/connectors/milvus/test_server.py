@@ -107,8 +107,8 @@ def test_an_index_made_later_is_the_one_that_was_planned(backend: Backend) -> No
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standalone]:
     if not PROGRAM.exists():
         pytest.skip(MISSING)
-    with running(Standalone(tmp_path_factory.mktemp("milvus"))) as own:
-        yield own
+    with running(Standalone(tmp_path_factory.mktemp("milvus"))) as standalone:
+        yield standalone
 
 
 @pytest.fixture

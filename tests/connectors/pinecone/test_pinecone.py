@@ -163,7 +163,7 @@ CHUNK = Chunk("d", 3, 1, 9, "text", {"lang": "de", "n": 2, "deep": {"x": 1.5}, "
 def test_fields_are_flat() -> None:
     fields = to_fields(CHUNK)
     for value in fields.values():
-        assert isinstance(value, str | int | float | bool) or all(isinstance(item, str) for item in value)
+        assert isinstance(value, str | int | float | bool) or all(isinstance(text, str) for text in value)
     assert (fields["meta.n"], fields["meta.deep.x"]) == (2, 1.5)
     assert "lang:de" in fields["terms"]
     assert to_hit("id", 0.5, fields).chunk == CHUNK

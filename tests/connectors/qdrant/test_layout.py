@@ -38,7 +38,9 @@ def documents() -> Iterator[Document]:
 
 
 @pytest.fixture(params=["embedded", "memory"])
-def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def database(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
     if request.param == "embedded":
         yield {"path": tmp_path / "store"}
@@ -48,16 +50,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     client.close()
 
 
-def connect(place: dict[str, Any], **settings: Any) -> QdrantConnector:
-    return QdrantConnector(FakeEncoder(), "docs", chunker=WholeDocument(), **place, **settings)
+def connect(database: dict[str, Any], **settings: Any) -> QdrantConnector:
+    return QdrantConnector(FakeEncoder(), "docs", chunker=WholeDocument(), **database, **settings)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)
-def test_hits_are_right_and_scores_cosines(place: dict[str, Any], layout: QdrantLayout) -> None:
+def test_hits_are_right_and_scores_cosines(database: dict[str, Any], layout: QdrantLayout) -> None:
     encoder = FakeEncoder()
-    with connect(place, layout=layout) as store:
+    with connect(database, layout=layout) as store:
         store.ingest(documents())
-    with connect(place) as store:
+    with connect(database) as store:
         assert store.stored is not None
         assert store.stored.layout == layout
         for number in (7, 42, 123):
@@ -111,17 +113,17 @@ def test_bad_layouts(settings: dict[str, Any]) -> None:
         QdrantLayout(**settings)
 
 
-def test_a_slice_must_be_smaller_than_the_vector(place: dict[str, Any]) -> None:
+def test_a_slice_must_be_smaller_than_the_vector(database: dict[str, Any]) -> None:
     with (
-        connect(place, dimensions=16, layout=QdrantLayout(slices=(16,))) as store,
+        connect(database, dimensions=16, layout=QdrantLayout(slices=(16,))) as store,
         pytest.raises(InvalidInput, match="smaller than the vectors' 16 dimensions"),
     ):
         store.ingest(documents())
 
 
-def test_hybrid_belongs_in_the_layout(place: dict[str, Any]) -> None:
+def test_hybrid_belongs_in_the_layout(database: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="inside the layout"):
-        connect(place, layout=QdrantLayout(), hybrid=True)
+        connect(database, layout=QdrantLayout(), hybrid=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=str)

@@ -7,8 +7,8 @@ import pytest
 from jina_v3_connectors.qdrant.words import WordWeights, document_words, query_words
 
 
-def weights(found: WordWeights) -> dict[int, float]:
-    return dict(zip(found.indices, found.values, strict=True))
+def weights(word_weights: WordWeights) -> dict[int, float]:
+    return dict(zip(word_weights.indices, word_weights.values, strict=True))
 
 
 @pytest.mark.parametrize("text", ["", "   ", "... !?"])

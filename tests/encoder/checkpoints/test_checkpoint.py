@@ -98,9 +98,9 @@ def test_shards(original_folder: Path, tmp_path: Path) -> None:
     (folder / "model.safetensors").unlink()
     names = sorted(tensors)
     parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
-    for file, own in parts.items():
-        save_file({name: tensors[name] for name in own}, folder / file)
-    weight_map = {name: file for file, own in parts.items() for name in own}
+    for file, names_in_file in parts.items():
+        save_file({name: tensors[name] for name in names_in_file}, folder / file)
+    weight_map = {name: file for file, names_in_file in parts.items() for name in names_in_file}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
     assert np.array_equal(vectors(folder), vectors(original_folder))
     (folder / "model-00002-of-00002.safetensors").unlink()

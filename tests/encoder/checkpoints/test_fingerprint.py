@@ -15,9 +15,11 @@ def fingerprint(folder: Path, dtype: str = "float32") -> str:
 
 
 def test_the_same_in_both_layouts_and_every_dtype(original_folder: Path, hf_folder: Path) -> None:
-    found = {fingerprint(folder, dtype) for folder in (original_folder, hf_folder) for dtype in ("float32", "bfloat16")}
-    assert len(found) == 1
-    assert len(found.pop()) == 16
+    fingerprints = {
+        fingerprint(folder, dtype) for folder in (original_folder, hf_folder) for dtype in ("float32", "bfloat16")
+    }
+    assert len(fingerprints) == 1
+    assert len(fingerprints.pop()) == 16
 
 
 def test_other_weights(original_folder: Path, tmp_path: Path) -> None:

@@ -39,11 +39,11 @@ def plain(qk: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
     rows = []
     start = 0
     for length in lengths:
-        own = slice(start, start + length)
+        tokens = slice(start, start + length)
         heads = []
         for head in range(HEADS):
-            scores = qk[own, 0, head] @ qk[own, 1, head].T / math.sqrt(SIZE)
-            heads.append(torch.softmax(scores, dim=1) @ v[own, head])
+            scores = qk[tokens, 0, head] @ qk[tokens, 1, head].T / math.sqrt(SIZE)
+            heads.append(torch.softmax(scores, dim=1) @ v[tokens, head])
         rows.append(torch.cat(heads, dim=1))
         start += length
     return torch.cat(rows)
@@ -54,8 +54,8 @@ def plain(qk: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
 def test_each_text_sees_itself_only(lengths: list[int], training: bool) -> None:
     qk, v, groups = packed(lengths)
     with torch.set_grad_enabled(training):
-        found = attend(qk, v, groups)
-    assert torch.allclose(found, plain(qk, v, lengths), atol=1e-5)
+        mixed = attend(qk, v, groups)
+    assert torch.allclose(mixed, plain(qk, v, lengths), atol=1e-5)
 
 
 @pytest.mark.parametrize("tile", [1, 300, 5000, 2**20])
@@ -76,8 +76,8 @@ def test_bfloat16_rounds_scores_and_little_else(lengths: list[int], sharpness: i
     qk, v = (qk * sharpness).bfloat16(), v.bfloat16()
     exact = plain(qk.double(), v.double(), lengths)
     with torch.inference_mode():
-        found = attend(qk, v, groups).double()
-    assert (found - exact).norm() <= 0.01 * sharpness * exact.norm()
+        mixed = attend(qk, v, groups).double()
+    assert (mixed - exact).norm() <= 0.01 * sharpness * exact.norm()
 
 
 def test_long_texts_hold_one_tile_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,11 +102,11 @@ def test_gradients_are_those_of_the_plain_formula() -> None:
     weight = torch.randn(sum(lengths), HEADS * SIZE)
     gradients = []
     for ours in (True, False):
-        own_qk, own_v = qk.clone().requires_grad_(), v.clone().requires_grad_()
-        mixed = attend(own_qk, own_v, groups) if ours else plain(own_qk, own_v, lengths)
-        gradients.append(torch.autograd.grad((mixed * weight).sum(), (own_qk, own_v)))
-    for found, wanted in zip(*gradients, strict=True):
-        assert torch.allclose(found, wanted, atol=1e-5)
+        qk_leaf, v_leaf = qk.clone().requires_grad_(), v.clone().requires_grad_()
+        mixed = attend(qk_leaf, v_leaf, groups) if ours else plain(qk_leaf, v_leaf, lengths)
+        gradients.append(torch.autograd.grad((mixed * weight).sum(), (qk_leaf, v_leaf)))
+    for gradient, wanted in zip(*gradients, strict=True):
+        assert torch.allclose(gradient, wanted, atol=1e-5)
 
 
 def test_the_spelled_out_form_is_for_short_texts_in_training_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,8 +172,8 @@ def test_the_kernel_for_packed_texts_gets_what_it_needs(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(varlen, "varlen_attn", stand_in)
     qk, v, groups = packed(lengths)
-    found = module._varlen_attention(qk, v, groups, torch.tensor([0, 4, 8, 9, 15], dtype=torch.int32))
-    assert torch.allclose(found, plain(qk, v, lengths), atol=1e-6)
+    mixed = module._varlen_attention(qk, v, groups, torch.tensor([0, 4, 8, 9, 15], dtype=torch.int32))
+    assert torch.allclose(mixed, plain(qk, v, lengths), atol=1e-6)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -183,15 +183,15 @@ def test_packed_texts_on_a_gpu(lengths: list[int]) -> None:
     qk, v = (torch.cat([part] * 8, dim=-1).to("cuda", torch.bfloat16) for part in (qk, v))
     starts = torch.tensor([0, *lengths], device="cuda").cumsum(0).int()
     with torch.inference_mode():
-        found = module.attend(qk, v, groups, starts).cpu().double()
+        mixed = module.attend(qk, v, groups, starts).cpu().double()
     wanted = plain_wide(qk.cpu().double(), v.cpu().double(), lengths)
-    assert (found - wanted).norm() <= 0.01 * wanted.norm()
+    assert (mixed - wanted).norm() <= 0.01 * wanted.norm()
 
 
 def plain_wide(qk: Tensor, v: Tensor, lengths: list[int]) -> Tensor:
     """`plain` for another head size."""
     parts = zip(torch.split(qk, lengths), torch.split(v, lengths), strict=True)
-    heads = [tuple(part.transpose(0, 1) for part in (*pair.unbind(1), own)) for pair, own in parts]
+    heads = [tuple(part.transpose(0, 1) for part in (*pair.unbind(1), text_v)) for pair, text_v in parts]
     return torch.cat(
         [
             (torch.softmax(query @ key.transpose(1, 2) / math.sqrt(query.shape[-1]), -1) @ value)

@@ -71,24 +71,24 @@ def test_a_span_across_two_windows_is_read_in_both() -> None:
 
 def test_windows_that_nobody_uses_are_not_read() -> None:
     readings = window_readings(np.arange(10), [np.array([8])], [Window(0, 6, 0), Window(4, 10, 6)], None, first=0)
-    assert [item.ids.tolist() for item in readings] == [[4, 5, 6, 7, 8, 9]]
+    assert [read_window.ids.tolist() for read_window in readings] == [[4, 5, 6, 7, 8, 9]]
 
 
 @pytest.mark.parametrize("per_octave", [1, 16, 32])
 def test_few_lengths_are_left_and_none_grows_by_much(per_octave: int) -> None:
-    found = [round_up(length, per_octave) for length in range(1, 5000)]
-    assert all(length <= filled <= length * (1 + 1 / per_octave) for length, filled in enumerate(found, 1))
-    assert len({filled for filled in found if filled > 1024}) <= 3 * per_octave
-    assert found == sorted(found)
+    filled_lengths = [round_up(length, per_octave) for length in range(1, 5000)]
+    assert all(length <= filled <= length * (1 + 1 / per_octave) for length, filled in enumerate(filled_lengths, 1))
+    assert len({filled for filled in filled_lengths if filled > 1024}) <= 3 * per_octave
+    assert filled_lengths == sorted(filled_lengths)
 
 
 def test_fillers_belong_to_no_vector() -> None:
-    own = [reading(50, None), reading(33, None), reading(70, 2)]
-    filled = fill(own)
-    assert [item.bank for item in filled] == [None, None, None, 2, 2]
-    assert [len(item.ids) for item in filled] == [50, 33, 1, 70, 2]
-    assert [len(item.owners) for item in filled] == [50, 33, 0, 70, 0]
-    assert sum(len(item.ids) for item in filled) == 156
+    readings = [reading(50, None), reading(33, None), reading(70, 2)]
+    filled = fill(readings)
+    assert [part.bank for part in filled] == [None, None, None, 2, 2]
+    assert [len(part.ids) for part in filled] == [50, 33, 1, 70, 2]
+    assert [len(part.owners) for part in filled] == [50, 33, 0, 70, 0]
+    assert sum(len(part.ids) for part in filled) == 156
     rows = used_rows(filled)
     assert rows is not None
     assert rows.tolist() == [*range(83), *range(84, 154)]

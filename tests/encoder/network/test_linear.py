@@ -27,9 +27,9 @@ def test_the_same_product(rows: int, dtype: torch.dtype, tolerance: float) -> No
     x, weight, bias = torch.randn(rows, 96), torch.randn(40, 96) / 10, torch.randn(40)
     wanted = F.linear(x.to(dtype).double(), weight.to(dtype).double(), bias.to(dtype).double())
     with torch.inference_mode():
-        found = PackedProduct.of(weight.to(dtype))(x.to(dtype), bias.to(dtype))
-    assert found.dtype == dtype
-    assert torch.allclose(found.double(), wanted, rtol=tolerance, atol=tolerance)
+        product = PackedProduct.of(weight.to(dtype))(x.to(dtype), bias.to(dtype))
+    assert product.dtype == dtype
+    assert torch.allclose(product.double(), wanted, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 13), (48, 32), (300, 1024)])

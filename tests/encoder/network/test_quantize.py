@@ -85,9 +85,9 @@ def test_products_are_right_to_about_a_percent(rows: int, dtype: torch.dtype) ->
     values, scales = quantize_weight(weight)
     product = Int8Product.of(values, scales)
     wanted = x.float() @ weight.T + bias.float()
-    found = product(x, bias)
-    assert found.dtype is dtype
-    assert (found.float() - wanted).norm() <= 0.02 * wanted.norm()
+    rounded = product(x, bias)
+    assert rounded.dtype is dtype
+    assert (rounded.float() - wanted).norm() <= 0.02 * wanted.norm()
     assert torch.equal(product.plain(), values)
 
 

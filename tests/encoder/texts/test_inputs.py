@@ -43,10 +43,10 @@ def test_whatever_does_not(texts: Any) -> None:
         as_texts(texts)
 
 
-@pytest.mark.parametrize("item", [None, 1, b"a", ["a"], np.int64(3)])
-def test_elements_are_named_by_index_and_type(item: Any) -> None:
-    with pytest.raises(InvalidInput, match=f"document 2 must be a str, got {type(item).__name__}"):
-        as_texts(["a", "b", item], "document")
+@pytest.mark.parametrize("element", [None, 1, b"a", ["a"], np.int64(3)])
+def test_elements_are_named_by_index_and_type(element: Any) -> None:
+    with pytest.raises(InvalidInput, match=f"document 2 must be a str, got {type(element).__name__}"):
+        as_texts(["a", "b", element], "document")
 
 
 def test_one_str_where_several_are_meant() -> None:
@@ -66,10 +66,10 @@ def test_spans_that_are_no_list(spans: Any) -> None:
         as_spans(spans, ["ab"])
 
 
-@pytest.mark.parametrize("own", [None, 3, "ab"])
-def test_spans_of_one_text_that_are_no_list(own: Any) -> None:
+@pytest.mark.parametrize("text_spans", [None, 3, "ab"])
+def test_spans_of_one_text_that_are_no_list(text_spans: Any) -> None:
     with pytest.raises(InvalidInput, match="document 1: spans must be a list"):
-        as_spans([[(0, 1)], own], ["ab", "cd"])
+        as_spans([[(0, 1)], text_spans], ["ab", "cd"])
 
 
 def test_as_many_lists_as_texts() -> None:

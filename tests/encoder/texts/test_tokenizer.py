@@ -76,7 +76,7 @@ def test_fit_names_index_tokens_and_limit(tokenizer: TextTokenizer) -> None:
     with pytest.raises(InputTooLong, match="text 1 has 9 tokens with its prompt, the limit is 5") as caught:
         tokenizer.fit(ids, 5, truncate=False)
     assert (caught.value.index, caught.value.tokens, caught.value.limit) == (1, 9, 5)
-    assert [len(item) for item in tokenizer.fit(ids, 5, truncate=True)] == [3, 5]
+    assert [len(text_ids) for text_ids in tokenizer.fit(ids, 5, truncate=True)] == [3, 5]
 
 
 def test_lone_surrogates_are_located(tokenizer: TextTokenizer) -> None:
