@@ -1,4 +1,4 @@
-"""Connectors that put jina-embeddings-v3 vectors into vector databases, checked on every write and search.
+"""Connectors for jina-embeddings-v3 vectors in vector databases. Every write and search is checked.
 
 Names are imported when they are first used, so that the command line starts at once.
 """

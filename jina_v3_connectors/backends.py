@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a URL says that a store is."""
+    """Where a store is, as its URL says."""
 
     path: Path | None = None
     """A folder on this machine."""
     address: str | None = None
-    """Otherwise the URL of a server, or the name of an index."""
+    """The URL of a server, or the name of an index. Used if `folder` is None."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Backend:
     """One kind of database. The three forms of URL are examples, empty where the backend has no such form."""
 
     name: str
-    """What its URLs begin with."""
+    """The first word of its URLs."""
     title: str
     extra: str
     """The name in `pip install 'jina-v3-connectors[…]'`."""
@@ -56,14 +56,14 @@ class Backend:
     hybrid: bool = True
     aliases: bool = True
     many_sizes: bool = True
-    """Whether collections of several sizes lie side by side in one place, which the demo needs."""
+    """Whether one server or folder can hold collections of several sizes. The demo needs that."""
 
     @property
     def examples(self) -> tuple[str, ...]:
         return tuple(filter(None, (self.folder, self.server, self.index)))
 
     def locate(self, scheme: str, rest: str) -> Location | None:
-        """The location in a URL that was divided into name, scheme and `rest`; None where it has no form of these.
+        """The location in a URL that was divided into name, scheme and `rest`. None if the backend has no such form.
 
         Raises:
             InvalidInput: no address of a server.
@@ -125,7 +125,7 @@ BACKENDS = (
     Backend("postgresql", "PostgreSQL", "postgres", _postgresql, server="postgresql://user@host:5432/database"),
 )
 PARAMETER = re.compile(r"([?&])(?!(?:host|port|dbname|user|sslmode)=)[^&]*")
-"""What may be secret behind a URL's "?", as in `postgresql://host/database?password=…`."""
+"""Parameters of a URL that may be secret, as in `postgresql://host/database?password=…`."""
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 STORE_FORMS = ", ".join(form for backend in BACKENDS for form in backend.examples) + " (http may be https)"
 
@@ -145,7 +145,7 @@ def find_location(url: str) -> tuple[Backend, Location]:
 
 
 def store_at(url: str, collection: str, *, hybrid: bool = False) -> Store:
-    """The store of a URL, before there is a model. In `pinecone:index`, the collection is a namespace.
+    """The store of a URL. No model is needed. In `pinecone:index`, the collection is a namespace.
 
     Raises:
         InvalidInput: the URL has no known form, or the backend has no such name or no hybrid search.
@@ -192,7 +192,7 @@ def open_store(
 
 
 def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
-    """A store that holds something, and what it says of itself: what a search needs to choose its model.
+    """A filled store and what it says of itself, so that a search can choose its model.
 
     Raises:
         StoreNotFound: there is no such collection.
@@ -216,7 +216,7 @@ def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
 
 
 def shown_url(url: str) -> str:
-    """A store's URL for people: without user and password. A folder's name may hold an @."""
+    """A store's URL without user and password, to show. A folder's name may hold an @."""
     kind, _, rest = url.partition(":")
     if kind not in BY_NAME or not BY_NAME[kind].folder:
         return without_userinfo(PARAMETER.sub(rf"\1{HIDDEN}", url))

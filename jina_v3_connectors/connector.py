@@ -1,4 +1,4 @@
-"""`VectorConnector`: every loop and every check; a `Store` adds storage only."""
+"""`VectorConnector`: all loops and checks. A `Store` only stores."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def check_collection_name(name: object) -> str:
 
 
 def _as_id(document_id: object) -> str:
-    """An id to look for; those that earlier versions stored may hold control characters."""
+    """Check an id to look for. Earlier versions may have stored ids with control characters, so these are allowed."""
     if not isinstance(document_id, str):
         raise InvalidInput(f"a document's id must be a str, got {document_id!r:.200}")
     if not is_text(document_id):
@@ -72,13 +72,13 @@ def _check_limit(limit: object) -> None:
 
 
 class VectorConnector:
-    """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`, and checked to be so.
+    """A collection that is filled with `retrieval.passage` and searched with `retrieval.query`.
 
-    Arguments left at None take the collection's own value, or the default where there is no collection yet.
+    An argument that is None means the collection's own value, or the default if there is no collection yet.
     Use as a context manager, or call `close`. The `..._async` methods run their namesakes in a thread.
 
-    `contract` says how vectors are made for the collection, and `stored` what the collection said when it was last
-    read, None where there was none. Others may change a collection: every call reads it again, and goes by that.
+    `contract` says how vectors are made for the collection. `stored` is what the collection said when it was last read,
+    or None if there was none. Others may change a collection, so every call reads it again.
     """
 
     contract: EmbeddingContract
@@ -103,7 +103,7 @@ class VectorConnector:
         Args:
             encoder: Any `TextEncoder`.
             collection: Letters, digits, `_`, `.` and `-`.
-            store: The backend, or a function that opens it, which is called when all else is known to be right.
+            store: The backend, or a function that opens it. The function is called after all other checks.
                 Connectors of a backend bring their own.
             dimensions: Stored components, 1 to the encoder's own (Matryoshka); default all.
             late_chunking: Encode each document as a whole and pool its chunks; default off.
@@ -139,10 +139,10 @@ class VectorConnector:
             raise
 
     def create(self) -> None:
-        """Make the collection now, which the first `ingest` would do; does nothing where it is.
+        """Make the collection now instead of at the first `ingest`. Does nothing if it exists.
 
         Raises:
-            ContractMismatch: there is one that was filled in another way.
+            ContractMismatch: it exists and was filled in another way.
             StoreError: the store refuses.
         """
         self._make(DEFAULT_RETRY)
@@ -159,17 +159,17 @@ class VectorConnector:
     ) -> IngestReport:
         """Chunk, encode and store documents; creates the collection on first use.
 
-        Safe to repeat and to stop at any moment. Chunk ids follow from document id and number; a journal knows which
-        documents are stored, so that a rerun skips what is unchanged, replaces what changed and goes on where the last
-        one ended. Documents are read as they are needed, never all at once; encoding and writing overlap.
+        It is safe to repeat it and to stop it at any moment. Chunk ids follow from document id and number. A journal
+        knows which documents are stored. So a rerun skips unchanged documents, replaces changed ones, and goes on where
+        the last run ended. Documents are read as they are needed, never all at once. Encoding and writing overlap.
 
         Args:
             documents: Any iterable. Ids must be stable between runs, and unique in one.
             skip_bad: Leave out documents that cannot be stored and name them in the report, instead of stopping. An
                 older version that is stored stays.
             prune: Afterwards delete the documents of earlier runs that are not in this one.
-            take_over: Make this machine's journal the collection's, in place of another or lost one. All documents are
-                written again; what others wrote is replaced, and pruned with `prune`.
+            take_over: Use this machine's journal from now on, because the collection's own is elsewhere or lost. All
+            documents are written again. What others wrote is replaced, and with `prune` it is pruned.
             retry: How long to wait for a busy store.
             on_progress: Called with the growing report, from another thread.
 
@@ -302,7 +302,7 @@ class VectorConnector:
         return with_retries(self.store.count, SHORT_RETRY) if self._exists() else 0
 
     def swap_alias(self, alias: str) -> None:
-        """Let `alias` name this collection from now on: fill a new collection, then swap, and nobody waits.
+        """Let `alias` name this collection from now on. Fill a new collection, then swap: searches never stop.
 
         Raises:
             StoreNotFound: nothing was ingested yet.
@@ -332,7 +332,7 @@ class VectorConnector:
         return await asyncio.to_thread(self.count)
 
     def close(self) -> None:
-        """Flush and let go; safe to call twice."""
+        """Flush and close. Calling it twice is safe."""
         self.store.close()
 
     def _open(self, *, adopt: bool) -> None:
@@ -346,11 +346,12 @@ class VectorConnector:
             self._read(self.store.read, SHORT_RETRY)
 
     def _read(self, read: Callable[[], Stored | None], retry: RetryPolicy) -> Stored | None:
-        """What the collection says now, checked; others may have made or replaced the collection meanwhile."""
+        """Read what the collection says now, and check it. Others may have made or replaced it meanwhile."""
         return self._check(with_retries(read, retry))
 
     def _check(self, stored: Stored | None) -> Stored | None:
-        """`stored` with the contract in use; kept in `contract` and `stored` for callers to see."""
+        """Check `stored` and return it with the contract in use. Set `contract` and `stored`, which callers may
+        read."""
         contract = agree(self._settings, self.encoder, stored.contract if stored else None, self.collection)
         checked = replace(stored, contract=contract) if stored else None
         self.contract, self.stored = contract, checked
@@ -387,11 +388,11 @@ class VectorConnector:
         return with_retries(ask, SHORT_RETRY)
 
     def _exists(self) -> bool:
-        """Whether there is a collection by now, which another connector may have made."""
+        """Whether the collection exists now. Another connector may have made it."""
         return self.stored is not None or self._read(self.store.read_recent, SHORT_RETRY) is not None
 
     def _require(self) -> Stored:
-        """Check before reading; there must be a collection."""
+        """Check before reading. The collection must exist."""
         stored = self._read(self.store.read_recent, SHORT_RETRY)
         if stored is None:
             raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
@@ -399,7 +400,8 @@ class VectorConnector:
 
     @contextmanager
     def _journal(self, contract: EmbeddingContract, patience: float) -> Iterator[Journal]:
-        """The journal, for one ingest or delete of this collection at a time: another's rows may not be closed."""
+        """The journal, locked: one ingest or delete of this collection at a time, so that none closes another's
+        rows."""
         target = "/".join(filter(None, (contract.collection_id, self.store.partition)))
         journal = Journal(self.store.journal_file, target)
         try:

@@ -15,14 +15,14 @@ from .errors import ContractMismatch, StoreError
 SCHEMA_VERSION = 2
 METRIC = "cosine"
 INFORMATIVE = frozenset({"model", "revision", "collection_id"})
-"""Fields that may differ: a model keeps its fingerprint when its folder moves, and ids belong to one collection."""
+"""Fields that may differ. A moved folder keeps its fingerprint, and each collection has its own id."""
 
 
 @dataclass(frozen=True)
 class EmbeddingContract:
     """Everything that must agree for two vectors to be comparable. Tasks are task names, sizes are in tokens.
 
-    `collection_id` is drawn when the collection is made, so that a journal of its predecessor is not taken for its own.
+    `collection_id` is random for each new collection, so that it never uses the journal of a deleted one with its name.
     """
 
     model: str
@@ -104,7 +104,7 @@ class EmbeddingContract:
 
 
 def check_vector(collection: str, dimensions: int, metric: str, contract: EmbeddingContract) -> None:
-    """What can be checked of a collection that has no contract, before it is adopted.
+    """Check a collection without a contract, as far as possible, before it is adopted.
 
     Raises:
         ContractMismatch: its vectors have another size, or are not compared by cosine.

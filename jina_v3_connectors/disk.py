@@ -1,7 +1,7 @@
-"""Room on this machine's disk, for stores that lie in a folder.
+"""Free space on this machine's disk, for stores in a folder.
 
-Embedded engines write into memory-mapped files: on a full disk the process is ended by SIGBUS, which nothing can catch.
-So there must be room before anything is written.
+Embedded engines write into memory-mapped files. On a full disk SIGBUS ends the process, and nothing can catch it. So
+free space is checked before anything is written.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ TO_OPEN = 36 * 2**20
 """Bytes that an engine may write when it opens a collection, even for a search: Qdrant's fills a log file of 32 MiB."""
 TO_DELETE = 2**20
 TO_WRITE = 40 * 2**20
-"""Bytes left over, in a write, for a new segment, an index, the log and the journal beside it, and to open it again."""
+"""Bytes that must stay free at a write: for a new segment, an index, the log and the journal, and to open it again."""
 COPIES = 2
-"""A point is written to the log and to a segment."""
+"""A point is written twice: to the log and to a segment."""
 READ_ONLY = (
     "cannot be written, and the engine writes when it opens a collection, even for a search only: "
     "copy the folder to where it can be written, or allow it here"
@@ -28,10 +28,10 @@ READ_ONLY = (
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Whether that many bytes are free on the disk of `folder`, which exists.
+    """Check that `needed` bytes are free on the disk of `folder`, which exists.
 
     Raises:
-        StoreError: they are not; nothing was written.
+        StoreError: they are not free; nothing was written.
     """
     free = shutil.disk_usage(folder).free
     if free < needed:

@@ -1,6 +1,6 @@
-"""What an id, a text, metadata and spans may be, the same for every store, checked before anything is encoded.
+"""What an id, a text, metadata and spans may be. The same for every store, checked before anything is encoded.
 
-A value is refused where some store would lose it, change it, or could not read it back. docs/values.md is the table.
+A value is refused if any store would lose it, change it, or could not read it back. docs/values.md is the table.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ MAX_INTEGER = 2**63 - 1
 MIN_INTEGER = -(2**63)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LONGEST_PATH = 200
-"""Characters of a value's place in an error message."""
+"""How many characters of a value's path an error message shows."""
 
 
 def check_document(document: Document) -> None:
-    """Whether every store can keep the document as it is.
+    """Check that every store can keep the document as it is.
 
     Raises:
         DocumentError: it cannot; the message names the value, the limit and the remedy.
@@ -46,7 +46,7 @@ def check_document(document: Document) -> None:
 
 
 def check_spans(document: Document, spans: Sequence[Span]) -> None:
-    """Whether a chunker's spans are parts of the text, in order, none empty; they may overlap.
+    """Check that a chunker's spans are parts of the text, in order, none empty. They may overlap.
 
     Raises:
         DocumentError: they are not.
@@ -68,10 +68,10 @@ def check_spans(document: Document, spans: Sequence[Span]) -> None:
 
 
 def check_id(document: Document) -> None:
-    """Whether every store can keep the document's id, and look it up again.
+    """Check that every store can keep the document's id, and look it up again.
 
     Raises:
-        DocumentError: it cannot, or this is no document.
+        DocumentError: it cannot, or the value is no document.
     """
     if not isinstance(document, Document):
         raise DocumentError(f"expected a Document, got {document!r:.200}")
@@ -99,7 +99,7 @@ def is_text(text: str) -> bool:
 
 
 def check_characters(text: str, where: str) -> None:
-    """Whether a str is text.
+    """Check that a str is text.
 
     Raises:
         DocumentError: it holds a lone surrogate.

@@ -33,11 +33,11 @@ class StoreNotFound(StoreError):
 
 
 class ContractMissing(StoreError):
-    """A collection that says nothing of how it was filled."""
+    """A collection does not say how it was filled."""
 
     def __init__(self, collection: str) -> None:
         super().__init__(
-            f"collection {collection!r} exists but says nothing of the model that made its vectors, so it was not made "
+            f"collection {collection!r} exists but does not say which model made its vectors, so it was not made "
             "by this project. Ingest into a new collection; or, if you know that it was filled by this very model and "
             "settings, open it with adopt=True. Nothing was changed."
         )

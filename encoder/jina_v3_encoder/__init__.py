@@ -5,7 +5,7 @@
 >>> encoder.encode(["first text", "second text"], task="retrieval.passage", dimensions=64).shape
 (2, 64)
 
-Importing this package does not import torch; touching `Encoder` does.
+Importing this package does not import torch. The first use of `Encoder` does.
 """
 
 from __future__ import annotations

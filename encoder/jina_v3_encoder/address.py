@@ -11,14 +11,14 @@ from .errors import InvalidInput
 SCHEMES = ("http", "https")
 HIDDEN = "***"
 SCHEME = re.compile(r"[a-z]+(\+[a-z]+)?://")
-"""All that is shown before a hidden part: what stands further back may belong to a password."""
+"""Only this is shown before a hidden part. Whatever follows it may belong to a password."""
 HOST = re.compile(r"[\w.:%\[\]-]+")
 """Host and port: names in any script, and the signs of IPv6."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """A server's address, and apart from it the user and password that stood in it."""
+    """A server's address. The user and password of the URL are kept apart from it."""
 
     url: str
     """Without user and password, so that no client, log or error can show them."""
@@ -46,15 +46,15 @@ def server_address(url: str) -> Address:
     if not HOST.fullmatch(host) or cut_password or not url.isprintable() or " " in url:
         raise InvalidInput(
             f"{without_userinfo(url)!r} is no address of a server: it begins with http:// or https://, then come host "
-            "and port, a number from 1 to 65535, as in http://127.0.0.1:8080; special characters of a password are "
-            "written as %xx"
+            "and port, a number from 1 to 65535, as in http://127.0.0.1:8080; write special characters of a "
+            "password as %xx"
         )
     login = None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
     return Address(urlunsplit(parts._replace(netloc=host)), login)
 
 
 def without_userinfo(url: str) -> str:
-    """`url`, which may be malformed, with everything hidden that may be a user and a password."""
+    """`url` with everything hidden that may be a user and a password. It may be malformed."""
     before, at, rest = url.rpartition("@")
     if not at:
         return url

@@ -32,10 +32,11 @@ _SIZES = {
     "type_vocab_size": 2**24,
     "lora_rank": 1024,
 }
-"""The largest of each. Weights say whether a size is true before memory is taken for it; nothing says so of the number
-of positions, whose table of angles takes four bytes for each and half a head."""
+"""The largest value of each field. A wrong size is noticed when it is compared with the weights, before memory is
+taken. A wrong number of positions is not, and the table of angles takes four bytes for each position and half a
+head."""
 _NUMBERS = {"rotary_emb_base": (1, 1e12), "layer_norm_eps": (0, 1), "lora_alpha": (0, 1e6)}
-"""Each is above the first and at most the second."""
+"""Each value must be above the first number and at most the second."""
 _TOKEN_IDS = ("bos_token_id", "pad_token_id", "eos_token_id")
 _LONGEST_PROMPT, _LONGEST_HEAD = 10_000, 1024
 _FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}

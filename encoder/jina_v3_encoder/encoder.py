@@ -34,7 +34,7 @@ from .usage import add_tokens
 from .vectors import FloatArray
 
 BLOCK_TEXTS = 4096
-"""Texts tokenised at a time, the next ones while these are read; sorting by length stays within a block."""
+"""Texts in one block. The next block is tokenised while one is read. Texts are sorted by length within a block."""
 _Block = TypeVar("_Block")
 
 
@@ -48,7 +48,7 @@ class LocalEngine:
         tokenizer: TextTokenizer,
         max_batch_tokens: int | None = None,
     ) -> None:
-        """`model` computes as it comes: packed, where it is to be fast on a CPU."""
+        """`model` is used as it is. Pack it first if it should be fast on a CPU."""
         if max_batch_tokens is not None and (not isinstance(max_batch_tokens, int) or max_batch_tokens < 1):
             raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
         self.model, self.checkpoint, self.tokenizer = model, checkpoint, tokenizer
@@ -71,14 +71,14 @@ class LocalEngine:
         )
 
     def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
-        """Block after block: the next is tokenised while one is read."""
+        """Read block after block. The next one is tokenised meanwhile."""
         parts = [slice(start, start + BLOCK_TEXTS) for start in range(0, len(request.texts), BLOCK_TEXTS)]
         blocks = (self._text_readings(request.part(part), part.start) for part in parts)
         shape = len(request.texts), request.dimensions
         return self._read(_ahead(blocks) if len(parts) > 1 else blocks, shape, progress)
 
     def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
-        """All documents are tokenised, then read together."""
+        """Tokenise all documents, then read them together."""
         instruction = self.model.config.prompt(request.task) if request.prompt else ""
         bank = self._bank(request.task)
         readings: list[Reading] = []
@@ -94,21 +94,21 @@ class LocalEngine:
         return self._read([readings], (first_vector, request.dimensions), progress)
 
     def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
-        """Counted block after block, so that no more ids than those of one block are held."""
+        """Count block after block, so that memory holds the ids of one block only."""
         parts = [slice(start, start + BLOCK_TEXTS) for start in range(0, len(texts), BLOCK_TEXTS)]
         return [len(ids) for part in parts for ids in self._ids(texts[part], tasks[part], part.start, prompt)]
 
     def close(self) -> None:
-        """Nothing: weights go when nobody holds them."""
+        """Do nothing: the weights are freed with the last reference to them."""
 
     def with_batch_tokens(self, max_batch_tokens: int) -> LocalEngine:
-        """Another one over the same weights; their fingerprint is computed once."""
+        """Another engine over the same weights. Their fingerprint is computed once."""
         other = LocalEngine(self.model, self.checkpoint, self.tokenizer, max_batch_tokens)
         other.info = replace(other.info, compute_fingerprint=lambda: self.info.fingerprint)
         return other
 
     def open_document(self, request: SpanRequest) -> LateDocument:
-        """The only document of a request, tokenised and not read."""
+        """The only document of a request, tokenised but not read."""
         (text,), (spans,) = request.texts, request.spans
         instruction = self.model.config.prompt(request.task) if request.prompt else ""
         (tokens,) = self.tokenizer.encode_with_offsets([text], instruction, request.first)
@@ -154,7 +154,7 @@ class LocalEngine:
         add_tokens(sum(lengths))
 
     def _add(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> int:
-        """Read one batch and add its states to the vectors they belong to; how many of these had none before."""
+        """Read one batch and add its states to their vectors. Return how many of these vectors had no state before."""
         readings = fill(readings)
         states = self.model(pack(readings, self.model.device))[:, : sums.shape[1]]
         vectors, owners = np.unique(np.concatenate([reading.owners for reading in readings]), return_inverse=True)
@@ -181,7 +181,7 @@ class Encoder(TextEncoder):
     engine: LocalEngine
 
     def __init__(self, engine: LocalEngine, device: str | None = None, max_batch_tokens: int | None = None) -> None:
-        """`device` and `max_batch_tokens` are what was asked for, and travel when it is pickled."""
+        """`device` and `max_batch_tokens` are the caller's arguments. Pickling keeps them as they are."""
         super().__init__(engine)
         self._asked_device, self._asked_batch_tokens = device or str(engine.model.device), max_batch_tokens
 
@@ -239,7 +239,7 @@ class Encoder(TextEncoder):
 
     @property
     def config(self) -> ModelConfig:
-        """Of the model as it computes: `quantization` is what was asked for."""
+        """The config of the loaded model: its `quantization` is the one in use."""
         return self.engine.model.config
 
     @property
@@ -257,7 +257,7 @@ class Encoder(TextEncoder):
 
     @property
     def licence(self) -> str:
-        """Of the weights, as far as their name and sizes tell."""
+        """Licence of the weights, as far as their name and sizes show it."""
         return self.info.licence
 
     @property
@@ -280,9 +280,11 @@ class Encoder(TextEncoder):
         window: int | None = None,
         overlap: int | None = None,
     ) -> LateDocument:
-        """Late chunking of one text in steps, for callers with other work in between; arguments of `encode_documents`.
+        """Late chunking of one text in steps, for callers with other work in between. Arguments as in
+        `encode_documents`.
 
-        `read_windows` reads it, then `LateDocument.vectors` gives what `encode_documents` gives without normalising.
+        Call `read_windows`, then `LateDocument.vectors`: these are the vectors of `encode_documents`, not yet
+        normalised.
 
         Raises:
             InvalidSpan, InvalidInput: as `encode_documents`; also where there are no spans.
@@ -302,7 +304,7 @@ class Encoder(TextEncoder):
         return self.engine.open_document(request)
 
     def read_windows(self, document: LateDocument, start: int, stop: int) -> None:
-        """Read windows [start, stop) of a document, each of which is to be read once."""
+        """Read windows [start, stop) of a document. Read each window once."""
         self.engine.read_windows(document, start, stop)
 
     def save_pretrained(self, folder: str | Path, layout: Layout = "original") -> None:

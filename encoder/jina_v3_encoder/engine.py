@@ -1,8 +1,8 @@
 """What computes behind `TextEncoder`: one small protocol, and the values that travel through it.
 
-An engine is given checked values and everything that decides how much is computed or sent. It gives means of token
-states, sliced but not normalised; checking, normalising and output types are the face's. A new option of `encode` is
-one argument there and one field of a request here.
+An engine gets checked values, and everything that decides how much is computed or sent. It returns means of token
+states, sliced but not normalised. `TextEncoder` checks, normalises and casts. A new option of `encode` is one argument
+there and one field of a request here.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from .texts.late_chunking import Span, WindowSize
 from .vectors import FloatArray
 
 Progress: TypeAlias = Callable[[int], None]
-"""Told how many more vectors have been begun."""
+"""Called with the number of vectors that have been started since the last call."""
 
 
 def silent(_: int) -> None:
-    """The progress of a call that nobody watches."""
+    """The progress of a call without a progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,28 +35,28 @@ class EncoderInfo:
     revision: str | None = None
     """Commit of a model from the hub, None for others."""
     compute_fingerprint: Callable[[], str] = field(repr=False, compare=False)
-    """Called once, when somebody asks for the fingerprint: it may read all weights."""
+    """Computes the fingerprint. It is called once, at the first use, since it may read all weights."""
     dimensions: int
     """Components of a full vector."""
     trained_dimensions: tuple[int, ...] = ()
-    """Those that shorter vectors were trained for; empty where that is not known."""
+    """Sizes of shorter vectors that the model was trained for. Empty if they are not known."""
     max_tokens: int
     """Longest text in tokens, specials and prompt included."""
     tasks: tuple[str, ...]
     prompts: Mapping[str, str]
-    """The instruction that each task puts in front of a text; absent or empty for none."""
+    """The instruction that each task puts in front of a text. A task without one is absent or has an empty text."""
     tokenizer_file: Path | None = None
     """The tokenizer.json that token counts come from, where it is on this machine."""
     quantization: Quantization | None = None
     licence: str = "not known here"
-    """Of the weights, as far as their name and sizes tell."""
+    """Licence of the weights, as far as their name and sizes show it."""
     device: str | None = None
     dtype: str | None = None
     max_batch_tokens: int | None = None
     """Tokens computed together, where that is known."""
     can_leave_prompts_out: bool = True
     can_read_windows: bool = True
-    """Windows of any size and spans with gaps or overlaps; else only chunks that follow one another."""
+    """True: windows of any size, and spans with gaps or overlaps. False: only chunks that follow one another."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -79,9 +79,9 @@ class TextRequest:
     prompt: bool
     """Whether each task's instruction is put in front."""
     truncate: bool
-    """Whether texts that are too long are cut; else they are an error."""
+    """Cut texts that are too long. Otherwise they are an error."""
     first: int = 0
-    """Errors count texts from here: a request may be part of a caller's."""
+    """The caller's number of the first text, for error messages: a request may be a part of the caller's texts."""
 
     def part(self, part: slice) -> TextRequest:
         """Some neighbours, with their numbers."""
@@ -94,13 +94,13 @@ class SpanRequest:
 
     texts: Sequence[str]
     spans: Sequence[Sequence[Span]]
-    """For each document; it may have none."""
+    """The spans of each document. A document may have none."""
     task: Task | None
     dimensions: int
     prompt: bool
     window: WindowSize
     first: int = 0
-    """Errors count documents from here."""
+    """The caller's number of the first document, for error messages."""
 
     @property
     def vectors(self) -> int:
@@ -112,7 +112,7 @@ class SpanRequest:
 
 
 class Engine(Protocol):
-    """A way of computing. Arrays that it gives are fresh: the face changes them in place."""
+    """A way of computing. It returns new arrays, which `TextEncoder` changes in place."""
 
     @property
     def info(self) -> EncoderInfo: ...
@@ -135,4 +135,4 @@ class Engine(Protocol):
         """Tokens that are read for each text, specials and prompt included."""
 
     def close(self) -> None:
-        """Let go of processes and connections. May be called again."""
+        """End processes and close connections. Calling it again is safe."""

@@ -75,7 +75,7 @@ class CheckpointError(JinaV3Error):
 
 
 class CheckpointNotFound(CheckpointError):
-    """The model, or a file of it, is not where it was looked for."""
+    """The model or one of its files does not exist at the given place."""
 
 
 class CheckpointMismatch(CheckpointError):
@@ -87,13 +87,13 @@ class InvalidVector(JinaV3Error):
 
 
 class Busy(JinaV3Error):
-    """Overloaded, unreachable for now, or limiting the rate.
+    """A server is overloaded, cannot be reached for now, or limits the rate.
 
-    `retry_after` is the server's own wish in seconds; `absent` says that nothing answers at the address at all.
+    `retry_after` is how many seconds the server asks to wait. `absent` is True if nothing answers at the address.
     """
 
     final: type[JinaV3Error] = JinaV3Error
-    """What is raised when it stays so."""
+    """The kind of error to raise if it never gets better."""
 
     def __init__(self, message: str, retry_after: float | None = None, *, absent: bool = False) -> None:
         super().__init__(message)

@@ -10,12 +10,12 @@ from .errors import CheckpointError, CheckpointNotFound
 
 
 def is_special(path: Path) -> bool:
-    """Whether `path` is a pipe, a socket or a device, of which a read may wait for ever."""
+    """Whether `path` is a pipe, a socket or a device. Reading one may wait for ever."""
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def read_object(path: Path, if_missing: str = "") -> dict[str, Any]:
-    """The JSON object in `path`; `if_missing` is added to the error when there is no such file.
+    """The JSON object in `path`. If there is no such file, the error ends with `if_missing`.
 
     Raises:
         CheckpointNotFound: no such file.

@@ -19,11 +19,11 @@ from .vectors import FloatArray
 from .workers import Plan, Work, WorkerGroup, plan_cores
 
 PART_CHARACTERS = 40_000
-"""Texts are handed out in parts of about this size: large enough to fill batches, small enough to share evenly."""
+"""Size of the parts that workers get: large enough to fill batches, small enough to share evenly."""
 
 
 class PoolEngine:
-    """Processes that share out each call. One call at a time; others wait."""
+    """Processes that share the work of each call. It does one call at a time; others wait."""
 
     def __init__(self, group: WorkerGroup) -> None:
         """Waits until the model is loaded."""
@@ -58,7 +58,7 @@ class PoolEngine:
         return means
 
     def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
-        """By one worker: counting is quick."""
+        """One worker counts, since counting is quick."""
         counts: list[int] = self._one(partial(_token_counts, texts, tasks, prompt))
         return counts
 
@@ -75,7 +75,7 @@ class PoolEngine:
         return values[0]
 
     def _do(self, works: Sequence[Work], take: Callable[[int, Any], None]) -> None:
-        """Hand work out; `take` is given the number of each piece and its value, as they come."""
+        """Give parts to workers. Call `take` with the number and the value of each part when it is done."""
         with self._lock:
             if self._closed:
                 raise JinaV3Error("this EncoderPool is closed")
@@ -153,7 +153,7 @@ def _token_counts(texts: Sequence[str], tasks: Sequence[Task | None], prompt: bo
 
 
 def parts_of(lengths: Sequence[int]) -> Iterator[slice]:
-    """Neighbours of together about `PART_CHARACTERS`."""
+    """Groups of neighbours with about `PART_CHARACTERS` characters each."""
     start = size = 0
     for index, length in enumerate(lengths):
         size += length

@@ -1,4 +1,4 @@
-"""`RemoteEncoder`: the encoder's interface over HTTP, for `jina-v3 serve`, the hosted service and others alike."""
+"""`RemoteEncoder`: an encoder over HTTP, for `jina-v3 serve`, the hosted service and others like them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MODEL = "jina-embeddings-v3"
 KEY_VARIABLES = ("JINA_V3_API_KEY", "JINA_API_KEY")
 DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
-"""Of the published model, for servers that do not say."""
+"""Values of the published model, for servers that do not name their own."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 SHOWN = 300
 
@@ -39,10 +39,10 @@ NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
 
 
 class RemoteEngine:
-    """A server that computes. It puts the prompts in."""
+    """A server that computes. It adds the prompts itself."""
 
     def __init__(self, server: _Server, model: str, max_items: int, max_characters: int) -> None:
-        """`model` is the name to ask for, the others are limits of one request."""
+        """`model` is the name in each request. The others are limits of one request."""
         self.server, self._model, self._max_items, self._max_characters = server, model, max_items, max_characters
         described = server.described(model)
         loaded = described.get("loaded") or {}
@@ -63,7 +63,7 @@ class RemoteEngine:
         )
 
     def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
-        """In requests of one task each."""
+        """One task in each request."""
         means = np.zeros((len(request.texts), request.dimensions), dtype=np.float32)
         for task, indices in self._requests(request.texts, request.tasks):
             settings = {"truncate": request.truncate}
@@ -74,7 +74,7 @@ class RemoteEngine:
         return means
 
     def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
-        """A request for each document."""
+        """One document in each request."""
         means = np.zeros((request.vectors, request.dimensions), dtype=np.float32)
         start = 0
         for number, (text, spans) in enumerate(zip(request.texts, request.spans, strict=True), request.first):
@@ -87,7 +87,7 @@ class RemoteEngine:
         return means
 
     def token_counts(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[int]:
-        """Only this project's server can tell.
+        """Only this project's server can count.
 
         Raises:
             RemoteError: another server.
@@ -105,7 +105,7 @@ class RemoteEngine:
         return counts
 
     def close(self) -> None:
-        """Let the connections go; a server that nobody holds does so by itself."""
+        """Close the connections. Without this call they end with the last reference to the server."""
         self.server.close()
 
     def _requests(self, texts: Sequence[str], tasks: Sequence[Task | None]) -> Iterator[tuple[Task | None, list[int]]]:
@@ -243,7 +243,7 @@ class _Server:
         hooks = {} if prepare is None else {"request": [prepare]}
         self.client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
         self.close = weakref.finalize(self, self.client.close)
-        """Let the connections go; a server that nobody holds does so by itself."""
+        """Close the connections. Without this call they end with the last reference to the server."""
 
     def described(self, model: str) -> dict[str, Any]:
         """What the server says of a model; nothing if it does not know the question."""

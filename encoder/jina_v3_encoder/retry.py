@@ -12,11 +12,11 @@ from .errors import Busy
 
 Result = TypeVar("Result")
 BUSY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""What an HTTP server answers where the same request may succeed later."""
+"""HTTP statuses after which the same request may succeed later."""
 
 
 def wished_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a busy server asks to wait, in its Retry-After; None where it does not say."""
+    """Seconds that a busy server asks to wait, from its Retry-After header. None without one."""
     seconds = headers.get("retry-after", "")
     return float(seconds) if seconds.isdigit() else None
 
@@ -32,7 +32,7 @@ class RetryPolicy:
     longest: float = 30.0
     total: float = 300.0
     wait_for_absent: bool = True
-    """Whether to wait for a server that does not answer at all: it may be starting, or its address may be wrong."""
+    """Wait for a server that does not answer at all. It may be starting, or its address may be wrong."""
 
     def delay(self, attempt: int, error: Busy) -> float:
         drawn = random.uniform(0, min(self.longest, self.first * 2.0 ** min(attempt, 60)))  # noqa: S311 - no secret
@@ -41,7 +41,7 @@ class RetryPolicy:
 
 DEFAULT_RETRY = RetryPolicy()
 SHORT_RETRY = RetryPolicy(first=0.2, longest=2.0, total=10.0, wait_for_absent=False)
-"""Where somebody waits for the answer: opening and searching."""
+"""For calls where a person waits for the answer: opening and searching."""
 
 
 def with_retries(
@@ -56,8 +56,8 @@ def with_retries(
     """`call()`, again after each `Busy`.
 
     Raises:
-        JinaV3Error: the busy error's `final` kind, when it is still busy at the end of the policy's time, with the last
-            reason and `remedy`.
+        JinaV3Error: it is still busy at the end of the policy's time. The class is the busy error's `final`; the
+        message has the last reason and `remedy`.
     """
     start, attempt = clock(), 0
     while True:

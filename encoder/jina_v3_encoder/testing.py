@@ -33,7 +33,8 @@ CONTEXT_SHARE = 0.3
 
 
 class FakeEngine:
-    """Makes vectors up, deterministically: a token is a word or a punctuation mark, its state is made of its letters.
+    """Makes up vectors, the same ones each time. A token is a word or a punctuation mark; its state comes from its
+    letters.
 
     A text's vector is the mean of its words' hashed letter trigrams, plus a direction of the task's own, plus a share
     of the prompt. In late chunking each word also has a share of the mean of the window that its state comes from.
@@ -43,7 +44,7 @@ class FakeEngine:
         self.info = info
 
     def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
-        """As the network does it, one text after the other."""
+        """As the network does, one text after the other."""
         rows = []
         for number, (text, task) in enumerate(zip(request.texts, request.tasks, strict=True), request.first):
             words, prompt = _words(text), self._prompt(task, request.prompt)
@@ -59,7 +60,7 @@ class FakeEngine:
         return self._table(rows, request.dimensions)
 
     def span_means(self, request: SpanRequest, progress: Progress) -> FloatArray:
-        """In the same windows as the network, though spans may cut words."""
+        """As the network does, in the same windows. Here spans may cut words."""
         rows: list[FloatArray] = []
         for number, (text, spans) in enumerate(zip(request.texts, request.spans, strict=True), request.first):
             if spans:
@@ -75,7 +76,7 @@ class FakeEngine:
         ]
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def _document(self, text: str, spans: Sequence[Span], number: int, request: SpanRequest) -> list[FloatArray]:
         """The vectors of a document's spans."""
@@ -155,7 +156,7 @@ class FakeEncoder(TextEncoder):
         fingerprint: str | None = None,
         max_batch_tokens: int | None = None,
     ) -> None:
-        """All are what it says of itself; the default fingerprint follows from `model_id` and `dimensions`."""
+        """The arguments are what `info` will say. The default fingerprint follows from `model_id` and `dimensions`."""
         made_up = hashlib.sha256(f"{model_id}:{dimensions}".encode()).hexdigest()[:16]
         info = EncoderInfo(
             model_id=model_id,
@@ -187,7 +188,7 @@ def write_random_checkpoint(
 ) -> Path:
     """Write a checkpoint with random weights and a working tokenizer.json; the same seed gives the same model.
 
-    Every adapter, bias and norm is away from its trivial value, so that leaving one out changes vectors.
+    No adapter, bias or norm has its trivial value, so a program that forgets one gets other vectors.
     """
     import torch
 

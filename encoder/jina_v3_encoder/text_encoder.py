@@ -1,4 +1,4 @@
-"""`TextEncoder`: the one face of all encoders. What computes stands behind it, as an `Engine`."""
+"""`TextEncoder`: the public methods of every encoder. An `Engine` behind it computes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .vectors import OutputType, check_dimensions, check_output_type, finish, to
 
 
 class TextEncoder:
-    """Turns texts into vectors, by whatever engine it is given: every encoder here is one.
+    """Turns texts into vectors with the engine it is given. Every encoder here is one.
 
     `Encoder` computes on this machine, `EncoderPool` in several processes, `RemoteEncoder` asks a server, and
     `testing.FakeEncoder` makes vectors up for tests.
@@ -32,7 +32,7 @@ class TextEncoder:
 
     @property
     def info(self) -> EncoderInfo:
-        """The model and what can be asked of it, as one value."""
+        """The model, and what its engine can do."""
         return self.engine.info
 
     @property
@@ -120,8 +120,8 @@ class TextEncoder:
     ) -> NDArray[Any]:
         """Late chunking of consecutive chunks of one document: (len(chunks), dimensions).
 
-        The chunks are joined by `separator` and read together, so each vector knows its context. A separator belongs
-        to the chunk after it. Other arguments and errors as in `encode_documents`.
+        The chunks are joined by `separator` and read together, so each vector depends on its context. A separator
+        belongs to the chunk after it. Other arguments and errors as in `encode_documents`.
         """
         text, spans = join_chunks(as_texts(chunks, "chunk"), separator)
         return self.encode_spans(
@@ -191,7 +191,7 @@ class TextEncoder:
 
         Raises:
             InvalidSpan: a span is reversed, outside its text, or holds no token.
-            InvalidInput: as in `encode`; also where the engine takes chunks only, and no windows.
+            InvalidInput: as in `encode`; or the engine takes chunks only, and no windows.
             InvalidVector, RemoteError: as in `encode`.
         """
         documents = as_texts(texts, "document")
@@ -234,7 +234,7 @@ class TextEncoder:
         return counts[0] if isinstance(texts, str) else counts
 
     def close(self) -> None:
-        """Let go of processes and connections; what had some cannot encode afterwards."""
+        """End processes and close connections. An encoder that had some cannot encode afterwards."""
         self.engine.close()
 
     def __enter__(self) -> Self:

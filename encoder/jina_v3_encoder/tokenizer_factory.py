@@ -1,4 +1,4 @@
-"""A working tokenizer.json of XLM-RoBERTa's kind, made on the spot for random checkpoints."""
+"""Makes a working tokenizer.json of XLM-RoBERTa's kind, for random checkpoints."""
 
 from __future__ import annotations
 

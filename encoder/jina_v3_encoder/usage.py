@@ -1,4 +1,4 @@
-"""Counting the tokens that a piece of code makes an encoder read, however deep inside it the encoder is called.
+"""Count the tokens that encoders read while a block of code runs, however deep inside the calls are.
 
 >>> with count_usage() as usage:
 ...     vectors = encoder.encode(texts)
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Usage:
-    """Tokens read since counting began: specials and prompts included, a window's overlap each time it is read."""
+    """Tokens read since counting began. Specials and prompts count, and an overlap counts in each window."""
 
     tokens: int = 0
 
@@ -25,7 +25,7 @@ _OPEN: ContextVar[tuple[Usage, ...]] = ContextVar("open usage counters", default
 
 @contextmanager
 def count_usage() -> Iterator[Usage]:
-    """Count in this thread, or asyncio task, until the block ends. Blocks may be nested; each counts its own."""
+    """Count in this thread or asyncio task until the block ends. Blocks may be nested; each has its own count."""
     usage = Usage()
     token = _OPEN.set((*_OPEN.get(), usage))
     try:

@@ -60,7 +60,8 @@ def to_output(vectors: FloatArray, output_type: OutputType) -> NDArray[Any]:
     """Convert float32 vectors (n, d).
 
     - `float16`: (n, d).
-    - `int8`: (n, d); each vector scaled so that its largest component is ±127. Cosines keep, dot products do not.
+    - `int8`: (n, d); each vector scaled so that its largest component is ±127. Cosines stay the same, dot products do
+    not.
     - `uint8`: the int8 values plus 128, so 128 stands for 0.
     - `ubinary`: (n, ceil(d / 8)) uint8, `packbits(v > 0)`; `binary`: the same bytes minus 128, as int8.
     - `base64`: (n,) strings of little-endian float32, the hosted API's transport form.

@@ -35,7 +35,7 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a worker sends back; `tokens` were read for it."""
+    """What a worker sends back. It read `tokens` for it."""
 
     number: int
     value: Any
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the template process is to do."""
+    """Orders for the template process."""
 
     name: str
     settings: dict[str, Any]
@@ -101,7 +101,7 @@ class WorkerGroup:
                 yield pending.pop(answer.number), answer
 
     def close(self) -> None:
-        """Let workers finish what they have and end."""
+        """Let workers finish their work, then end them."""
         for _ in range(self._workers):
             self._calls.put(None)
         for process in self._processes:
@@ -116,7 +116,7 @@ class WorkerGroup:
             except Empty:
                 if not all(process.is_alive() for process in self._processes):
                     raise JinaV3Error(
-                        "a worker process ended before it answered, perhaps for want of memory; try fewer workers"
+                        "a worker process ended before it answered, perhaps because memory ran out; try fewer workers"
                     ) from None
                 continue
             return answer
@@ -180,7 +180,7 @@ def _serve(engine: Engine, calls: Any, answers: Any, cores: list[int]) -> None:
 
 
 def _sendable(error: BaseException) -> BaseException:
-    """Ours as it is; others as text, since not every exception can be pickled."""
+    """Errors of this project as they are. Others become text, since not every exception can be pickled."""
     if isinstance(error, JinaV3Error):
         return error
     return RuntimeError("".join(traceback.format_exception(error)))

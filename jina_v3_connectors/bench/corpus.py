@@ -14,7 +14,7 @@ MEDIAN_WORDS = 120
 SPREAD = 0.9
 LONGEST_WORDS = 1000
 RANGES = {"short": (6, 16), "long": (380, 500), "documents": (8000, 8100)}
-"""Words of the texts of each other corpus; one word is about one token."""
+"""Shortest and longest text of each other corpus, in words. One word is about one token."""
 CORPORA = ("mixed", *RANGES)
 QUERY_WORDS = 10
 """With <s> and </s> a query of 12 tokens."""

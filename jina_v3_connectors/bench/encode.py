@@ -1,4 +1,4 @@
-"""Throughput and latency: this encoder in its number formats and other libraries, in one run on the same weights."""
+"""Throughput and latency of this encoder in its number formats, and of other libraries, on the same weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Side:
 def bench_encode(
     setting: Setting, *, corpus: str, texts: int, formats: Sequence[str], against: Sequence[str], task: Task | None
 ) -> BenchReport:
-    """Encode one corpus with every side, and measure the roof of each of our formats between them."""
+    """Encode one corpus with every side. Measure the roof of each of our formats in the same rounds."""
     texts_to_encode = texts_of(corpus, texts)
     with random_model(setting) as folder:
         sides = _sides(folder, setting, formats, against, task)

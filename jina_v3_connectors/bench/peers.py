@@ -14,7 +14,7 @@ from jina_v3_encoder.task import Task
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 BATCH_TEXTS = 32
-"""The default of the library compared with."""
+"""The default batch size of sentence-transformers."""
 
 
 def sentence_transformers_encode(folder: Path, dtype: str, task: Task | None, device: str) -> EncodeTexts:

@@ -1,4 +1,4 @@
-"""What a measurement found: one row for each side, for people, for programs and as a plot."""
+"""The result of a measurement: one row for each side, as a table, as JSON and as a plot."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jina_v3_encoder.errors import MissingExtra
 
 @dataclass
 class Row:
-    """One side of a comparison. Seconds are of each round, the warming one left out."""
+    """One side of a comparison: its seconds in each round, without the one that warms up."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Row:
     per_second: float | None = None
     """Tokens in a second."""
     roof: float | None = None
-    """Share of the matrix-product roof that was measured in the same rounds, counted on linear layers."""
+    """Share of the roof: the speed of the linear layers alone, measured in the same rounds."""
     mean_cosine: float | None = None
     """Between this side's vectors and ours in float32."""
     worst_cosine: float | None = None

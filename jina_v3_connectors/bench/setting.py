@@ -25,7 +25,7 @@ INT8 = "int8"
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and on what is measured. `layers` of the published model's 24, a vocabulary of random words."""
+    """The conditions of a measurement. The published model has 24 layers. The vocabulary is random words."""
 
     layers: int = 4
     vocabulary: int = 20_000
@@ -44,7 +44,7 @@ class Setting:
 
 @contextmanager
 def random_model(setting: Setting) -> Iterator[Path]:
-    """A checkpoint of the published widths; torch keeps to the setting's threads."""
+    """A checkpoint of the published widths. Meanwhile torch uses the setting's threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(setting.threads)
     try:
@@ -63,7 +63,7 @@ def load(folder: Path, number_format: str, device: str = "cpu") -> Encoder:
 
 
 class Roof:
-    """The linear layers of one block on nothing but random numbers, at the encoder's own batch size."""
+    """Runs the linear layers of one block alone, on random numbers, at the encoder's batch size."""
 
     def __init__(self, number_format: str, tokens: int, device: str) -> None:
         config = ModelConfig()

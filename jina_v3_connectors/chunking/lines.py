@@ -6,15 +6,15 @@ import re
 
 LINE = re.compile(r"\S[^\n]*(?:\n\s*|\Z)")
 SENTENCE = re.compile(r".+?(?:[.!?]['\")\]]*\s+|[。！？]['\")\]”』」]*\s*|\Z)", re.DOTALL)
-"""Something and its full stop, so that stops alone are no sentence; `$` would leave a last line break to itself."""
+"""Text and its full stop, so that stops alone are no sentence. With `$`, a last line break would stand alone."""
 Span = tuple[int, int]
 
 
 def segments(text: str, max_length: int) -> list[Span]:
     """Spans [start, end) in characters; together they hold everything but leading white space.
 
-    A line past `max_length` characters is cut behind sentences. A sentence is never cut, so the length is no hard
-    limit, nor is it on the hosted service.
+    A line past `max_length` characters is cut after sentences. A sentence is never cut, so a span may be longer. The
+    hosted service does the same.
     """
     return [span for line in LINE.finditer(text) for span in _cut(text, *line.span(), max_length)]
 

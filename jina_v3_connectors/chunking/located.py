@@ -1,4 +1,4 @@
-"""Late chunking of chunks that another library cut: back to whole texts with spans, whatever is known of each chunk."""
+"""Chunks that another library cut, turned back into whole texts with spans, for late chunking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jina_v3_encoder.errors import InvalidInput, InvalidSpan
 from jina_v3_encoder.texts.late_chunking import Span
 
 SLACK = 8
-"""Characters that a chunk may start after the end of the one before: splitters drop white space between them."""
+"""A chunk may start this many characters after the one before: splitters drop white space between them."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,9 @@ class DocumentChunks:
 def locate(text: str, chunks: Sequence[ChunkText]) -> list[Span]:
     """Spans of `chunks`, in reading order, in their document.
 
-    A start that is told and true is taken; otherwise the chunk is looked for behind the one before it. In repetitive
-    text a chunk occurs many times: the last place that leaves no more than white space behind the chunk before is it.
+    If a chunk names its start and its text is there, that start is used. Otherwise the chunk is searched for after the
+    one before it. In repetitive text a chunk occurs many times. Then the last occurrence counts that leaves a gap of at
+    most `SLACK` characters after the chunk before.
 
     Raises:
         InvalidSpan: a chunk does not occur in the text.
@@ -53,12 +54,12 @@ def locate(text: str, chunks: Sequence[ChunkText]) -> list[Span]:
 
 
 def stitch(chunks: Sequence[ChunkText]) -> tuple[str, list[Span]]:
-    """The text that overlapping chunks were cut from, as far as they cover it, and their spans in it.
+    """The text that overlapping chunks were cut from, and their spans in it.
 
-    What lies between two chunks is not known and becomes spaces.
+    Characters that no chunk covers become spaces.
 
     Raises:
-        InvalidInput: a chunk has no start, or two disagree about the characters they share.
+        InvalidInput: a chunk has no start, or two chunks differ in the characters they share.
     """
     if any(chunk.start is None for chunk in chunks):
         raise InvalidInput("a chunk does not say where it starts in its document")
@@ -84,7 +85,7 @@ def _is_at(text: str, chunk: ChunkText) -> bool:
 
 
 def _find(text: str, part: str, first: int, end: int) -> int | None:
-    """The last place of `part` between the start of the chunk before and `SLACK` behind its end, else the next one."""
+    """The last start of `part` between the start of the chunk before and `SLACK` after its end, else the next one."""
     last = text.rfind(part, first, end + SLACK + len(part))
     if last >= 0:
         return last

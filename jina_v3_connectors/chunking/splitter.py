@@ -16,7 +16,7 @@ from ..documents import TextFormat
 
 DEFAULT_CHUNK_TOKENS = 200
 SEGMENT_CHARACTERS = 20_000
-"""The splitter's time grows with the square of text that has no break, so longer texts are handed over in parts."""
+"""The splitter's time grows with the square of a text without breaks. So it gets longer texts in parts."""
 BREAKS = ("\n\n", "\n", ". ", "。", " ")
 
 

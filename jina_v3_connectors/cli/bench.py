@@ -24,7 +24,7 @@ PEER_NAMES = ("sentence-transformers", "transformers")
 FORMATS = ("bfloat16", "float32", "int8")
 CORPORA = ("mixed", "short", "long", "documents")
 WIDTH = 104
-"""Characters that the widest table takes; a narrower terminal wraps it rather than lose digits."""
+"""Width of the widest table. A narrower terminal wraps it, so that no digit is lost."""
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -32,9 +32,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 def command() -> None:
     """Measure speed on random weights of the published model's widths.
 
-    Sides take turns in one process on the same weights and threads; medians are shown, and times against another row
-    of the table. "Of roof" is the share of this machine's matrix-product speed, measured in the same rounds, that the
-    linear layers alone account for; cosines are to our vectors in float32. Machines are noisy: trust the ratios.
+    Sides take turns in one process, on the same weights and threads. The table shows medians, and times against another
+    row. "Of roof" compares with the linear layers alone, measured in the same rounds. Cosines are to our vectors in
+    float32. Machines are noisy: trust the ratios.
     """
 
 
@@ -47,7 +47,12 @@ def setting_options(function: _F) -> _F:
         click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores"),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
-        click.option("--plot", "plot_file", type=click.Path(path_type=Path), help="Also draw it; the suffix decides."),
+        click.option(
+            "--plot",
+            "plot_file",
+            type=click.Path(path_type=Path),
+            help="Also draw a plot, in the format of the suffix.",
+        ),
     )
     for option in reversed(options):
         function = option(function)

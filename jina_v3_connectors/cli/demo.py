@@ -29,7 +29,7 @@ FORMS = ", ".join(form for backend in BACKENDS if backend.many_sizes for form in
     "stores",
     multiple=True,
     metavar="STORE",
-    help=f"Keep the collections in a folder, or a server; several are filled alike: {FORMS}.",
+    help=f"Keep the collections in a folder or on a server; may be repeated: {FORMS}.",
 )
 @encoder_options
 def command(stores: tuple[str, ...], choice: ModelChoice) -> None:

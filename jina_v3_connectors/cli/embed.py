@@ -30,7 +30,9 @@ LINES_AT_ONCE = 2048
 )
 @click.option("--output-type", type=click.Choice(OUTPUT_TYPES), default="float32", show_default=True)
 @click.option("--truncate", is_flag=True, help="Cut lines past the model's limit instead of stopping.")
-@click.option("--prompt/--no-prompt", default=True, show_default=True, help="The task's instruction in front.")
+@click.option(
+    "--prompt/--no-prompt", default=True, show_default=True, help="Put the task's instruction in front of each line."
+)
 @encoder_options
 def command(
     task: str,

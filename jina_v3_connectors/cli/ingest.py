@@ -26,25 +26,29 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 
 @click.command("ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
-@click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; made on first use.")
+@click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; it is made on first use.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option("--dimensions", type=int, help="Stored size of a vector; default the model's own.")
 @click.option(
     "--late-chunking/--no-late-chunking",
     default=None,
-    help="Read each document as a whole, then pool its chunks: vectors know their context.",
+    help="Read each document as a whole, then pool its chunks: each vector depends on its context.",
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
 @click.option("--hybrid", is_flag=True, help=f"Make a new collection for hybrid search as well ({HYBRID}).")
-@click.option("--adopt", is_flag=True, help="Take over a collection that says nothing of its model, if you are sure.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Use a collection that does not name its model. You must know that this model filled it.",
+)
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
-@click.option("--prune", is_flag=True, help="Then delete documents of earlier runs that were not among these.")
+@click.option("--prune", is_flag=True, help="Afterwards delete documents of earlier runs that were not in this one.")
 @click.option(
     "--take-over",
     is_flag=True,
-    help="Make this machine's journal the collection's, in place of another or lost one: writes everything again.",
+    help="Write everything again with this machine's journal, because the collection's own is elsewhere or lost.",
 )
 @encoder_options
 def command(
@@ -66,8 +70,8 @@ def command(
     """Chunk, encode and store files, with retrieval.passage.
 
     PATH is a .txt, .md or .jsonl file, or a folder of them. A .jsonl line is {"id": …, "text": …, "metadata": {…}}.
-    Running it again skips what is unchanged, replaces what changed and duplicates nothing; stopped at any moment, it
-    goes on where it was. A store that was filled by another model, dimension or chunking is refused.
+    Run it again at any time: unchanged documents are skipped, changed ones are replaced, nothing is stored twice. If it
+    was stopped, it goes on from there. It refuses a store that was filled with another model, dimension or chunking.
 
     \b
     Example:
@@ -146,7 +150,7 @@ def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:
 
 
 class Stop:
-    """Ctrl-C and SIGTERM: what is encoded is written first, and the next run goes on from there.
+    """Ctrl-C and SIGTERM. What is encoded is still written, and the next run goes on from there.
 
     A KeyboardInterrupt that rises inside a finaliser or a native callback is lost, so the signal is also remembered.
     """
@@ -170,7 +174,9 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is KeyboardInterrupt:
-            raise JinaV3Error("stopped; what was acknowledged is stored, run the same command again to go on") from None
+            raise JinaV3Error(
+                "stopped; what the store acknowledged is kept, run the same command again to go on"
+            ) from None
 
 
 def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document]:

@@ -28,7 +28,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """Which encoder the command line asks for."""
+    """The encoder that the options name."""
 
     model: str | None
     revision: str | None
@@ -38,7 +38,7 @@ class ModelChoice:
     url: str | None = field(default=None, repr=False)
 
     def load(self, model: str | None = None, revision: str | None = None, *, download: bool = True) -> Encoder:
-        """The encoder on this machine; `model` and `revision` count where none was asked for."""
+        """The encoder on this machine. `model` and `revision` are used if the options name no model."""
         from jina_v3_encoder import Encoder
 
         return Encoder.from_pretrained(
@@ -126,7 +126,7 @@ def as_task_name(task: str) -> str | None:
 
 
 def tokenizer_of(encoder: TextEncoder) -> Path:
-    """The tokenizer that chunks are measured with: the encoder's own, or the bundled model's for one that is remote."""
+    """The tokenizer that measures chunks: the encoder's own, or the bundled model's for a remote encoder."""
     from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 
     return encoder.info.tokenizer_file or find_checkpoint(DEFAULT_MODEL).tokenizer_file

@@ -16,15 +16,19 @@ from .terminal import json_line
 
 @click.command("search")
 @click.argument("query")
-@click.option("--from", "store", required=True, metavar="STORE", help=f"What ingest filled: {STORE_FORMS}.")
+@click.option("--from", "store", required=True, metavar="STORE", help=f"The store that ingest filled: {STORE_FORMS}.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option("--limit", type=click.IntRange(min=1, max=10_000), default=5, show_default=True, help="Hits to show.")
 @click.option(
     "--filter", "condition", metavar="JSON", help="""Metadata, e.g. '{"lang": "de", "year": {"gte": 2020}}'."""
 )
-@click.option("--hybrid", is_flag=True, help="Also count shared words (BM25), where ingest was told --hybrid.")
+@click.option(
+    "--hybrid", is_flag=True, help="Also count shared words (BM25). The collection must have been made with --hybrid."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
-@click.option("--allow-download", is_flag=True, help="Fetch the model that the store names from the hub, if need be.")
+@click.option(
+    "--allow-download", is_flag=True, help="Download the model that the store names from the hub, if it is not here."
+)
 @encoder_options
 def command(
     query: str,
@@ -39,8 +43,8 @@ def command(
 ) -> None:
     """Find the passages that answer QUERY, with retrieval.query.
 
-    The model is the one the store was filled with, unless --model says otherwise; another model is refused. It is
-    fetched from the hub only with --allow-download: a store may come from a stranger.
+    The model is the one that filled the store. With --model you can say where it lies, but another model is refused. It
+    is downloaded from the hub only with --allow-download, since a store may come from a stranger.
 
     \b
     Example:

@@ -32,26 +32,37 @@ if TYPE_CHECKING:
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "256"
-"""oneDNN keeps 1,024 kernels by default, of about a megabyte each; a server meets new shapes for ever."""
+"""oneDNN keeps 1,024 kernels by default, of about a megabyte each, and a server always sees new shapes."""
 
 
 @click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True, help="0.0.0.0 lets other machines in: set a key.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free one.")
-@click.option("--default-task", type=click.Choice(TASK_NAMES), help="For requests without a task; else the base model.")
-@click.option("--recognize-prompts", is_flag=True, help="Take v3's own instruction before a text as its task.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="With 0.0.0.0 other machines can connect: set a key."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
+@click.option(
+    "--default-task", type=click.Choice(TASK_NAMES), help="For requests without a task. Default: the base model."
+)
+@click.option("--recognize-prompts", is_flag=True, help="If a text begins with v3's own instruction, use its task.")
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="One key on each line.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
-@click.option("--allow-host", "names", multiple=True, metavar="NAME", help="A name to answer to, as of a proxy.")
-@click.option("--keep-alive/--no-keep-alive", default=True, show_default=True, help="Spaces before slow answers.")
+@click.option(
+    "--allow-host", "names", multiple=True, metavar="NAME", help="Another name of this server, such as that of a proxy."
+)
+@click.option(
+    "--keep-alive/--no-keep-alive",
+    default=True,
+    show_default=True,
+    help="Begin slow answers with spaces, for clients that give up early.",
+)
 @click.option(
     "--grace",
     type=click.FloatRange(min=0),
     default=30.0,
     show_default=True,
-    help="Seconds after SIGTERM for answers to what was taken in.",
+    help="Seconds after SIGTERM to answer accepted requests.",
 )
-@click.option("--demo", is_flag=True, help="Also a page at / that asks questions of a small collection.")
+@click.option("--demo", is_flag=True, help="Also serve a page at / where you ask questions of a small collection.")
 @click.option(
     "--store",
     "stores",
@@ -86,7 +97,7 @@ def command(
     Clients of that service, and OpenAI's, work by changing their URL: POST /v1/embeddings, /v1/classify, /v1/segment,
     GET /v1/models, /health, /metrics. Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
     only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
-    SIGTERM answers what was taken in, for --grace seconds at most, then ends.
+    After SIGTERM the server answers the requests that it has accepted, for --grace seconds at most, then ends.
 
     \b
     Examples:
@@ -129,7 +140,7 @@ def command(
 
 
 def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
-    """Say what is served and where."""
+    """Print what is served, and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
     if demo:
@@ -137,7 +148,7 @@ def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket that has its address and does not listen yet; port 0 is any free one.
+    """A socket that has its address and does not listen yet. Port 0 means any free port.
 
     Raises:
         InvalidInput: the port is taken or not allowed, or the host is no address of this machine.
@@ -178,7 +189,7 @@ def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequenc
 
 
 def page_over(collections: Collections) -> Page:
-    """The demo page, which the server is given and knows nothing of."""
+    """The demo page as a `Page` for the server."""
     from ..demo.page import demo_page
 
     return demo_page(collections)

@@ -14,7 +14,7 @@ PASSAGE_CHARACTERS = 400
 
 
 def hits_table(hits: Sequence[Hit], title: str | None = None) -> Table:
-    """Rank, cosine, where it stands, and the passage."""
+    """Rank, cosine, document and span, and the passage."""
     table = Table(title=title, title_justify="left", show_lines=True, expand=True)
     table.add_column("", justify="right")
     table.add_column("score", justify="right")

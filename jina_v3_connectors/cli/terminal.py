@@ -1,4 +1,4 @@
-"""Foreign text on its way to a terminal: documents, names and servers' answers must not steer it."""
+"""Makes foreign text safe for a terminal: documents, names and servers' answers must not control it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 
 def printable(text: str) -> str:
-    """`text` with every character that steers a terminal written out, as \\x1b."""
+    """`text` with every character that controls a terminal written out, as \\x1b."""
     return STEERING.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def json_line(value: Any) -> str:
-    """One line of JSON that holds the exact text; what steers a terminal is escaped as JSON escapes it."""
+    """One line of JSON that holds the exact text. Characters that control a terminal are escaped."""
     return STEERING.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
@@ -36,7 +36,7 @@ def say(text: str) -> None:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Every command runs in this: a warning is one line on stderr, an error too, and ends it with status 1."""
+    """Every command runs in this. A warning is one line on stderr. So is an error, which ends with status 1."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning

@@ -17,13 +17,13 @@ from .corpus import Corpus, FloatArray
 
 
 class Collections:
-    """Collections are made and filled when they are first asked for. Use from one thread at a time."""
+    """Makes and fills each collection when it is first needed. Use from one thread at a time."""
 
     def __init__(self, corpus: Corpus, stores: Iterable[str]) -> None:
         """Nothing is opened yet. `stores` are folders, or URLs as `jina-v3 ingest --to` takes them.
 
         Raises:
-            InvalidInput: a store whose backend has one size in a place, as Pinecone has. Or one named twice.
+            InvalidInput: a backend that keeps one size only, as Pinecone does, or two stores of the same name.
         """
         self.corpus = corpus
         self._urls: dict[str, str] = {}
@@ -49,7 +49,7 @@ class Collections:
         return connector.nearest(vector[None], limit=limit)[0]
 
     def connector(self, store: str, dimensions: int, *, late: bool) -> VectorConnector:
-        """One collection, filled; closed with the others.
+        """One filled collection. `close` closes it with the others.
 
         Raises:
             InvalidInput, StoreError: as in `nearest`.
@@ -62,7 +62,7 @@ class Collections:
         return self._open[key]
 
     def close(self) -> None:
-        """Let go of every store; safe to call twice."""
+        """Close every store. Calling it twice is safe."""
         while self._open:
             self._open.popitem()[1].close()
 
@@ -90,7 +90,7 @@ def store_url(store: str) -> str:
 
 
 def label(url: str) -> str:
-    """A store's name for people: backend and host, without what may be secret.
+    """A store's name to show: backend and host, without secrets.
 
     Raises:
         InvalidInput: another backend, or no address of a server.

@@ -1,4 +1,4 @@
-"""Documents cut, encoded and mapped in memory: what is shown beside the answers of a store."""
+"""Documents in memory, cut, encoded and mapped. The page shows them beside the answers of a store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MODES = (False, True)
 
 @dataclass(frozen=True)
 class MappedQuestion:
-    """A question as read by the encoder: its cosine with every chunk and its place on the map, by mode."""
+    """An encoded question: its cosine with every chunk and its position on the map, by mode."""
 
     vector: FloatArray
     """(dimensions,), normalised."""
@@ -42,7 +42,7 @@ class Corpus:
     """Documents with all their chunks' vectors, made with `retrieval.passage` and, for the map, `separation`."""
 
     def __init__(self, encoder: TextEncoder, documents: Iterable[Document], chunker: Chunker) -> None:
-        """Cut; vectors are made when they are first asked for.
+        """Cut the documents. Vectors are made at their first use.
 
         Raises:
             InvalidInput: no text at all, two documents of one id, or more than `MAX_CHUNKS` chunks.
@@ -75,7 +75,7 @@ class Corpus:
 
     @property
     def name(self) -> str:
-        """Eight digits that change with the texts, their cut, or the model."""
+        """Eight digits that change with the texts, the chunks, or the model."""
         parts = [self.encoder.fingerprint, self.chunker.description]
         parts += [
             f"{document.id}\x1f{document.text}\x1f{spans}"
@@ -84,7 +84,7 @@ class Corpus:
         return hashlib.sha256("\x1e".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
     def ask(self, text: str, task: str | None, dimensions: int) -> MappedQuestion:
-        """Read a question with `task`, compare it with every chunk, and place it on the map.
+        """Encode a question with `task`, compare it with every chunk, and put it on the map.
 
         Raises:
             InvalidInput: unknown task, dimensions out of range, or a text that is too long.

@@ -49,7 +49,7 @@ class PassageEncoder:
     progress: bool = False
 
     def variants(self, dataset: Dataset, *, alone: bool = True, late: bool = True) -> list[Variant]:
-        """Those that make sense: rows that are chunks already are not cut again."""
+        """The variants that make sense for a dataset: rows that are chunks already are not cut again."""
         plain = [Variant.ROWS] if dataset.chunked or not late else [Variant.ROWS, Variant.CHUNKS]
         return [*(plain if alone else []), *([Variant.LATE] if late else [])]
 
@@ -71,7 +71,7 @@ class PassageEncoder:
         return Vectors(self.encoder.encode(texts, task=self.task, truncate=True, progress=self.progress), owners)
 
     def _joined(self, passages: Sequence[Passage]) -> Vectors:
-        """Neighbouring rows of one document are read together; a row without document is one by itself."""
+        """Read neighbouring rows of one document together. A row without a document is read alone."""
         texts, spans = [], []
         for _, group in groupby(enumerate(passages), lambda numbered: numbered[1].document or numbered[0]):
             text, row_spans = join_chunks([passage.text for _, passage in group], SEPARATOR)

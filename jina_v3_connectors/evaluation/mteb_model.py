@@ -32,7 +32,7 @@ TASKS = {
     "STS": Task.TEXT_MATCHING,
     "Summarization": Task.TEXT_MATCHING,
 }
-"""As `mteb`'s own entry for jina-embeddings-v3 has them. Retrieval goes by side."""
+"""The tasks of `mteb`'s own entry for jina-embeddings-v3. In retrieval, questions and passages have their own."""
 SIDES = {"query": Task.RETRIEVAL_QUERY, "document": Task.RETRIEVAL_PASSAGE}
 
 
@@ -76,7 +76,7 @@ class MtebModel:
 
     @property
     def mteb_model_meta(self) -> ModelMeta:
-        """Names the weights by their fingerprint, so that cached results of other weights are not taken for these."""
+        """Names the weights by their fingerprint, so that `mteb` never reuses results of other weights."""
         name = self.encoder.model_id if "/" in self.encoder.model_id else f"local/{self.encoder.model_id}"
         size = self.dimensions or self.encoder.dimensions
         known = {

@@ -1,4 +1,4 @@
-"""Files and folders to documents: .txt, .md and .jsonl, read one document at a time."""
+"""Reads documents from files and folders: .txt, .md and .jsonl, one document at a time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
         elif not path.exists():
             raise DocumentError(f"{path} does not exist")
         elif is_special(path):
-            raise DocumentError(f"{path} is no regular file: write what it gives to a file first")
+            raise DocumentError(f"{path} is no regular file: write its content to a file first")
         elif path.suffix.lower() not in SUFFIXES:
             raise DocumentError(f"{path} is not one of {', '.join(SUFFIXES)}; convert it to one of these first")
         else:

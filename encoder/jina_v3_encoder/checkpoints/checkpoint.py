@@ -1,4 +1,4 @@
-"""Where a checkpoint comes from, and how it becomes a network: a folder, the bundled model, or the hub."""
+"""Find a checkpoint (a folder, the bundled model, or the hub) and read it into a network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Checkpoint:
 
     @property
     def licence(self) -> str:
-        """Of the weights, as far as name and sizes tell."""
+        """Licence of the weights, as far as name and sizes show it."""
         if self.model_id == BUNDLED:
             return "CC BY-SA 4.0"
         sizes = ("vocab_size", "hidden_size", "num_hidden_layers")
@@ -52,7 +52,7 @@ class Checkpoint:
 
     @property
     def portable_name(self) -> str:
-        """A name that finds it from any working directory: a folder's whole path, else the id."""
+        """A name that works from any working directory: a folder's whole path, or the id."""
         return self.model_id if self.revision or self.model_id == BUNDLED else str(self.folder.absolute())
 
     @property
@@ -64,8 +64,8 @@ def find_checkpoint(name: str | Path, revision: str | None = None, *, download: 
     """Locate a checkpoint by folder, by the bundled name "nano", or by hub id (downloaded with progress bars).
 
     Raises:
-        CheckpointNotFound: no such folder or hub id, a file is missing, or not in the cache while offline or while
-            `download` is off.
+        CheckpointNotFound: there is no such folder or hub id, a file is missing, or the model is not in the cache and
+        cannot or must not be downloaded.
         CheckpointError: config.json is damaged or describes another architecture.
     """
     folder, resolved = _resolve(name, revision, download)
@@ -129,7 +129,7 @@ def _parts(checkpoint: Checkpoint) -> Iterator[_Part]:
 
 
 def _part(stored: Mapping[str, StoredTensor], slots: Mapping[str, Slot], source: str) -> _Part:
-    """Embeddings never use the pooler, so a file may leave it out as a whole; it is then zero."""
+    """Embeddings never use the pooler, so a file may leave out all of it. It is then zero."""
     if not any(name.startswith("pooler.") for name in stored):
         slots = {name: slot for name, slot in slots.items() if not name.startswith("pooler.")}
     return _Part(stored, slots, source)
@@ -153,7 +153,7 @@ def _weight_files(folder: Path) -> list[Path]:
 
 
 def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
-    """Rank and alpha as the PEFT folders state them: the hf config.json may be re-saved without them."""
+    """Rank and alpha from the PEFT folders, since a re-saved hf config.json may lack them."""
     rank_and_alpha: list[tuple[Any, Any]] = []
     for task in Task:
         path = folder / task.folder / ADAPTER_CONFIG_FILE

@@ -17,9 +17,9 @@ ROWS = 65536
 def fingerprint(model: JinaV3Model, tokenizer_file: Path) -> str:
     """16 hexadecimal digits of SHA-256.
 
-    Weights count as bfloat16, so a checkpoint has one fingerprint in both layouts and in every compute dtype.
-    Weights rounded to int8 give another. The unused pooler does not count. Reads all weights: about a second for the
-    published model.
+    Weights are hashed as bfloat16, so a checkpoint has one fingerprint in both layouts and in every compute dtype.
+    Weights rounded to int8 have another one. The unused pooler is left out. This reads all weights, which takes about a
+    second for the published model.
     """
     digest = hashlib.sha256()
     config = model.config

@@ -56,7 +56,7 @@ IGNORED = re.compile(r"(^|\.)(position_ids|token_type_ids|rotary_emb\.inv_freq)$
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one file tensor goes: a parameter, then its bank, then its third, then transposed.
+    """Where one file tensor goes: which parameter, which bank and third of it, and whether it is transposed.
 
     `copies` marks the tensors of a fused parameter that hold the same values (lora_A of q, k and v).
     """

@@ -33,7 +33,7 @@ def save_checkpoint(
     layout: Layout = "original",
     dtype: torch.dtype = torch.bfloat16,
 ) -> None:
-    """Write config.json, tokenizer.json and the weights of `model` into `folder`, which is made if need be.
+    """Write config.json, tokenizer.json and the weights of `model` into `folder`. Make it if it does not exist.
 
     Raises:
         CheckpointError: the layout is unknown or the folder cannot be written.

@@ -1,4 +1,4 @@
-"""Tensors between safetensors files and the network: counted, shape-checked, finite-checked, in bounded memory."""
+"""Copy tensors between safetensors files and the network: number, shapes and values are checked, memory is bounded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import CheckpointError, CheckpointMismatch
 from .layouts import IGNORED, Slot, canonical_name
 
 REOPEN_BYTES = 4 * 2**20
-"""Mapped pages count as resident until the file is closed, so it is reopened after this many bytes."""
+"""The system counts mapped pages as used memory until the file is closed. So it is reopened after this many bytes."""
 LISTED = 12
 FLOAT_TYPES = {"F64", "F32", "F16", "BF16"}
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
@@ -38,7 +38,7 @@ class StoredTensor:
 
 @contextmanager
 def open_safetensors(path: Path) -> Any:
-    """Memory-map a safetensors file; every way it can be unreadable becomes a CheckpointError."""
+    """Memory-map a safetensors file. If it cannot be read, whatever the reason, raise CheckpointError."""
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -130,7 +130,7 @@ def read_tensors(
 
 
 def _repeated(names: Sequence[str], slots: Mapping[str, Slot]) -> frozenset[str]:
-    """Of tensors in the order they are read, those whose values another one has filled in before."""
+    """Tensors whose parameter an earlier tensor has already filled, in the order of reading."""
     filling: dict[tuple[str, int | None], str] = {}
     for name in names:
         if slots[name].copies:

@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 EXPLICIT_TRAINING_LENGTH = 512
-"""On CPUs the fused kernel's backward pass is slow for short texts: spelled out, a training step is 1.4 × as fast."""
+"""On CPUs the fused kernel's backward pass is slow for short texts. Plain products make a training step 1.4 × as
+fast."""
 
 
 VARLEN_DTYPES = (torch.bfloat16, torch.float16)
 TILED_FLOAT32_LENGTH = 128
-"""On CPUs the fused kernel is slow for short texts, and for bfloat16 of any length: tiles take half its time."""
+"""On CPUs the fused kernel is slow for short texts, and for bfloat16 of any length. Tiles take half its time."""
 TILE = 2**20
 """Attention weights that are held at a time: 2 MiB of bfloat16, about what the caches keep."""
 MIN_TILE_ROWS = 64
@@ -80,7 +81,7 @@ def has_varlen() -> bool:
 
 
 def _varlen_attention(qk: Tensor, v: Tensor, groups: tuple[EqualTexts, ...], starts: Tensor) -> Tensor:
-    """One kernel for all texts. No split over keys, so that a text's result does not depend on its company."""
+    """One kernel for all texts. Keys are not split, so a text's result does not depend on the other texts."""
     from torch.nn.attention.varlen import varlen_attn
 
     longest = max(group.length for group in groups)
@@ -130,7 +131,7 @@ def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def _filled(part: Tensor, length: int) -> Tensor:
-    """(texts, H, length, D) in one piece, zeros behind what is there."""
+    """A contiguous (texts, H, length, D) tensor, with zeros after the old end."""
     texts, heads, known, size = part.shape
     if length == known:
         return part.contiguous()
@@ -141,9 +142,9 @@ def _filled(part: Tensor, length: int) -> Tensor:
 
 
 def round_up(length: int, per_octave: int) -> int:
-    """The next of `per_octave` lengths between two powers of two, so at most a `per_octave`-th longer.
+    """Round up to one of `per_octave` lengths between two powers of two. The result is at most 1 / `per_octave` longer.
 
-    oneDNN makes a kernel of its own for each shape, about a megabyte and a millisecond, and keeps a thousand of them.
+    oneDNN makes one kernel for each shape and keeps a thousand. Each takes about a megabyte and a millisecond.
     """
     step = max(1, (1 << (length.bit_length() - 1)) // per_octave)
     return -(-length // step) * step

@@ -30,7 +30,7 @@ class Reading(NamedTuple):
 
 
 def plan_batches(lengths: Sequence[int], banks: Sequence[int | None], max_tokens: int) -> list[list[int]]:
-    """Indices of the texts of each batch: long texts first, at most `max_tokens` a batch (one longer text is alone).
+    """Indices of the texts of each batch. Long texts come first. A batch has at most `max_tokens`, or one longer text.
 
     Inside a batch texts of one adapter are neighbours, and texts of one length inside those.
     """
@@ -49,7 +49,7 @@ def plan_batches(lengths: Sequence[int], banks: Sequence[int | None], max_tokens
 
 
 def fill(readings: Sequence[Reading]) -> list[Reading]:
-    """With fillers that belong to no vector, which bring the tokens of each adapter, and of all, to one of few numbers.
+    """Add fillers that belong to no vector, so that the token counts of each adapter and of all take few values.
 
     See `attention.round_up`. `readings` of one adapter must be neighbours.
     """
@@ -82,7 +82,7 @@ def pack(readings: Sequence[Reading], device: torch.device) -> PackedBatch:
 def window_readings(
     ids: IntArray, rows: Sequence[IntArray], plan: Sequence[Window], bank: int | None, first: int
 ) -> list[Reading]:
-    """The passes that give each span its tokens' states; span i becomes vector `first` + i.
+    """The passes that read the tokens of all spans. Span i becomes vector `first` + i.
 
     A window whose states no span uses is left out.
     """
@@ -105,7 +105,7 @@ def owned_tokens(rows: Sequence[IntArray], first: int = 0) -> OwnedTokens:
 
 
 def owned_readings(ids: IntArray, owned: OwnedTokens, plan: Sequence[Window], bank: int | None) -> list[Reading]:
-    """As `window_readings`, for tokens in order: what a window costs does not depend on the document's length."""
+    """As `window_readings`, for tokens in order. The cost of a window does not depend on the document's length."""
     readings = []
     for start, end, keep in plan:
         used = slice(*np.searchsorted(owned.tokens, (keep, end)))

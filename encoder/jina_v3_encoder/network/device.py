@@ -9,7 +9,7 @@ from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CPU_ACTIVATION_BYTES = 16 * 2**20
-"""Half of what the allocator hands out without asking the system for new pages each time."""
+"""Half of the largest size that the allocator can reuse without new pages from the system."""
 CUDA_BATCH_TOKENS = 32768
 
 
@@ -52,7 +52,7 @@ def has_fast_bfloat16() -> bool:
 
 
 def default_batch_tokens(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> int:
-    """Tokens per packed batch: on CPUs the widest activation should stay in the caches, GPUs want to be filled."""
+    """Tokens per packed batch. On CPUs the widest activation should fit the caches. GPUs need large batches."""
     if device.type != "cpu":
         return CUDA_BATCH_TOKENS
     return max(1024, min(16384, CPU_ACTIVATION_BYTES // (dtype.itemsize * config.intermediate_size)))

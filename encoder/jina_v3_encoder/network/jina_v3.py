@@ -40,7 +40,7 @@ class PackedBatch:
 class AdaptedLinear(nn.Module):
     """A linear layer with T low-rank adapters: weight (out, in), lora_A (T, r, in), lora_B (T, out, r).
 
-    `int8` layers hold the weight as bytes and a float32 scale for each output; they compute once they are packed.
+    `int8` layers hold the weight as bytes and a float32 scale for each output. They work only after `pack`.
     """
 
     weight: nn.Parameter
@@ -68,7 +68,7 @@ class AdaptedLinear(nn.Module):
         return y
 
     def pack(self) -> None:
-        """Bring the weight into the form that the CPU multiplies fastest; `plain_weight` still gives it."""
+        """Bring the weight into the form that the CPU multiplies fastest. `plain_weight` still returns it as it was."""
         if self.product is not None:
             return
         if self.weight.dtype is torch.int8:
@@ -92,7 +92,7 @@ class AdaptedLinear(nn.Module):
 class AdaptedEmbedding(nn.Module):
     """A lookup table with T low-rank adapters: weight (num, C), lora_A (T, num, r), lora_B (T, r, C).
 
-    The low-rank part is gathered for the tokens at hand, so no table-sized product is ever made.
+    The low-rank part is computed for the given tokens only, never for the whole table.
     """
 
     def __init__(self, entries: int, config: ModelConfig) -> None:
@@ -135,7 +135,7 @@ class Block(nn.Module):
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """Exact GELU, in place where no gradient needs the input: the widest activation of all stays in the caches."""
+    """Exact GELU, in place if no gradient needs the input, so that the widest activation stays in the caches."""
     return F.gelu(x) if torch.is_grad_enabled() else torch.ops.aten.gelu_(x)
 
 
@@ -171,7 +171,7 @@ class JinaV3Model(nn.Module):
         return x  # type: ignore[no-any-return]
 
     def cast(self, dtype: torch.dtype) -> JinaV3Model:
-        """Another compute dtype; bytes and their scales stay as they are."""
+        """Convert to another compute dtype. Bytes and their scales stay as they are."""
         for name, parameter in self.named_parameters():
             if parameter.is_floating_point() and not name.endswith("weight_scale"):
                 parameter.data = parameter.data.to(dtype)

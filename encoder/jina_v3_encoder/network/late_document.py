@@ -14,9 +14,9 @@ from .batching import Reading, owned_readings, owned_tokens
 
 
 class LateDocument:
-    """What `Encoder.open_document` gives: tokenised, not read. Each window is read once, in any order.
+    """A tokenised document, as `Encoder.open_document` returns it. Each window is read once, in any order.
 
-    Nothing is laid out for the windows beforehand, so a document may have any number of them.
+    Nothing is prepared for each window, so a document may have any number of them.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class LateDocument:
 
     @cached_property
     def sums(self) -> torch.Tensor:
-        """Made when the first window is read: documents that wait take no memory for their vectors."""
+        """Allocated when the first window is read: documents that wait take no memory for their vectors."""
         return torch.zeros(self._shape)
 
     @cached_property
@@ -42,13 +42,13 @@ class LateDocument:
         return len(self._starts)
 
     def tokens(self, start: int, stop: int) -> int:
-        """Tokens that windows [start, stop) read, those of their overlaps each time."""
+        """Tokens that windows [start, stop) read. Overlaps count in each window."""
         longest = min(self._window.tokens, len(self._ids))
         missing = longest - (len(self._ids) - self._starts[-1]) if stop == self.windows else 0
         return (stop - start) * longest - missing
 
     def readings(self, start: int, stop: int) -> list[Reading]:
-        """The passes of windows [start, stop); one whose states no span uses is left out."""
+        """The passes of windows [start, stop). A window without tokens of any span is left out."""
         plan = [window_at(first, len(self._ids), *self._window) for first in self._starts[start:stop]]
         return owned_readings(self._ids, self._owned, plan, self._bank)
 

@@ -16,7 +16,7 @@ from ..errors import InvalidInput
 
 LEVELS = 127
 ZERO = 128
-"""Activations go in as unsigned bytes around 128: signed ones fall into a reference path, thousands of times slower."""
+"""Activations are unsigned bytes around 128. With signed ones, torch takes a path that is thousands of times slower."""
 BLOCK = 2**19
 """Activations that are rounded at a time, as float32: 2 MiB stay in the caches."""
 COMPUTE_DTYPES = (torch.bfloat16, torch.float32)
@@ -71,7 +71,7 @@ class Int8Product:
 
 
 def check_int8(device: torch.device, dtype: torch.dtype) -> None:
-    """Make sure that this machine multiplies bytes.
+    """Check that this machine can multiply bytes.
 
     Raises:
         InvalidInput: not on a CPU, the processor has no instruction for it, or torch has not the operators.

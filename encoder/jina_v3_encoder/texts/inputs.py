@@ -1,4 +1,4 @@
-"""The edge: caller's values are checked once here, and typed inside."""
+"""Values from the caller are checked here, once. Inside they have their types."""
 
 from __future__ import annotations
 

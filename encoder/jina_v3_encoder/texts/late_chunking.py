@@ -20,7 +20,7 @@ Span = tuple[int, int]
 
 
 class Window(NamedTuple):
-    """Tokens [start, end) read together, of which the states from `keep` on are used."""
+    """Tokens [start, end) that are read together. States from `keep` on are used."""
 
     start: int
     end: int
@@ -28,14 +28,14 @@ class Window(NamedTuple):
 
 
 class WindowSize(NamedTuple):
-    """How much of a long document is read at once, and how much of it the window before has read already, in tokens."""
+    """Tokens of a window, and how many of them the window before has already read."""
 
     tokens: int
     overlap: int
 
 
 def resolve_window(window: int | None, overlap: int | None, max_tokens: int) -> WindowSize:
-    """What a caller asked for, with defaults: the model's limit, and 512 tokens or half the window, what is less.
+    """The caller's values, or the defaults: the model's limit, and 512 tokens or half the window, whichever is less.
 
     Raises:
         InvalidInput: window outside 2..max_tokens, or overlap not below it.
@@ -56,7 +56,7 @@ def resolve_window(window: int | None, overlap: int | None, max_tokens: int) -> 
 def window_starts(tokens: int, size: int, overlap: int) -> range:
     """Where the windows over `tokens` begin: each `overlap` before the end of the one before it.
 
-    Stops with the window that reaches the end, so none is spent on tokens already read.
+    The last window is the one that reaches the end. None reads only tokens that were read before.
 
     Raises:
         InvalidInput: the document needs several windows and overlap is not below their size.
@@ -79,7 +79,7 @@ def windows(tokens: int, size: int, overlap: int) -> list[Window]:
 
 
 def tokens_read(tokens: int, size: int, overlap: int) -> int:
-    """What the windows over `tokens` read together, in tokens, those of their overlaps each time.
+    """How many tokens all windows over `tokens` read. Overlaps count in each window.
 
     Raises as `window_starts`.
     """

@@ -24,7 +24,7 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
 FILES = {f"/demo/{file.name}": file for file in files(__package__).joinpath("static").iterdir()}
 FILES["/"] = FILES.pop("/demo/index.html")
 OPEN_PAGE_PATHS = frozenset(FILES)
-"""Sent without a key, since a page cannot ask for one before it is there."""
+"""Paths that need no key, since the page must load before it can ask for one."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -35,11 +35,11 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 MAX_WAITING = 32
-"""Questions in line; the one thread answers them in turn."""
+"""Questions that may wait. One thread answers them in turn."""
 
 
 def demo_page(collections: Collections) -> Page:
-    """The page over these collections, for `create_app`; they are closed with the server."""
+    """The page over these collections, for `create_app`. The server closes them when it ends."""
     return Page(router(View(collections)), OPEN_PAGE_PATHS, collections.close)
 
 

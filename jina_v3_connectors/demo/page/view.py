@@ -1,4 +1,4 @@
-"""What the page is told, as plain values for JSON. Positions in texts are UTF-16 code units, as JavaScript counts."""
+"""Answers for the page, as plain values for JSON. Positions in texts are UTF-16 code units, as in JavaScript."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class View:
         }
 
     def search(self, request: SearchRequest) -> dict[str, Any]:
-        """Hits of both modes from a store, and the cosines and the place on the map of the question.
+        """Hits of both modes from a store, and the question's cosines and its position on the map.
 
         Raises:
             InvalidInput: an unknown store, dimensions out of range, or a question that is too long.

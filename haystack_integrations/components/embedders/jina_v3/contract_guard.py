@@ -1,4 +1,4 @@
-"""`JinaV3ContractGuard`: behind a retriever, whether what it found can be compared with the question at all."""
+"""`JinaV3ContractGuard`: checks, behind a retriever, that its documents can be compared with the question."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from jina_v3_encoder.errors import InvalidInput
 from .model import CONTRACT_KEY
 
 PAIRS = {"retrieval.query": "retrieval.passage"}
-"""Tasks of a question, and of the documents that belong to it; other tasks belong to themselves."""
+"""The task of a question, and the task of its documents. With any other task, both have the same one."""
 
 
 @component
 class JinaV3ContractGuard:
-    """Passes documents on if they were embedded by the question's model, size and the task that belongs to it."""
+    """Passes documents on if model, size and task of their vectors belong to those of the question."""
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document], meta: dict[str, Any]) -> dict[str, Any]:

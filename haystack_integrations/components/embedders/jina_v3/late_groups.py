@@ -1,4 +1,4 @@
-"""Haystack's chunks back to their documents, for late chunking."""
+"""Puts Haystack's chunks back together to documents, for late chunking."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NUMBER_KEY = "split_id"
 
 
 def groups_of(documents: Sequence[Document], sources: Sequence[Document] | None, group_by: str) -> list[DocumentChunks]:
-    """Chunks with the same `meta[group_by]` together, in reading order, whatever order they come in.
+    """Chunks grouped by `meta[group_by]`, each group in reading order.
 
     Raises:
         InvalidInput: chunks cannot be put together, or do not fit their source.

@@ -26,7 +26,7 @@ def open_encoder(
     quantize: Quantization | None,
     batch_size: int | None,
 ) -> TextEncoder:
-    """The process's encoder of this model; `batch_size` is in tokens."""
+    """The shared encoder of the model in this process. `batch_size` is in tokens."""
     device_name = "auto" if device is None else device.to_torch_str()
     return shared_encoder(
         model, revision=revision, device=device_name, dtype=dtype, quantize=quantize, max_batch_tokens=batch_size
