@@ -86,8 +86,8 @@ def bench_attack(
         line = [sys.executable, "-m", __name__, url, str(seconds)]
         with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=ROOT) as attacker:  # noqa: S603 - our own
             asyncio.run(crowd(load, url, process.pid, result.attacked))
-            told, _ = attacker.communicate()
-        result.attacks = json.loads(told)
+            output, _ = attacker.communicate()
+        result.attacks = json.loads(output)
     return result
 
 

@@ -6,13 +6,13 @@
     {"or": [{"lang": "de"}, {"not": {"draft": True}}]}
 
 Operators: eq, ne, in, gt, gte, lt, lte; the last four for numbers. "author.name" looks inside a nested object; the
-fields "document_id" and "chunk" are the hit's own. A field that holds a list equals each of its elements; whether gt,
-gte, lt and lte look into lists is the backend's choice. A field that is not there matches nothing, so its "ne" and
-"not" match. `Native` passes a backend's own filter through.
+fields "document_id" and "chunk" are the hit's own. A field that holds a list equals each of its elements. Whether gt,
+gte, lt and lte look into lists depends on the backend. An absent field
+matches nothing, so its "ne" and "not" match. `Native` passes a backend's own filter through.
 
-What a backend gets is the normal form of this, a `Condition`, which is checked and has few shapes: joints have two
-parts or more, `Not` stands before one comparison only, every comparison has values, and the values have the type of
-their field. What holds for every chunk, or for none, is True or False and never reaches a backend.
+A backend gets the normal form of this, a `Condition`. It is checked and has few shapes. Joints have two parts or more.
+`Not` stands before one comparison only. Every comparison has values, of the type of their field. A filter that holds
+for every chunk, or for none, becomes True or False and never reaches a backend.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAX_DEPTH = 16
 MAX_VALUES = 1000
 
 Bounds: TypeAlias = "tuple[tuple[str, float], ...]"
-"""Operators of `ORDER` and their numbers, as (("gte", 2020), ("lt", 2024)); one or more."""
+"""One or more operators of `ORDER` with their numbers, as (("gte", 2020), ("lt", 2024))."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class DocumentId:
 
 @dataclass(frozen=True)
 class ChunkNumber:
-    """The chunk's number is from `first` to `last`; None is no end."""
+    """The chunk's number is from `first` to `last`. With None there is no upper end."""
 
     first: int = 0
     last: int | None = None
@@ -62,7 +62,7 @@ class ChunkNumber:
 
 @dataclass(frozen=True)
 class Equal:
-    """The metadata field, or an element of its list, is one of these; each kind equals values of its own kind only.
+    """The metadata field, or an element of its list, is one of these values. Each kind equals values of its kind only.
 
     Numbers without a fraction are int.
     """
@@ -74,7 +74,7 @@ class Equal:
 
     @property
     def keywords(self) -> list[str]:
-        """One of these is among the terms of a chunk that matches, and none of another's; see `keywords`."""
+        """Terms. A chunk matches if, and only if, it has one of these; see `keywords`."""
         values: tuple[Value, ...] = (*self.texts, *self.numbers, *self.flags)
         return [term(self.field, value) for value in values]
 
@@ -88,13 +88,13 @@ class Between:
 
     @property
     def keyword(self) -> str:
-        """A term of every chunk whose field holds a number."""
+        """The term of all chunks whose field holds a number."""
         return number_term(self.field)
 
 
 @dataclass(frozen=True)
 class Not:
-    """The comparison does not hold; also where the field is not there."""
+    """The comparison does not hold. This is also true if the field is absent."""
 
     part: Comparison
 
@@ -133,7 +133,7 @@ Filter: TypeAlias = "Mapping[str, object] | Native"
 
 
 def as_condition(filter: Filter | None) -> Condition | bool:  # noqa: A002 - the argument's public name
-    """What a caller gave as a filter; True for none.
+    """The condition of a caller's filter; True without a filter.
 
     Raises:
         InvalidInput: see `parse_filter`.
@@ -144,10 +144,10 @@ def as_condition(filter: Filter | None) -> Condition | bool:  # noqa: A002 - the
 
 
 def parse_filter(filter: Mapping[str, object], depth: int = 0) -> Portable | bool:  # noqa: A002 - the public name
-    """The normal form of a filter; True where it holds for every chunk, False where for none.
+    """The normal form of a filter. True means every chunk, False means no chunk.
 
     Raises:
-        InvalidInput: not of the form above; the message names the part.
+        InvalidInput: the filter does not have the form above. The message names the part.
     """
     if not isinstance(filter, Mapping):
         raise InvalidInput(f"a filter must be a mapping such as {{'lang': 'de'}}, got {filter!r:.200}")
@@ -157,7 +157,7 @@ def parse_filter(filter: Mapping[str, object], depth: int = 0) -> Portable | boo
 
 
 def chunks_of(tails: Sequence[Tail]) -> Portable:
-    """The chunks of all `tails`, one or more; whole documents are one list of ids."""
+    """A condition for the chunks of all `tails`, one or more. Whole documents become one list of ids."""
     whole = tuple(tail.document_id for tail in tails if tail.number == 0)
     parts: list[Portable] = [DocumentId(whole)] if whole else []
     parts += [All((DocumentId((tail.document_id,)), ChunkNumber(tail.number))) for tail in tails if tail.number]
@@ -165,7 +165,7 @@ def chunks_of(tails: Sequence[Tail]) -> Portable:
 
 
 def _check_parts(parts: Sequence[Portable]) -> None:
-    """Some engines take an empty "or" for true: a delete with it would empty the collection."""
+    """Some engines read an empty "or" as true. A delete with it would empty the collection."""
     if len(parts) < 2:
         raise ValueError(f"a joint needs two parts or more, got {len(parts)}")
 
@@ -227,7 +227,7 @@ def _joined(joint: type[All] | type[AnyOf], parts: Iterable[Portable | bool]) ->
 
 
 def _opposite(condition: Portable | bool) -> Portable | bool:
-    """What holds where `condition` does not; "not" moves inwards until it stands before a comparison."""
+    """The opposite of `condition`. "not" moves inwards until it stands before a comparison."""
     match condition:
         case bool():
             return not condition
@@ -260,7 +260,7 @@ def _between(field: str, bounds: Bounds) -> Portable | bool:
 
 
 def _chunk_number(bounds: Bounds) -> Portable | bool:
-    """The whole numbers within `bounds`; chunks are counted from 0."""
+    """The whole numbers within `bounds`. Chunks are counted from 0."""
     first, last = 0, MAX_INTEGER
     for operator, number in bounds:
         if operator in ("gt", "gte"):
@@ -297,7 +297,7 @@ def _bound(field: str, operator: str, value: object) -> float:
 
 
 def _number(field: str, value: object) -> float | None:
-    """A number as every backend compares it, int where it has no fraction; None for anything else."""
+    """A number as every backend compares it: int if it has no fraction. None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float):

@@ -2,7 +2,8 @@
 
 A chunk's terms are stored beside its metadata: "lang:de" for a str, "year=2020" for a number, "draft=true" for a bool,
 and "year#" for a field that holds a number. A list gives a term for each element, "author.name:Ada" lies in an object.
-So "equal" is one keyword lookup with the same meaning everywhere, and false, not unknown, where the field is absent.
+So "equal" is one keyword lookup, with the same meaning everywhere. It is false, and not unknown, if the field is
+absent.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 FIELD = re.compile(r"[\w-]+(\.[\w-]+)*")
-"""A metadata field that a filter can name; dots lie between the levels of an object."""
+"""A metadata field that a filter can name. Dots separate the levels of an object."""
 Value: TypeAlias = str | int | float | bool
 
 LONGEST = 200
-"""Characters of a term; a longer one is replaced by a hash, which is as good for equality."""
+"""Characters of a term. A longer one is replaced by a hash, which is just as good for equality."""
 
 
 def terms_of(metadata: Mapping[str, Any]) -> list[str]:
@@ -38,7 +39,7 @@ def term(field: str, value: Value) -> str:
 
 
 def number_term(field: str) -> str:
-    """The term of every field that holds a number, whichever."""
+    """The term of a field that holds any number."""
     return f"{field}#"
 
 

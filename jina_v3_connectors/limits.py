@@ -16,7 +16,7 @@ from .errors import DocumentError
 from .keywords import terms_of
 
 VECTOR_NUMBER_BYTES = 13
-"""A float32 in its shortest exact decimal form, with its comma, is at most about this long."""
+"""The longest float32, in its shortest exact decimal form and with a comma, has about this many characters."""
 POINT_BYTES = 300
 UNIT_TOLERANCE = 1e-3
 FloatArray = NDArray[np.float32]
@@ -33,13 +33,13 @@ class WriteLimits:
     text_bytes: int | None = None
     """UTF-8 bytes of one chunk's text; None where only the request is limited."""
     metadata_bytes: int | None = None
-    """Of its metadata as JSON."""
+    """Bytes of one document's metadata as JSON."""
     terms: int | None = None
     """Different values in its metadata, see `terms`."""
 
 
 def check_chunks(chunks: Sequence[Chunk], dimensions: int, limits: WriteLimits) -> None:
-    """Whether each chunk can be stored.
+    """Check that each chunk can be stored.
 
     Raises:
         DocumentError: one is over a limit of the store.
@@ -78,7 +78,7 @@ def estimated_bytes(chunk: Chunk, dimensions: int) -> int:
 def requests(
     chunks: Sequence[Chunk], vectors: FloatArray, limits: WriteLimits
 ) -> Iterator[tuple[Sequence[Chunk], FloatArray]]:
-    """Cut rows into requests within `limits`; each row alone is, see `check_chunks`."""
+    """Cut rows into requests within `limits`. Each single row fits, see `check_chunks`."""
     start = size = 0
     for row, chunk in enumerate(chunks):
         chunk_size = estimated_bytes(chunk, vectors.shape[1])
@@ -91,7 +91,7 @@ def requests(
 
 
 def check_vectors(vectors: FloatArray, dimensions: int) -> None:
-    """What must never reach a store.
+    """Refuse vectors that must never reach a store.
 
     Raises:
         InvalidVector: wrong length, NaN, infinite, zero, or not of unit length.

@@ -1,7 +1,7 @@
 """jina-embeddings-v3 for the `llm` command line: `llm embed -m jina-v3-passage -c "…"`.
 
 One model id fits one collection, so each role has its own: `jina-v3` compares like with like, and a collection that is
-filled with `jina-v3-passage` is asked with `llm jina-v3 COLLECTION QUESTION`, which embeds the question with
+filled with `jina-v3-passage` is searched with `llm jina-v3 COLLECTION QUESTION`, which embeds the question with
 retrieval.query. A size behind the name, as `jina-v3-passage-256`, is a Matryoshka slice. The weights are those that
 $JINA_V3_MODEL names, default the published ones.
 """
@@ -38,7 +38,7 @@ class JinaV3EmbeddingModel(llm.EmbeddingModel):  # type: ignore[misc, name-defin
         self.task, self.size = ROLES[role], size
 
     def embed_batch(self, items: Iterable[str | bytes], *, key: str | None = None) -> Iterator[list[float]]:
-        """Vectors in order; the items are taken a few at a time, however many there are."""
+        """Vectors in order. Items are read in small batches, however many there are."""
         from .shared_encoders import shared_encoder
 
         encoder = shared_encoder(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL))
@@ -66,7 +66,7 @@ def register_commands(cli: Any) -> None:
     @click.option("-n", "--number", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="Hits to show.")
     @click.option("-d", "--database", type=click.Path(exists=True, dir_okay=False), help="Default: llm's own.")
     def ask(collection: str, question: str, number: int, database: str | None) -> None:
-        """Ask a QUESTION of a COLLECTION that was embedded with a -passage model.
+        """Search a COLLECTION, embedded with a -passage model, for a QUESTION.
 
         `llm similar` would embed the question as a passage; here it is embedded with retrieval.query, in the size of
         the collection. One JSON object per hit.

@@ -1,4 +1,4 @@
-"""What a connector was asked for, what its collection says, and the contract that follows from both."""
+"""The contract that follows from the caller's settings and from what the collection says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_WINDOWS = "window and overlap belong to late chunking: pass late_chunking=Tru
 
 @dataclass(frozen=True)
 class Settings:
-    """A caller's choices; None leaves them to the collection, or to the default where there is none yet."""
+    """The caller's settings. None means the collection's value, or the default if there is no collection yet."""
 
     dimensions: int | None = None
     late_chunking: bool | None = None
@@ -26,7 +26,7 @@ class Settings:
     overlap: int | None = None
 
     def check(self, encoder: TextEncoder) -> None:
-        """Refuse what is wrong whatever a collection says, so that it is refused before one is opened.
+        """Refuse settings that are wrong for any collection, before one is opened.
 
         Raises:
             InvalidInput: a value of another type, a number out of range, or window without late chunking.
@@ -46,7 +46,7 @@ class Settings:
 def agree(
     settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None, collection: str
 ) -> EmbeddingContract:
-    """The contract in use: given values, then the stored ones, then defaults; checked against the stored.
+    """The contract in use: the caller's values, then stored ones, then defaults. It is compared with the stored one.
 
     Raises:
         ContractMismatch: the collection was filled in another way.
@@ -74,7 +74,7 @@ def agree(
 def _late_chunking(
     settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None
 ) -> tuple[bool, int | None, int | None]:
-    """Whether, and with which window and overlap."""
+    """Late chunking on or off, with its window and overlap."""
     late, window, overlap = settings.late_chunking, settings.window, settings.overlap
     if late is None:
         late = stored.late_chunking if stored else False

@@ -1,4 +1,4 @@
-"""One copy of the weights for each model and its settings in a process, whoever asks; or a server in its place."""
+"""One copy of the weights in a process for each model and its settings, or a server in its place."""
 
 from __future__ import annotations
 
@@ -83,6 +83,6 @@ def _remote(key: _Key) -> TextEncoder:
 
 
 def forget_encoders() -> None:
-    """Let the weights go that no one else holds."""
+    """Forget all shared encoders. Weights that nobody else uses are freed."""
     with _lock:
         _encoders.clear()

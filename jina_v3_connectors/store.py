@@ -1,4 +1,4 @@
-"""`Store`: what a backend has to do. Every loop and every check is elsewhere."""
+"""`Store`: what a backend must do. All loops and checks are elsewhere."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def shared_journal() -> Path:
 
 
 class Layout(Protocol):
-    """How a collection is stored, beyond its contract. Each backend has its own; it changes no vector."""
+    """How a collection is stored, beyond its contract. Each backend has its own layout. It changes no vector."""
 
     @property
     def hybrid(self) -> bool:
-        """Whether `nearest` can take words."""
+        """Whether `nearest` accepts words."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Stored:
 
 
 class Store(ABC):
-    """One collection in one backend. Methods raise StoreError, or StoreBusy for what may succeed later.
+    """One collection in one backend. Methods raise StoreError, or StoreBusy if the same call may succeed later.
 
     A store does not remember what the collection is: `read` says it, and the caller hands `Stored.layout` to the
     methods that need it. A layout that is given to a backend's constructor is for `create` alone.
@@ -54,21 +54,21 @@ class Store(ABC):
     write_limits: WriteLimits
     """What one request may hold."""
     partition: str = ""
-    """Names the part of a collection this store works in, where the backend divides collections."""
+    """The part of a collection that this store works in, if the backend divides collections."""
     counts_after: float = 0.0
     """Seconds after which `count` and `ids` know of every write that was acknowledged."""
 
     writer_pause: float = 0.0
-    """Seconds between two looks at `writer` during an ingest, where it is a request that should be rare."""
+    """Seconds between two calls of `writer` during an ingest, for backends where it is expensive."""
 
     @property
     @abstractmethod
     def journal_file(self) -> Path:
-        """Where it is noted which documents the collection holds."""
+        """The file of the journal."""
 
     @abstractmethod
     def read(self) -> Stored | None:
-        """What the collection says of itself, None where there is no collection. Changes nothing, here or there.
+        """What the collection says of itself. None if there is no collection. Changes nothing.
 
         Raises:
             ContractMissing: there is a collection, and no contract with it.
@@ -76,11 +76,11 @@ class Store(ABC):
         """
 
     def read_recent(self) -> Stored | None:
-        """As `read`, for searches: may be a minute old where reading takes as long as a search."""
+        """As `read`, for searches. It may be a minute old if reading takes as long as a search."""
         return self.read()
 
     def writer(self) -> str | None:
-        """The token of the last ingest, kept with the collection; None where nobody wrote yet, or only we can."""
+        """The token of the last ingest, kept with the collection. None if nobody wrote yet, or if nobody else can."""
         return None
 
     def set_writer(self, token: str) -> None:  # noqa: B027 - an embedded collection's journal lies in its folder
@@ -90,8 +90,8 @@ class Store(ABC):
     def create(self, contract: EmbeddingContract) -> None:
         """Make the collection in the layout that this store was opened with, its contract with it.
 
-        Where there is one, make what an earlier call was stopped before making. Another process may have been faster,
-        with another contract or layout: `read` says what there is.
+        If it exists, make what an earlier, stopped call did not make. Another process may have been faster, with
+        another contract or layout: `read` says what there is.
         """
 
     @abstractmethod
@@ -100,19 +100,20 @@ class Store(ABC):
 
         Raises:
             ContractMismatch: its vectors have another size or metric.
-            StoreError: it is not laid out so that this project can work with it.
+            StoreError: its layout does not work with this project.
         """
 
     def check_storable(self, document: Document, layout: Any) -> None:  # noqa: B027 - most take every document
-        """Raises DocumentError for a document that this collection cannot keep; called before it is encoded."""
+        """Raises DocumentError for a document that this collection cannot keep. Called before the document is
+        encoded."""
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: Any) -> None:
-        """Write points by chunk id, replacing those that are there; stored when this returns."""
+        """Write points by chunk id. Old ones are replaced. They are stored when this returns."""
 
     @abstractmethod
     def delete(self, where: Condition) -> None:
-        """Delete the chunks where `where` holds, in one request; none is no error.
+        """Delete the chunks where `where` holds, in one request. It is no error if there are none.
 
         The engine asks for the tails of a batch's documents at most; see `filters.chunks_of`.
         """
@@ -136,7 +137,7 @@ class Store(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Flush and let go; safe to call twice."""
+        """Flush and close. Calling it twice is safe."""
 
     @abstractmethod
     def point_alias(self, alias: str) -> None:

@@ -1,4 +1,4 @@
-"""Chunks to a record's fields and back, for every backend. Records of adopted collections may hold anything."""
+"""Turns chunks into a record's fields and back. Records of adopted collections may hold anything."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def to_payload(chunk: Chunk) -> dict[str, Any]:
 
 
 def to_hit(record_id: object, score: float, fields: Mapping[str, Any]) -> Hit:
-    """A record that a search has found.
+    """A record of a search's answer, as a hit.
 
     Raises:
         StoreError: see `stored_chunk`.

@@ -13,10 +13,10 @@ RRF_K = 60
 
 
 def shortest(row: FloatArray) -> list[float]:
-    """The numbers whose shortest decimal form reads back as the same float32: 41 % less JSON than float64's digits."""
+    """Numbers with the fewest digits that read back as the same float32: 41 % less JSON than the digits of float64."""
     return [float(str(value)) for value in row]
 
 
 def cosine(stored: Any, query: FloatArray) -> float:
-    """Of two vectors of unit length; for hits of fused searches, whose score is a rank."""
+    """The cosine of two vectors of unit length, for hits of fused searches, whose score is a rank."""
     return float(np.dot(np.asarray(stored, np.float32), query))

@@ -170,7 +170,7 @@ class Encoder(TextEncoder):
     """A loaded model. Thread-safe: the task travels with each call, nothing is switched.
 
     Pickling (multiprocessing, Ray, Spark) takes name, revision and settings along, no weights: the process that
-    unpickles loads them itself, from the folder or the hub, on a device of its own where "auto" was asked for, and
+    unpickles loads them itself, from the folder or the hub, on a device of its own choice with "auto", and
     raises CheckpointMismatch if they have another fingerprint there. Copies share the weights.
 
     >>> encoder = Encoder.from_pretrained("nano")
@@ -183,7 +183,7 @@ class Encoder(TextEncoder):
     def __init__(self, engine: LocalEngine, device: str | None = None, max_batch_tokens: int | None = None) -> None:
         """`device` and `max_batch_tokens` are the caller's arguments. Pickling keeps them as they are."""
         super().__init__(engine)
-        self._asked_device, self._asked_batch_tokens = device or str(engine.model.device), max_batch_tokens
+        self._given_device, self._given_batch_tokens = device or str(engine.model.device), max_batch_tokens
 
     @classmethod
     def from_pretrained(
@@ -235,7 +235,7 @@ class Encoder(TextEncoder):
         Raises:
             InvalidInput: not a whole number above 0.
         """
-        return Encoder(self.engine.with_batch_tokens(max_batch_tokens), self._asked_device, max_batch_tokens)
+        return Encoder(self.engine.with_batch_tokens(max_batch_tokens), self._given_device, max_batch_tokens)
 
     @property
     def config(self) -> ModelConfig:
@@ -319,11 +319,11 @@ class Encoder(TextEncoder):
 
     def __reduce__(self) -> tuple[Callable[..., Encoder], tuple[Any, ...]]:
         settings = {
-            "device": self._asked_device,
+            "device": self._given_device,
             "dtype": self.info.dtype,
             "quantize": self.quantization,
             "revision": self.revision,
-            "max_batch_tokens": self._asked_batch_tokens,
+            "max_batch_tokens": self._given_batch_tokens,
         }
         return _loaded_again, (self.engine.checkpoint.portable_name, settings, self.fingerprint)
 

@@ -222,7 +222,7 @@ class RemoteEncoder(TextEncoder):
 
 
 class _Server:
-    """JSON over HTTP, asked again while the server is busy."""
+    """JSON over HTTP. Requests are repeated while the server is busy."""
 
     def __init__(
         self,
@@ -271,7 +271,7 @@ class _Server:
             response = self.client.request(method, self.url + path, json=body)
             answer = response.json()
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise RemoteError(f"{self.url} is no address that can be asked: {error}") from error
+            raise RemoteError(f"{self.url} is no valid address: {error}") from error
         except httpx.TransportError as error:
             absent = isinstance(error, httpx.ConnectError)
             raise RemoteBusy(f"{self.url} cannot be reached: {error}", absent=absent) from error

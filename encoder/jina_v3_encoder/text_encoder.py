@@ -266,7 +266,7 @@ class TextEncoder:
             return
         for task in tasks:
             if task is not None and self.info.prompts.get(task):
-                raise InvalidInput(f"prompt=False cannot be asked of a server: it always puts the prompt of {task} in")
+                raise InvalidInput(f"prompt=False: a server cannot leave out the prompt of {task}; pass prompt=True")
 
     def _check_windows(self, spans: Sequence[Sequence[Span]], window: WindowSize) -> None:
         if self.info.can_read_windows:

@@ -156,14 +156,14 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __call__(self, *_: object) -> None:
-        self.asked = True
+        self.requested = True
         raise KeyboardInterrupt
 
     def check(self) -> None:
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
 
     def __enter__(self) -> Stop:

@@ -89,8 +89,8 @@ class Corpus:
         Raises:
             InvalidInput: unknown task, dimensions out of range, or a text that is too long.
         """
-        asked, mapped = self.encoder.encode([text, text], task=[task, Task.SEPARATION], normalize=False)
-        vector = _unit(asked[None], dimensions)[0]
+        question_vector, mapped = self.encoder.encode([text, text], task=[task, Task.SEPARATION], normalize=False)
+        vector = _unit(question_vector[None], dimensions)[0]
         cosines = {late: _unit(passages, dimensions) @ vector for late, passages in self._passages.items()}
         mapped_unit = _unit(mapped[None], len(mapped))
         return MappedQuestion(

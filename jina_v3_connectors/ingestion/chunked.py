@@ -16,13 +16,13 @@ BATCH_CHUNKS = 64
 """Enough to fill the encoder's own batches."""
 FIRST_CHUNKS = 4
 DONE_PER_BATCH = 8
-"""A batch is at most this part of what the collection holds already, so that being killed costs little of the work at
-any moment; small batches are slower, so they grow fast. They are full after 512 chunks."""
+"""A batch is at most this part of what the collection holds already, so that a kill costs little of the work at any
+moment. Small batches are slower, so they grow fast. They are full after 512 chunks."""
 
 
 @dataclass(frozen=True)
 class ChunkedDocument:
-    """A document, its chunks, and the digest of all that decides what is stored of it."""
+    """A document, its chunks, and a digest of everything that decides how it is stored."""
 
     document: Document
     chunks: list[Chunk]
@@ -34,7 +34,7 @@ class ChunkedDocument:
 
     @property
     def vectors_digest(self) -> bytes:
-        """Under which its vectors are kept: a chunker that now cuts in another way must not get them."""
+        """The key of its vectors in the journal. It changes with the spans, so other chunks never get these vectors."""
         spans = json.dumps([(chunk.start, chunk.end) for chunk in self.chunks])
         return hashlib.blake2b(self.digest + spans.encode(), digest_size=16).digest()
 
@@ -46,14 +46,14 @@ class EncodedDocument:
     chunked: ChunkedDocument
     vectors: FloatArray
     kept: bool = False
-    """Whether an earlier run encoded it and wrote its intent, which still stands."""
+    """Whether an earlier run encoded it and noted its intent. Then the intent is still in the journal."""
 
 
 def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
     """A document's chunks.
 
     Raises:
-        DocumentError: the chunker's spans are no parts of the text in order.
+        DocumentError: the chunker's spans are not parts of the text, in order.
     """
     spans = list(chunker.spans(document.text, document.format))
     check_spans(document, spans)
@@ -64,10 +64,10 @@ def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
 
 
 class Batches:
-    """Groups documents as they come; no document is divided. Batches grow with the chunks that are done."""
+    """Groups documents in the order they come. No document is divided. Batches grow with the chunks that are done."""
 
     def __init__(self, done: int = 0) -> None:
-        """`done` is how many chunks the collection holds already."""
+        """`done` is the number of chunks that the collection holds already."""
         self._done = done
         self._batch: list[ChunkedDocument] = []
         self._characters = self._chunks = 0

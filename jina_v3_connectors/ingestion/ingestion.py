@@ -24,12 +24,12 @@ from .report import IngestReport, Tally
 from .writing import Sink, Writing
 
 QUEUED_BATCHES = 1
-"""Encoded batches that wait for the writer: one hides a store's pauses, more would only be lost in a crash."""
+"""Encoded batches that may wait for the writer. One hides a store's pauses. More would only be lost in a crash."""
 
 
 @dataclass(frozen=True)
 class IngestOptions:
-    """How one ingest goes."""
+    """Options of one ingest."""
 
     skip_bad: bool = False
     retry: RetryPolicy = DEFAULT_RETRY
@@ -51,7 +51,7 @@ class Ingestion:
         complete: bool,
         check_writer: Callable[[], None] = lambda: None,
     ) -> None:
-        """`complete` says that documents that the journal does not know have no chunks in the collection.
+        """`complete` is True if every chunk in the collection belongs to a document of the journal.
 
         `check_writer` is called before each batch is written, and raises where another journal has taken over.
         """
@@ -73,7 +73,7 @@ class Ingestion:
         self._failure: BaseException | None = None
 
     def run(self, documents: Iterable[Document]) -> IngestReport:
-        """Ingest `documents`; whatever stops it, what was encoded by then is written and journalled first.
+        """Ingest `documents`. Whatever stops it, documents that are already encoded are written and journalled first.
 
         Raises:
             DocumentError: a document cannot be read, cut or encoded, and `skip_bad` is off.
@@ -93,7 +93,7 @@ class Ingestion:
         return self._tally.report
 
     def prune(self) -> None:
-        """Delete the documents that were not in `run`; refused ones were in it.
+        """Delete the documents that were not in this run. Refused ones were in it.
 
         Raises:
             StoreError: the store refused, or stayed busy for too long.

@@ -1,8 +1,8 @@
-"""What a collection holds, document by document, so that a rerun does only what is left.
+"""The journal: which documents a collection holds, so that a rerun does only the rest.
 
-A row's digest says in which form a document is stored whole. Before anything of a document is written or deleted its
-digest is taken away ("open"), and it is given back when the store has acknowledged all. So a digest is true after any
-kind of end. What an open row says is how many chunks of the document there may be at most.
+A row's digest says in which form a document is stored whole. Before any chunk of a document is written or deleted, the
+digest is removed: the row is "open". When the store has acknowledged everything, the digest is set again. So a digest
+is true, however a run ends. An open row says only how many chunks of the document there may be at most.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from ..errors import StoreError
 
 LISTED_AT_ONCE = 1000
 UNKNOWN_CHUNKS = 2**31 - 1
-"""The number of chunks of a document that may have been written by somebody else."""
+"""Stands for the number of chunks of a document that somebody else may have written."""
 PRIMARY_CODE = 0xFF
 """The part of an extended SQLite error code that says what kind it is."""
 FORM = 2
-"""Of the file; kept as its `user_version`. Form 1 wrote no row before the store had acknowledged."""
+"""The version of the file's tables, kept as its `user_version`. Form 1 wrote a row only after the store
+acknowledged."""
 TABLES = """
 CREATE TABLE IF NOT EXISTS documents (
     target TEXT NOT NULL, id TEXT NOT NULL, digest BLOB, chunks INTEGER NOT NULL, PRIMARY KEY (target, id)
@@ -96,18 +97,18 @@ class Expected(NamedTuple):
     """Chunks that the collection should hold."""
 
     whole: int
-    """Of documents that are stored whole."""
+    """Chunks of documents that are stored whole."""
     open: int
-    """Of open documents: there may be none of them, or all."""
+    """Chunks of open documents. Any number of these may be stored, from none to all."""
     unknown: int
-    """Of documents without a row, when the store was last listed."""
+    """Chunks of documents without a row, counted when the store was last listed."""
 
 
 class Difference(NamedTuple):
-    """What a listing of the store says against the journal."""
+    """How a listing of the store differs from the journal."""
 
     opened: int
-    """Documents that the journal took for whole and the store has not so."""
+    """Documents that the journal had as whole, while the store has another number of their chunks."""
     unknown: int
     """Documents of the store that the journal does not know."""
 
@@ -143,14 +144,15 @@ class Journal:
         return Expected(*self._one("SELECT whole, open, unknown FROM collections WHERE target = ?", self.target))
 
     def open_known(self, document_ids: Iterable[str]) -> None:
-        """Documents that are about to be deleted; those without a row stay without one."""
+        """Open the rows of documents that will be deleted. Documents without a row get none."""
         values = [(self.target, name) for name in document_ids]
         self._many(("UPDATE documents SET digest = NULL WHERE target = ? AND id = ?", values))
 
     def open_encoded(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
-        """(id, chunks, digest, vectors) of documents that are encoded and about to be written.
+        """Open the rows of documents that will be written, and keep their vectors: (id, chunks, digest, vectors) of
+        each.
 
-        `chunks` is how many there may be afterwards, if the write is stopped on the way.
+        `chunks` is how many chunks there may be if the write is stopped halfway.
         """
         self._many(
             (OPEN, [(self.target, name, chunks) for name, chunks, _, _ in rows]),
@@ -161,14 +163,14 @@ class Journal:
         )
 
     def record(self, rows: Sequence[tuple[str, Entry]]) -> None:
-        """Documents that are stored whole, and nothing else of them; their vectors need no longer be kept."""
+        """Close the rows of documents that are stored whole, without old chunks. Drop their vectors."""
         self._many(
             (WHOLE, [(self.target, name, *entry) for name, entry in rows]),
             ("DELETE FROM encoded WHERE target = ? AND id = ?", [(self.target, name) for name, _ in rows]),
         )
 
     def forget(self, document_ids: Iterable[str]) -> None:
-        """Documents of which nothing is stored any more, and nothing kept."""
+        """Remove documents that are no longer stored, and their vectors."""
         values = [(self.target, name) for name in document_ids]
         self._many(
             ("DELETE FROM documents WHERE target = ? AND id = ?", values),
@@ -176,27 +178,27 @@ class Journal:
         )
 
     def kept(self, document_id: str, digest: bytes) -> bytes | None:
-        """The vectors of a document that an earlier run encoded in this very form."""
+        """The vectors of a document, if an earlier run encoded it in exactly this form."""
         row = self._one(
             "SELECT vectors FROM encoded WHERE target = ? AND id = ? AND digest = ?", self.target, document_id, digest
         )
         return None if row is None else bytes(row[0])
 
     def keeps_any(self) -> bool:
-        """Whether an earlier run left vectors behind."""
+        """Whether an earlier run left vectors here."""
         return self._one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
 
     def forget_kept(self) -> None:
-        """Vectors of documents that are not in this run."""
+        """Drop all kept vectors. At the end of a run, they belong to documents that were not in it."""
         self._many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
 
     def mark_as_present(self, document_id: str) -> bool:
-        """Remember, for this connection only, that a document is in this run; False if that was known already."""
+        """Remember, for this connection only, that a document is in this run. False if it was remembered already."""
         with self._lock, self._errors():
             return self._database.execute("INSERT OR IGNORE INTO present VALUES (?)", (document_id,)).rowcount > 0
 
     def absent(self) -> Iterator[str]:
-        """Documents that are not in this run, in order; they may be forgotten on the way."""
+        """Documents that are not in this run, in order. The caller may forget them meanwhile."""
         last = ""
         while True:
             rows = self._all(
@@ -211,7 +213,7 @@ class Journal:
                 yield last
 
     def compare(self, stored: Iterable[tuple[str, int]], *, take_over: bool = False) -> Difference:
-        """Open what the store does not hold as a row says; `stored` is (document id, number) of each of its chunks.
+        """Open the rows that the store contradicts. `stored` is (document id, number) of each of its chunks.
 
         Unknown documents are counted, or become open rows with `take_over`, so that they can be replaced and pruned.
         """
@@ -230,11 +232,11 @@ class Journal:
         return Difference(opened, documents)
 
     def open_all(self) -> None:
-        """Believe no row any more, nor that there are no more chunks than it says."""
+        """Open all rows. Each document may have any number of chunks."""
         self._many(("UPDATE documents SET digest = NULL, chunks = ? WHERE target = ?", [(UNKNOWN_CHUNKS, self.target)]))
 
     def next_generation(self) -> int:
-        """The number of this ingest, counted over all of the collection's."""
+        """Count this ingest. Returns how many the collection has had."""
         self._many(("UPDATE collections SET generation = generation + 1 WHERE target = ?", [(self.target,)]))
         return self.generation
 
@@ -257,8 +259,8 @@ class Journal:
                 raise StoreError(
                     f"journal {self.file} is of form {form}, this version of jina-v3-connectors reads {FORM} at most"
                 )
-            some = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
-            script = f"{ASIDE}{TABLES}{FROM_FORM_1}" if some and form < FORM else TABLES
+            has_documents = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
+            script = f"{ASIDE}{TABLES}{FROM_FORM_1}" if has_documents and form < FORM else TABLES
             for statement in statements(f"{script}PRAGMA user_version = {FORM};"):
                 self._database.execute(statement)
             self._database.execute("INSERT OR IGNORE INTO collections (target) VALUES (?)", (self.target,))
@@ -277,7 +279,7 @@ class Journal:
             return self._database.execute(statement, values).fetchall()
 
     def _many(self, *steps: tuple[str, Sequence[tuple[object, ...]]]) -> list[int]:
-        """Statements with their rows of values, all or nothing; how many rows each changed."""
+        """Run statements with their rows of values, all or none. Returns how many rows each changed."""
         with self._lock, self._errors():
             self._database.execute("BEGIN")
             try:

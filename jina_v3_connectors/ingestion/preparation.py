@@ -1,4 +1,4 @@
-"""The first stage: whether a document must be encoded, and its chunks."""
+"""The first stage: check whether a document must be encoded, and cut it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .writing import Sink
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The collection holds the document in this very form."""
+    """The collection already holds the document in exactly this form."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Preparation:
         self._form = json.dumps(stored.contract.deciding(), sort_keys=True).encode()
 
     def prepare(self, document: Document) -> ChunkedDocument | Unchanged | Refused:
-        """Mark the document as part of this run, and say what is to be done with it."""
+        """Mark the document as part of this run, and say what has to be done with it."""
         try:
             self._mark_as_present(document)
             check_document(document)
@@ -53,7 +53,8 @@ class Preparation:
         return ChunkedDocument(document, chunks, digest)
 
     def _mark_as_present(self, document: Document) -> None:
-        """Before its content is looked at, so that the stored version of a refused document is not pruned.
+        """Mark the document as part of this run. This comes first, so that a refused document's stored version is not
+        pruned.
 
         Raises:
             DocumentError: its id cannot be stored, or was in this run before.

@@ -1,10 +1,10 @@
-"""Before an ingest believes its journal: whether it is the collection's, and the collection holds what it says.
+"""Checks before an ingest that the journal is the collection's, and that the collection holds what it says.
 
-The rule for collections on servers: one journal at a time. A collection names the journal that wrote last, and which of
-its ingests that was. Another journal, or an older copy of the same one, does not know what is stored, so it may
-neither skip nor prune; it is refused until it takes over: lists what is stored, and writes all of it again. An ingest
-that runs meanwhile stops before its next batch. `delete` of single documents is open to everybody: the next ingest sees
-the count. Pinecone has room for one mark: in namespaces other than the default one the count alone tells of others.
+The rule for collections on servers: one journal at a time. A collection names the journal that wrote last, and the
+number of that ingest. Another journal, or an older copy of the same one, does not know what is stored. So it must not
+skip or prune, and is refused. With take-over it lists what is stored, and writes everything again. An ingest that runs
+meanwhile stops before its next batch. Everybody may `delete` single documents: the next ingest notices it by the count.
+Pinecone has room for one mark. In namespaces other than the default one, only the count shows that others wrote.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ TAKE_OVER = "ingest once with take_over=True (--take-over)"
 
 
 class Reconciled(NamedTuple):
-    """What an ingest may rely on."""
+    """The result of the checks."""
 
     complete: bool
     """Whether every chunk in the collection belongs to a document of the journal."""
     remarks: list[str]
-    """What differed, for people."""
+    """Differences, as sentences for the user."""
 
 
 def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> None:
-    """Make `journal` the collection's. With `take_over`, no row is believed any more, and others' documents get one.
+    """Make `journal` the collection's. With `take_over` all rows are opened, and documents of others get one.
 
     Raises:
         AnotherWriter: another journal wrote last, or a later state of this one.
@@ -49,7 +49,7 @@ def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *
 
 
 def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
-    """Whether the last ingest that the collection names is one that `journal` knows of.
+    """Check that `journal` knows the last ingest that the collection names.
 
     Raises:
         AnotherWriter: it is not.
@@ -62,7 +62,7 @@ def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPo
 
 
 class WriterCheck:
-    """`check_writer` for each batch of a run, no more often than the store allows."""
+    """The `check_writer` of a run. It asks the store no more often than the store allows."""
 
     def __init__(self, collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
         self._check = partial(check_writer, collection, journal, store, retry)
@@ -76,7 +76,7 @@ class WriterCheck:
 
 
 def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
-    """Compare counts, and documents where the counts differ: what the store lacks is written again."""
+    """Compare counts. If they differ, compare documents, so that those the store lacks are written again."""
     remarks = []
     if not _counts_agree(journal, store, retry):
         difference = with_retries(lambda: journal.compare(store.ids()), retry)
@@ -85,9 +85,9 @@ def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
 
 
 def _counts_agree(journal: Journal, store: Store, retry: RetryPolicy) -> bool:
-    """Whether the count is as it must be; a store that counts late gets the time it needs.
+    """Whether the count is right. A store whose count comes late gets the time it needs.
 
-    While documents are open no count can tell: what is missing of others may stand in for what was written of them.
+    While documents are open, the count proves nothing: their new chunks may hide missing chunks of other documents.
     """
     whole, opened, unknown = journal.expected()
     if opened:

@@ -20,33 +20,33 @@ class IngestReport:
     """Documents written."""
     chunks: int = 0
     unchanged: int = 0
-    """Documents that the journal knows in this very form."""
+    """Documents that are already stored in exactly this form."""
     empty: int = 0
-    """Documents without text; their old chunks are gone."""
+    """Documents without text. Their old chunks were deleted."""
     pruned: int = 0
-    """Documents deleted because they are not in this run; what was refused keeps its old version."""
+    """Documents that were deleted because they are not in this run. A refused document keeps its old version."""
     skipped: int = 0
     """Documents that could not be stored, with `skip_bad`."""
     bad: list[str] = field(default_factory=list)
-    """Why, for the first hundred of them."""
+    """The reasons, for the first hundred of them."""
     remarks: list[str] = field(default_factory=list)
-    """Where the collection was not as the journal said, and what to do."""
+    """How the collection differed from the journal, and what to do."""
     retried: int = 0
     """Requests repeated."""
     tokens: int = 0
     """Tokens the encoder read, prompts and the overlap of windows included."""
     bytes: int = 0
-    """About what was sent, as JSON."""
+    """Bytes that were sent: an estimate, as JSON."""
     seconds: float = 0.0
-    """All of it, from making the collection to settling it."""
+    """The whole ingest, from making the collection to the end of `settle`."""
     seconds_encoding: float = 0.0
     seconds_writing: float = 0.0
     seconds_waiting: float = 0.0
-    """How long encoding stood still for the store."""
+    """How long encoding waited for the store."""
 
 
 class Tally:
-    """Counts what becomes of documents, in a report that it shows as it grows. Threads may count at the same time."""
+    """Counts the outcomes of documents and shows the report as it grows. Threads may count at the same time."""
 
     def __init__(self, *, skip_bad: bool, on_progress: Callable[[IngestReport], None]) -> None:
         self.report = IngestReport()
@@ -74,7 +74,7 @@ class Tally:
             self.report.seconds_encoding += seconds
 
     def waited(self, seconds: float) -> None:
-        """For the store, while there was something to encode."""
+        """Count time in which encoding waited for the store."""
         with self._lock:
             self.report.seconds_waiting += seconds
 

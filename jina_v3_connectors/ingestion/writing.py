@@ -1,7 +1,8 @@
-"""The last stage: every effect of an ingest on the store and on the journal, in the order that loses nothing.
+"""The last stage: all effects of an ingest on the store and the journal, in the order that loses nothing.
 
 A row of the journal is "whole" (its digest says in which form the document is stored) or "open" (chunks up to a number
-may be stored, in any form). Whoever dies between two effects leaves an open row, and an open row is never believed.
+may be stored, in any form). A run that dies between two effects leaves an open row. The next run writes an open
+document again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ DELETED_AT_ONCE = 100
 
 
 class Sink(Protocol):
-    """What the engine asks of a store. Each call is acknowledged when it returns; see `Store`."""
+    """The part of a store that an ingest uses. A call returns when the store has acknowledged it; see `Store`."""
 
     write_limits: WriteLimits
 
@@ -35,14 +36,15 @@ class Sink(Protocol):
         """Raises DocumentError for a document that this store cannot keep, before anything is encoded."""
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: Any) -> None:
-        """Write points by chunk id. Raises StoreBusy for what may succeed later."""
+        """Write points by chunk id. Raises StoreBusy if the same call may succeed later."""
 
     def delete(self, where: Condition) -> None:
         """Delete chunks. Raises as `upsert`."""
 
 
 class Writing:
-    """Writes documents for one run. Effects are in this order; what a death leaves behind stands below each.
+    """Writes documents for one run. Effects come in this order. Below each stands what is left if the run dies after
+    it.
 
     1. `intend`: the journal opens the rows and keeps the vectors.
        The store holds the old versions, whole. The next run writes these documents without encoding them again.
@@ -74,7 +76,7 @@ class Writing:
         self._complete, self._check_writer = complete, check_writer
 
     def intend(self, batch: Sequence[EncodedDocument]) -> None:
-        """Say in the journal what is about to be written. Called before `write`, as soon as vectors are computed."""
+        """Note in the journal what will be written. Called before `write`, as soon as vectors are computed."""
         rows = [
             (chunked.id, self._most_chunks(chunked), chunked.vectors_digest, encoded.vectors.tobytes())
             for encoded in batch
@@ -84,7 +86,7 @@ class Writing:
         self._journal.open_encoded(rows)
 
     def write(self, batch: Sequence[EncodedDocument]) -> None:
-        """Store documents that were intended, and close their rows.
+        """Store documents that `intend` has noted, and close their rows.
 
         Raises:
             AnotherWriter: another journal has taken over; nothing of the batch is written.
@@ -115,7 +117,7 @@ class Writing:
             self._repeat(partial(self._sink.delete, chunks_of(tails)))
 
     def _upsert(self, parts: Sequence[tuple[Sequence[Chunk], FloatArray]]) -> None:
-        """All requests of a batch; some side by side where the store allows it. The first failure is raised."""
+        """Send all requests of a batch, several at a time if the store allows it. Raise the first failure."""
         calls = [partial(self._sink.upsert, chunks, vectors, self._layout) for chunks, vectors in parts]
         at_once = min(self._sink.write_limits.at_once, len(calls))
         if at_once == 1:
@@ -132,7 +134,7 @@ class Writing:
         return UNKNOWN_CHUNKS if may_be_there else len(chunked.chunks)
 
     def _old_tail(self, chunked: ChunkedDocument) -> Tail | None:
-        """The chunks that may follow the new ones, left over from a longer version."""
+        """The tail: chunks after the new ones, which a longer version may have left."""
         entry, count = self._journal.get(chunked.id), len(chunked.chunks)
         return Tail(chunked.id, count) if entry is None or entry.chunks > count else None
 
@@ -142,7 +144,7 @@ class Writing:
 
 
 def delete_documents(journal: Journal, document_ids: Sequence[str], delete: Callable[[Sequence[Tail]], None]) -> None:
-    """Delete whole documents. Effects are in this order; what a death leaves behind stands below each.
+    """Delete whole documents. Effects come in this order. Below each stands what is left if the run dies after it.
 
     1. The journal opens their rows.
        The documents are stored. The next ingest writes them again, or deletes them with `prune`.

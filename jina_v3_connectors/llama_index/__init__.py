@@ -1,4 +1,4 @@
-"""LlamaIndex: an embedding model with a side for questions and one for texts, and late chunking over documents."""
+"""LlamaIndex: an embedding model that knows questions from texts, and late chunking over documents."""
 
 from __future__ import annotations
 

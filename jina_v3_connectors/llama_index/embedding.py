@@ -34,7 +34,7 @@ _dispatcher = instrumentation.get_dispatcher(__name__)  # type: ignore[attr-defi
 
 
 class JinaV3Embedding(BaseEmbedding):
-    """Embeds on this machine; all settings are fields, so they are saved, hashed and pickled, and weights are not.
+    """Embeds on this machine. All settings are fields: they are saved, hashed and pickled. Weights are not.
 
     ```python
     Settings.embed_model = JinaV3Embedding(model_name="nano", dimensions=256)
@@ -113,7 +113,7 @@ class JinaV3Embedding(BaseEmbedding):
         return await super().acall(nodes, **kwargs)
 
     def embed_late(self, nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> Sequence[BaseNode]:
-        """Give nodes their late-chunked embeddings; `sources` are the texts of whole documents by id, where known."""
+        """Give nodes their late-chunked embeddings. `sources` are the known texts of whole documents, by id."""
         groups = groups_of(nodes, sources)
         payload = self.to_payload()
         _dispatcher.event(EmbeddingStartEvent(model_dict=payload))
@@ -163,7 +163,7 @@ class JinaV3Embedding(BaseEmbedding):
         return list(vectors.tolist())
 
     async def _in_worker(self, call: Callable[[], Result]) -> Result:
-        """In one thread of our own, so that batches which LlamaIndex starts all at once are computed one by one."""
+        """Run in one thread of this model. LlamaIndex starts all batches at once; here they are computed one by one."""
         if self._worker is None:
             self._worker = ThreadPoolExecutor(1, "jina-v3-llama-index")
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
@@ -173,13 +173,13 @@ class JinaV3Embedding(BaseEmbedding):
         return f"{self.encoder.fingerprint}|{task}|{self.dimensions}"
 
     def __getstate__(self) -> dict[str, Any]:
-        """Settings only: the process that unpickles loads its own weights. This one may be encoding meanwhile."""
+        """Settings only: the process that unpickles loads its own weights. This process may encode meanwhile."""
         settings_only = self.model_copy()
         settings_only._encoder = settings_only._worker = None
         return BaseEmbedding.__getstate__(settings_only)
 
     def to_payload(self) -> dict[str, Any]:
-        """What events and callbacks are told: no user and password of a server."""
+        """The settings for events and callbacks, without user and password of a server."""
         return {**super().to_payload(), "model_name": without_userinfo(self.model_name)}
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:

@@ -1,4 +1,4 @@
-"""LlamaIndex' nodes back to their documents, for late chunking. Pure functions."""
+"""Puts LlamaIndex' nodes back together to documents, for late chunking. Pure functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jina_v3_encoder.texts.late_chunking import Span
 from ..chunking.located import ChunkText, DocumentChunks, locate, stitch
 
 MOST_SHARED = 0.5
-"""Part of a chunk that may lie in the one before: more says that the parser found it in the wrong place."""
+"""The share of a chunk that may lie in the one before. If it is more, the parser's offset is wrong."""
 
 
 def groups_of(nodes: Sequence[BaseNode], sources: Mapping[str, str]) -> list[DocumentChunks]:

@@ -1,4 +1,4 @@
-"""`JinaV3LateChunking`: parser and embedding as one transformation, which therefore knows the uncut documents."""
+"""`JinaV3LateChunking`: parser and embedding as one transformation, so that it sees the uncut documents."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .embedding import JinaV3Embedding
 
 
 class JinaV3LateChunking(TransformComponent):
-    """Cuts documents with any node parser and embeds the nodes with late chunking, each found in its own document.
+    """Cuts documents with any node parser and embeds the nodes with late chunking.
 
     Nodes come out with their embeddings, so an index does not embed them again.
 

@@ -1,4 +1,4 @@
-"""Large answers in parts: a server sends 64 MiB at most."""
+"""Reads large answers in parts: a server sends 64 MiB at most."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TypeVar
 
 from .errors import AnswerTooLarge
 
-Asked = TypeVar("Asked")
+Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
 
-def in_parts(ask: Callable[[Sequence[Asked]], list[Answer]], asked: Sequence[Asked]) -> list[Answer]:
-    """What `ask` answers to all of `asked`, in order; halves are asked for where the answer would be too large.
+def in_parts(ask: Callable[[Sequence[Request]], list[Answer]], requests: Sequence[Request]) -> list[Answer]:
+    """All answers of `ask`, in order. If an answer would be too large, the requests are sent in two halves.
 
     Raises:
-        AnswerTooLarge: that to a single one is.
+        AnswerTooLarge: the answer to a single request is too large.
     """
     try:
-        return ask(asked)
+        return ask(requests)
     except AnswerTooLarge:
-        if len(asked) < 2:
+        if len(requests) < 2:
             raise
-    middle = len(asked) // 2
-    return in_parts(ask, asked[:middle]) + in_parts(ask, asked[middle:])
+    middle = len(requests) // 2
+    return in_parts(ask, requests[:middle]) + in_parts(ask, requests[middle:])

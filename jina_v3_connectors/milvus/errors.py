@@ -33,18 +33,18 @@ BUSY_SIGNS = (
     "node not match",
     "node not found",
 )
-"""The last two come for a while after a server was started again, until it knows its own parts."""
+"""The last two come for a while after a server was restarted, until its parts know each other."""
 REFUSED_STATES = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 TOO_LARGE = "larger than max"
 """How gRPC says that a message is over its receiver's or sender's limit, on both sides."""
 
 
 class AnswerTooLarge(StoreError):
-    """A server sends 64 MiB at most; less must be asked for."""
+    """The answer is larger than the 64 MiB that a server sends. Request less at once."""
 
 
 def of_exception(where: str, error: MilvusException) -> StoreError:
-    """The meaning of what the client says."""
+    """The meaning of the client's error."""
     message = f"{where}: {error.message or error} (code {error.code})"
     if error.code == NOT_FOUND:
         return StoreNotFound(message)
@@ -66,7 +66,7 @@ def of_rpc(where: str, error: grpc.RpcError) -> StoreError:
 
 
 def refusal(error: BaseException) -> str:
-    """What a server said that refuses a token; empty where it said nothing of the kind.
+    """The server's message if it refused the token, else empty.
 
     The client says the same of every failed connection; why stands in the errors it came from, which may form a ring.
     """

@@ -1,4 +1,4 @@
-"""The portable filter as a Milvus expression. Pure functions.
+"""Renders conditions as Milvus expressions. Pure functions.
 
 Comparisons of JSON values are unknown, not false, where a field is absent or of another type, and Milvus Lite and the
 server do not agree on all of it. Equality is therefore looked up among a chunk's terms, and a range counts only where
@@ -18,7 +18,7 @@ SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
 def expression(condition: Condition, partition_key: str | None = None) -> str:
-    """An expression that holds where `condition` does; texts of the partition key are told by its own field."""
+    """An expression that holds if `condition` does. Texts of the partition key are compared in its own field."""
     match condition:
         case All(parts):
             return joined("and", [expression(part, partition_key) for part in parts])

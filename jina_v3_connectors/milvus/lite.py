@@ -1,4 +1,4 @@
-"""Milvus Lite in a folder: an engine that runs in this process, started by its first client and stopped by our last."""
+"""Milvus Lite in a folder: an engine in this process. The first client starts it, the last `close_lite` stops it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def open_lite(folder: Path) -> MilvusClient:
 
 
 def close_lite(folder: Path, client: MilvusClient) -> None:
-    """Close a client; with the last one the engine stops, so that another process may open the folder."""
+    """Close a client. With the last one the engine stops, and another process may open the folder."""
     from milvus_lite.server_manager import server_manager_instance
 
     client.close()

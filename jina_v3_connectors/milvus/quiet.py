@@ -1,4 +1,4 @@
-"""pymilvus logs a traceback of every error it raises; ours are told once, by the exception."""
+"""Keeps pymilvus quiet: it logs a traceback of every error that it raises, and the exception already says it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ _FILTER = _Quiet()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """In this thread, until the block ends. The first call gives the loggers a filter, which then stays."""
+    """Drop log records in this thread until the block ends. The first call adds a filter to the loggers, which
+    stays."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)  # does nothing where it has it
     inside = _Quiet.inside

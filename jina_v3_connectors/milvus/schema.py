@@ -1,4 +1,4 @@
-"""The fields of a collection, its index, and where its contract lies."""
+"""The fields of a collection, its indexes, and where its contract is kept."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MilvusLayout:
     """Milvus Lite stores float32 only."""
     index: Index = "HNSW"
     hybrid: bool = False
-    """Let the engine keep BM25 weights of the text, for `search(hybrid=True)`."""
+    """Store BM25 weights of the text too, for `search(hybrid=True)`."""
     partition_key: str | None = None
     """A metadata field that holds a str in every document, such as a tenant: chunks of one value lie together, and a
     filter on it reads only those."""
@@ -73,9 +73,9 @@ class MilvusLayout:
 
 
 def lacks(version: str, layout: MilvusLayout) -> str:
-    """What a server of this version does not do for the layout, and what to do; empty where it does all.
+    """What a server of this version cannot do of the layout, and the remedy. Empty if it can do everything.
 
-    It would find out only when the collection is there.
+    The server itself notices only after it has made the collection.
     """
     if not version.startswith("v2.3."):
         return ""
@@ -116,7 +116,7 @@ def index_fields(layout: MilvusLayout) -> list[str]:
 
 
 def index_params(layout: MilvusLayout, field: str) -> IndexParams:
-    """How one of them is indexed."""
+    """Parameters of one of these indexes."""
     params = MilvusClient.prepare_index_params()
     if field == WORDS:
         params.add_index(WORDS, index_type="SPARSE_INVERTED_INDEX", metric_type="BM25")
@@ -139,7 +139,7 @@ def stored_contract(description: Mapping[str, Any], collection: str) -> Embeddin
 
 
 def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, str]:
-    """What a collection says of itself; its index, since that is made after it."""
+    """Properties of a new collection: contract and layout. The index is named here because it is made later."""
     key = {PARTITION_PROPERTY: layout.partition_key} if layout.partition_key else {}
     return {CONTRACT_PROPERTY: contract.to_json(), INDEX_PROPERTY: layout.index, **key}
 
@@ -167,7 +167,7 @@ def field_names(description: Mapping[str, Any]) -> list[str]:
 
 
 def foreign_fields(description: Mapping[str, Any], ours: CollectionSchema) -> list[str]:
-    """What is wrong with fields that have our names and do not hold what ours do."""
+    """What is wrong with fields that have our names but hold something else."""
     wanted = {field.name: {field.dtype} for field in ours.fields} | {VECTOR: set(_DATATYPES.values())}
     problems = []
     for field in description["fields"]:

@@ -55,21 +55,21 @@ from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker,
 
 PAGE = 1000
 TIMEOUT = 60.0
-"""Seconds for one call; without it the client repeats some errors 75 times and waits for others for ever."""
+"""Seconds for one call. Without a timeout the client repeats some errors 75 times, and waits for ever for others."""
 MAX_LIMIT = 16_384
 HITS_AT_ONCE = 10_000
-"""Of all queries in one request: a server composes the whole answer before it finds that it is too large."""
+"""Hits of all queries in one request. A server builds the whole answer before it notices that it is too large."""
 INDEX_SECONDS = 60.0
 """How long an ingest waits for the index of what it wrote."""
 LOAD_SECONDS = 30.0
-"""And then for the searches to use it."""
+"""How long it then waits until searches use that index."""
 POLL_SECONDS = 0.2
 
 Result = TypeVar("Result")
 
 
 class Query(NamedTuple):
-    """A vector, and the words to look for beside it, or None."""
+    """A query's vector, and its text for hybrid search, or None."""
 
     vector: FloatArray
     words: str | None
@@ -123,7 +123,8 @@ class MilvusStore(Store):
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection with its contract, then its index; who is killed between leaves the rest to `_ready`."""
+        """Make the collection with its contract, then its index. If this is killed in between, `_ready` does the
+        rest."""
         self._check_room(TO_WRITE)
         with self._errors():
             if not self.client.has_collection(self.collection, timeout=TIMEOUT):
@@ -190,7 +191,7 @@ class MilvusStore(Store):
         words: Sequence[str] | None,
         layout: MilvusLayout,
     ) -> list[list[Hit]]:
-        """One call for all rows, more where the answers would be large."""
+        """One call for all rows, or several if the answers would be large."""
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
         allowed = "" if condition is None else expression(condition, layout.partition_key)
@@ -229,7 +230,7 @@ class MilvusStore(Store):
         )
 
     def _fused(self, queries: Sequence[Query], limit: int, allowed: str, fields: Sequence[str]) -> Any:
-        """Ranks fused by the engine, which has no cosines then."""
+        """The engine fuses the ranks. Its answer has no cosines."""
         vectors, words = [list(column) for column in zip(*queries, strict=True)]
         sides = [
             AnnSearchRequest(vectors, VECTOR, {"metric_type": "COSINE"}, limit=limit, expr=allowed or None),
@@ -242,7 +243,7 @@ class MilvusStore(Store):
         )
 
     def _filled(self, hits: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
-        """Hits that have an id only, with their fields; without those deleted meanwhile."""
+        """Add the fields to hits that have only an id. Leave out those that were deleted meanwhile."""
 
         def read(ids: Sequence[str]) -> list[dict[str, Any]]:
             return self._call(
@@ -280,9 +281,9 @@ class MilvusStore(Store):
         return int(rows[0]["count(*)"])
 
     def settle(self) -> None:
-        """Seal what was written and wait for its index: what has none is searched slowly, and on servers badly.
+        """Seal what was written and wait for its index. Without one, searches are slow, and on servers they miss hits.
 
-        The count waits until every process sees what was written here; searches see other processes' writes later.
+        The count waits until every process sees what was written here. Searches see other processes' writes later.
         """
         self._call(lambda client: client.flush(self.collection, timeout=TIMEOUT))
         self.count()
@@ -307,7 +308,7 @@ class MilvusStore(Store):
             return int(self._index().get("pending_index_rows", 0))
 
     def _rows_not_loaded(self) -> int:
-        """Sealed rows that searches do not yet find by their index."""
+        """Sealed rows that searches do not yet find with the index."""
         with self._errors():
             segments = self.client.list_loaded_segments(self.collection, timeout=TIMEOUT)
             loaded = sum(int(segment.num_rows) for segment in segments if segment.state == SegmentState.Sealed)
@@ -335,8 +336,8 @@ class MilvusStore(Store):
             return dict(self.client.describe_collection(self.collection, timeout=TIMEOUT))
 
     def _ready(self) -> MilvusClient:
-        """The client, with the collection indexed and in memory: after a restart it is not loaded, and one whose maker
-        was killed has no index yet. The collection itself says which indexes it must have."""
+        """The client, with the collection indexed and in memory. After a restart a collection is not loaded. If its
+        maker was killed, it has no index yet. The collection itself says which indexes it must have."""
         if not self._loaded:
             layout = stored_layout(self._describe(), self.collection)
             for field in index_fields(layout):
@@ -354,7 +355,7 @@ class MilvusStore(Store):
                 raise
 
     def _call(self, request: Callable[[MilvusClient], Result]) -> Result:
-        """`request` to the loaded collection, once more where somebody released it, or the server restarted."""
+        """Call `request` with the collection loaded. Do it again if somebody released it, or the server restarted."""
         with self._errors():
             try:
                 return request(self._ready())
@@ -366,7 +367,7 @@ class MilvusStore(Store):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Say what the client's error means for the collection, and keep its own traceback out of the log."""
+        """Translate the client's errors to errors of this collection, and keep its tracebacks out of the log."""
         where = f"collection {self.collection!r}"
         try:
             with quiet():
@@ -379,14 +380,14 @@ class MilvusStore(Store):
             raise self._note_restart(unreachable(where, error)) from error
 
     def _note_restart(self, error: StoreError) -> StoreError:
-        """`error`; a server that was away may have restarted, and then holds nothing in memory."""
+        """Return `error`. If the server was away, it may have restarted: then the collection is no longer in memory."""
         if isinstance(error, StoreBusy):
             self._loaded = False
         return error
 
 
 def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
-    """What is left of `rows` after at most that long."""
+    """Wait until `rows` is 0, for at most `seconds`. Return what is left."""
     until = time.monotonic() + seconds
     while (left := rows()) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
@@ -394,7 +395,7 @@ def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
 
 
 def _to_hit(query: Query, match: Mapping[str, Any]) -> Hit:
-    """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
+    """The score of a plain search is the cosine. The score of a fused one is a rank, so the cosine is computed."""
     fields = match["entity"]
     score = match["distance"] if query.words is None else cosine(fields[VECTOR], query.vector)
     return to_hit(fields["document_id"], score, fields)

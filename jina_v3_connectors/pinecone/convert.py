@@ -1,7 +1,7 @@
 """Chunks to Pinecone's flat fields. Pure functions.
 
-Pinecone keeps flat metadata only: str, number, bool and lists of str. The whole of a chunk's metadata travels as JSON
-in one field; its terms and its numbers, under "meta.", are there to be filtered.
+Pinecone keeps flat metadata only: str, number, bool and lists of str. So the whole metadata of a chunk is JSON in one
+field. Its terms, and its numbers under "meta.", are stored beside it for filters.
 """
 
 from __future__ import annotations

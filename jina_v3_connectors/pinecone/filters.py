@@ -1,7 +1,7 @@
-"""The portable filter in Pinecone's words. Pure functions.
+"""Renders conditions as Pinecone filters. Pure functions.
 
-There is no `not`, and what a comparison means where the field is absent is nowhere promised. Equality is therefore
-looked up among a chunk's terms, which every chunk has; each comparison has its opposite.
+Pinecone has no `not`, and does not say what a comparison means if the field is absent. So equality is looked up among a
+chunk's terms, which every chunk has. Each comparison has its opposite.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def expression(condition: Condition) -> dict[str, Any]:
 
 
 def _comparison(part: Comparison, *, holds: bool) -> dict[str, Any]:
-    """True where `part` holds, or, with `holds` false, where it does not."""
+    """A filter that is true if `part` holds, or, with `holds` false, if it does not."""
     among, joint = ("$in", "$and") if holds else ("$nin", "$or")
     match part:
         case DocumentId(ids):

@@ -1,4 +1,4 @@
-"""The two kinds of index behind one small interface: each refuses the other's requests."""
+"""One small interface for the two kinds of index. Each kind refuses the other's requests."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Plane(ABC):
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray) -> Any:
-        """Write, and give the client's response."""
+        """Write, and return the client's response."""
 
     @abstractmethod
     def delete(self, allowed: Mapping[str, Any]) -> Any:
-        """Delete by filter, and give the client's response."""
+        """Delete by filter, and return the client's response."""
 
     @abstractmethod
     def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:

@@ -15,11 +15,11 @@ from ..errors import StoreError
 IndexKind = Literal["documents", "vectors"]
 VECTOR = "embedding"
 RESERVED_VECTOR = "_values"
-"""What a vector index calls its vector in a description."""
+"""The name of a vector index's vector in its description."""
 DEFAULT_NAMESPACE = "__default__"
 TAG = "jina_v3-"
 WRITER_TAG = "jina_v3_writer"
-"""Beside the contract's tags, not one of them."""
+"""The writer's tag. It is not part of the contract."""
 TAG_CHARACTERS = 120
 MAX_TAGS = 19
 """An index has 20; one is the writer's."""
@@ -42,7 +42,7 @@ def stored_layout(index: Any) -> PineconeLayout:
 
 
 def to_tags(contract: EmbeddingContract) -> dict[str, str]:
-    """A tag for each field, as ASCII JSON; a value over 120 characters goes on in tags numbered from 2.
+    """A tag for each field, as ASCII JSON. A value over 120 characters continues in tags numbered from 2.
 
     Raises:
         InvalidInput: it needs more tags than an index has for it.

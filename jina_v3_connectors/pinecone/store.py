@@ -46,9 +46,9 @@ except ImportError:
 MAX_LIMIT = 10_000
 QUERIES_AT_ONCE = 8
 CONTRACT_SECONDS = 60.0
-"""How long a contract that was read is believed in searches; describing an index is a request to another service."""
+"""How long searches use a contract that was read before. Describing an index is a request to another service."""
 WRITER_SECONDS = 10.0
-"""Between two looks at who writes; that too is a request to the other service."""
+"""Seconds between two checks of the writer. Each is a request to that other service too."""
 VISIBLE_SECONDS = 10.0
 VISIBLE_PAUSE = 0.05
 READY_SECONDS = 300
@@ -105,7 +105,7 @@ class PineconeStore(Store):
         return self.read()
 
     def writer(self) -> str | None:
-        """A tag of the index, which has no room for one of each namespace: only the default one is marked."""
+        """The writer of the default namespace, in a tag of the index. It has no room for tags of other namespaces."""
         return (self._describe().tags or {}).get(WRITER_TAG) if self.partition == DEFAULT_NAMESPACE else None
 
     def set_writer(self, token: str) -> None:
@@ -154,7 +154,7 @@ class PineconeStore(Store):
         words: Sequence[str] | None,
         layout: PineconeLayout,
     ) -> list[list[Hit]]:
-        """A request for each row, some side by side; waits until this connector's own writes can be seen."""
+        """One request for each row, several at a time. Waits until this connector's own writes can be found."""
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Pinecone finds {MAX_LIMIT:,} hits at most")
         allowed = None if condition is None else expression(condition)
@@ -210,7 +210,7 @@ class PineconeStore(Store):
             return self.client.indexes.describe(self.name)
 
     def _remember(self, answer: Any) -> None:
-        """The log position of a write, where the service tells it."""
+        """The log position of a write, if the service names it."""
         info = getattr(answer, "response_info", None)
         position = getattr(info, "lsn_committed", None)
         if position is not None:
@@ -218,7 +218,7 @@ class PineconeStore(Store):
                 self._committed = max(self._committed, position)
 
     def _visible(self, answer: Any) -> bool:
-        """False where the answer is known to miss a write of ours."""
+        """False if the answer certainly lacks one of our writes."""
         info: Any = getattr(answer, "response_info", None)
         if not self._committed or getattr(info, "lsn_reconciled", None) is None:
             return True
@@ -226,7 +226,7 @@ class PineconeStore(Store):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Say what the client's error means for the index; a key is never part of it."""
+        """Translate the client's errors to errors of this index. They never show the key."""
         where = f"index {self.name!r}"
         try:
             yield
@@ -244,4 +244,4 @@ class PineconeStore(Store):
 
 
 class _Exists(StoreError):
-    """Somebody else made the index meanwhile."""
+    """Somebody else has made the index meanwhile."""

@@ -1,4 +1,4 @@
-"""Connections to a server: one that opens itself again, or a pool of the caller's."""
+"""Connections to a server: one that opens again after it broke, or the caller's pool."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 60_000}
-"""A server that went away without a word is noticed within a minute."""
+"""Keep-alive settings, so that a server that silently went away is noticed within a minute."""
 
 
 class Pool(Protocol):
-    """What is used of `psycopg_pool.ConnectionPool`."""
+    """The part of `psycopg_pool.ConnectionPool` that is used."""
 
     def connection(self) -> AbstractContextManager[Connection[Any]]: ...
 
 
 class OneConnection:
-    """One connection, for one thread at a time; opened when it is needed, and again after it broke."""
+    """One connection, for one thread at a time. It is opened when it is needed, and again after it broke."""
 
     def __init__(self, url: str | None, client: Connection[Any] | None = None) -> None:
-        """Raises InvalidInput for a URL that is none; it is not shown, for it may hold a password in any place."""
+        """Raises InvalidInput for a malformed URL. The message hides what may be a password."""
         import psycopg
         from psycopg.conninfo import conninfo_to_dict, make_conninfo
 

@@ -14,12 +14,12 @@ EXTENSION = (
     "server has no such extension, install it first (the image pgvector/pgvector has it)"
 )
 BUSY_STATES = frozenset({"40001", "40P01", "53200", "53300", "53400", "55006", "55P03", "57P01", "57P02", "57P03"})
-"""Serialization, deadlock, memory, connections, locks, a server that starts or ends; and all of class 08."""
+"""Serialization, deadlock, memory, connections, locks, a server that starts or ends. All of class 08 count too."""
 PASSING = ("too many c", "connection slots", "starting up", "shutting down", "recovery mode", "not yet accepting")
 REMEDIES = {
     "57014": "raise statement_timeout, as in ?options=-cstatement_timeout%3D60s, or ask for less",
     "25006": "this server takes no writes, as a standby does: connect to the primary one",
-    "53100": "make room on the server's disk, or in its /dev/shm (--shm-size), then run this again: it goes on",
+    "53100": "free space on the server's disk, or in its /dev/shm (--shm-size), then run this again: it goes on",
     "42501": "connect as a user who may do this, or to a schema of your own: ?options=-csearch_path%3Dname",
     "42704": EXTENSION,
     "0A000": EXTENSION,

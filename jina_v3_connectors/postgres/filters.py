@@ -1,5 +1,8 @@
-"""The portable filter as SQL. A chunk's terms are the keys of one jsonb object, which a GIN index knows; at "year#" it
-holds the field's number. Every part is true or false, never null, so `not` is safe."""
+"""Renders conditions as SQL.
+
+A chunk's terms are the keys of one jsonb object with a GIN index. At "year#" it holds the field's number. Every part is
+true or false, never null, so `not` is safe.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PostgresLayout`: what a new table is made of beyond its contract; its columns, and what they cannot hold."""
+"""`PostgresLayout`: how a new table is stored, its columns, and values that they cannot hold."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import StoreError
 
 Datatype = Literal["vector", "halfvec"]
 MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000}
-"""What pgvector's HNSW index takes."""
+"""The most dimensions of pgvector's HNSW index."""
 LONGEST_NAME = 63
-"""Characters of a table's name; PostgreSQL cuts off the rest, so that two names would mean one table."""
+"""Characters of a table's name. PostgreSQL cuts off the rest, so two names could mean one table."""
 CHARACTERS = {"\0": "\x010", "\x01": "\x011"}
-"""PostgreSQL's texts cannot hold NUL: it stands as two other characters, and so does what would be taken for it."""
+"""PostgreSQL's texts cannot hold NUL. Two other characters stand for it, and those two are escaped as well."""
 COLUMNS = {"id": "uuid", "document_id": "text", "chunk": "integer", "start": "integer", "end": "integer"}
 COLUMNS |= {"text": "text", "metadata": "json", "terms": "jsonb"}
-"""Beside "dense". Metadata is kept as it was written; jsonb would lose NUL, the order of keys, and 1e300 as a float."""
+"""All columns but "dense". Metadata is plain json: jsonb would lose NUL, the order of keys, and 1e300 as a float."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class PostgresLayout:
     hybrid: bool = False
     """Keep the texts' words too, for `search(hybrid=True)`; those of a chunk's first 131,072 characters."""
     index_from: int = 10_000
-    """Chunks from which the end of an ingest builds the HNSW index. Fewer are compared one by one, in milliseconds."""
+    """An ingest that ends with this many chunks builds the HNSW index. Fewer are compared one by one, in
+    milliseconds."""
 
     def __post_init__(self) -> None:
         if self.datatype not in get_args(Datatype):
@@ -54,7 +55,7 @@ class PostgresLayout:
 
 
 def table_name(collection: str) -> str:
-    """The name itself; a hash ends one that is too long. No collection's name holds a "~"."""
+    """The collection's name. If it is too long, a hash replaces its end. No collection's name holds a "~"."""
     if len(collection) <= LONGEST_NAME:
         return collection
     return f"{collection[:46]}~{hashlib.blake2b(collection.encode(), digest_size=8).hexdigest()}"

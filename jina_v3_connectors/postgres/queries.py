@@ -59,7 +59,8 @@ CROSS JOIN LATERAL (
 ) AS hit
 ORDER BY q.number, hit.distance + 0, hit.id
 """
-"""The last line sorts: an iterative scan gives its later parts in relaxed order, which "+ 0" keeps from the planner."""
+"""An iterative scan gives its later parts in relaxed order, so the last line sorts. With "+ 0" the planner really
+does."""
 FUSED = """
 SELECT q.number, 1 - (dense <=> q.vector), {hit}
 FROM unnest({vectors}::{kind}[], {words}::text[]) WITH ORDINALITY AS q(vector, words, number)
@@ -82,14 +83,14 @@ CROSS JOIN LATERAL (
 ) AS best JOIN {table} USING (id)
 ORDER BY q.number, fused DESC, id
 """
-"""A word counts more the rarer it is among what the filter leaves, as in BM25; ts_rank alone would not know that.
+"""A word counts more if it is rarer among the filtered chunks, as in BM25. ts_rank alone does not know that.
 
-"OFFSET 0" lets id and weight be counted, not the texts' words, of which there would be megabytes.
+With "OFFSET 0" the count reads ids and weights only, and not the words of the texts, which are megabytes.
 """
 
 
 def insertion(table: sql.Identifier, source: sql.Identifier) -> sql.Composed:
-    """All rows of `source`, in place of those with the same id."""
+    """Write all rows of `source`. Rows with the same id are replaced."""
     changes = sql.SQL(", ").join(
         sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in (*COLUMNS, "dense")
     )
@@ -121,7 +122,7 @@ def search(
 
 
 def creation(table: sql.Identifier, contract: EmbeddingContract, layout: PostgresLayout) -> Iterator[sql.Composed]:
-    """The table and its small indexes. The HNSW index comes later: rows enter a table without it many times as fast."""
+    """Make the table and its small indexes. The HNSW index comes later: inserts without it are many times as fast."""
     columns = [sql.SQL("{} {} NOT NULL").format(sql.Identifier(name), sql.SQL(kind)) for name, kind in COLUMNS.items()]
     columns.append(sql.SQL("dense {}({}) NOT NULL").format(sql.SQL(layout.datatype), contract.dimensions))
     if layout.hybrid:

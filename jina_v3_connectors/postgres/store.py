@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 PAGE_ROWS = 5000
 MAKING = 0x6A696E61
-"""The advisory lock of whoever makes a collection or an alias."""
+"""The advisory lock for making a collection or an alias."""
 DENSE = re.compile(r"(vector|halfvec)\((\d+)\)")
 Rows = Cursor[TupleRow]
 
@@ -89,7 +89,7 @@ class PostgresStore(Store):
             cursor.execute("UPDATE jina_v3_collections SET writer = %s WHERE name = %s", (token, entry.name))
 
     def create(self, contract: EmbeddingContract) -> None:
-        """In one transaction, so that who is killed leaves nothing."""
+        """One transaction: if this is killed, nothing is left."""
         self.new_layout.check(contract.dimensions)
         with self._making() as cursor:
             try:
@@ -118,7 +118,7 @@ class PostgresStore(Store):
             self._enter(cursor, contract, PostgresLayout(dense[1]))  # type: ignore[arg-type]
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: PostgresLayout) -> None:
-        """COPY into a table of this transaction, and from there in one statement."""
+        """COPY into a temporary table, then one statement moves the rows."""
         incoming = sql.Identifier("pg_temp", "incoming")
         with self._opened() as (cursor, entry):
             cursor.execute(sql.SQL(queries.INCOMING).format(incoming, queries.NAMES, entry.table))
@@ -142,7 +142,7 @@ class PostgresStore(Store):
         words: Sequence[str] | None,
         layout: PostgresLayout,
     ) -> list[list[Hit]]:
-        """One statement for all rows; once more without the HNSW index, where that gave up before it had enough."""
+        """One statement for all rows. If the HNSW index stopped before it had enough hits, again without the index."""
         settings = {"hnsw.ef_search": str(min(1000, max(100, 2 * limit))), "hnsw.iterative_scan": "relaxed_order"}
         with self._opened(settings | {"jit": "off"}) as (cursor, entry):
             statement = queries.search(entry.table, layout, vectors, limit, condition, words)
@@ -156,7 +156,7 @@ class PostgresStore(Store):
         return answers
 
     def ids(self) -> Iterator[tuple[str, int]]:
-        """Each page begins behind the end of the last one, so that nothing is held open in between."""
+        """Read pages. Each begins after the end of the last one, so nothing stays open in between."""
         with self._opened() as (_, entry):
             page = sql.SQL(queries.PAGE).format(entry.table)
         rows: list[TupleRow] = [(uuid.UUID(int=0),)]
@@ -170,7 +170,7 @@ class PostgresStore(Store):
             return int(cursor.execute(sql.SQL("SELECT count(*) FROM {}").format(entry.table)).fetchall()[0][0])
 
     def settle(self) -> None:
-        """Let the planner know the table; build the HNSW index where there is none yet and rows enough."""
+        """Update the planner's statistics. Build the HNSW index if there is none yet and enough rows."""
         with self._opened({"statement_timeout": "0"}) as (cursor, entry):
             cursor.execute(sql.SQL("ANALYZE {}").format(entry.table))
             table = (entry.table.as_string(),)
@@ -193,8 +193,8 @@ class PostgresStore(Store):
         with store_errors(self.collection), self._connections.connection() as connection:
             if connection.info.transaction_status == TransactionStatus.INTRANS:
                 raise StoreError(
-                    f"collection {self.collection!r}: the connection passed as client is inside a transaction, so that "
-                    "nothing would be stored when we say so: commit or roll back first"
+                    f"collection {self.collection!r}: the connection passed as client is inside a transaction, so "
+                    "nothing would be stored when a call returns: commit or roll back first"
                 )
             with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
                 yield cursor
@@ -207,7 +207,7 @@ class PostgresStore(Store):
 
     @contextmanager
     def _making(self) -> Iterator[Rows]:
-        """A transaction for one maker at a time, with the extension and the table of contracts in place."""
+        """A transaction under the advisory lock. The extension and the table of contracts exist in it."""
         with self._transaction() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", (MAKING,))
             cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -218,7 +218,7 @@ class PostgresStore(Store):
             yield cursor
 
     def _entry(self, cursor: Rows, settings: Mapping[str, str]) -> Entry:
-        """The collection's row, or that of the one it is an alias of."""
+        """The collection's row. For an alias, the row of the collection that it names."""
         set_ = sql.SQL(", set_config({}, {}, true)")
         query = sql.SQL(queries.ENTRY).format(
             settings=sql.SQL("").join(set_.format(*pair) for pair in settings.items())

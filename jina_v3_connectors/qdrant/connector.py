@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
 TIMEOUT = 60
-"""Seconds; the client's own 5 are too few for a batch that the server indexes at once."""
+"""Seconds. The client's own 5 are too few for a batch that the server indexes at once."""
 
 
 class QdrantConnector(VectorConnector):
@@ -101,7 +101,7 @@ def qdrant_store(
 
 
 def connect(url: str) -> QdrantClient:
-    """A client for a server, with the key from the environment and a patient timeout.
+    """A client for a server, with the key from the environment and a long timeout.
 
     Raises:
         InvalidInput: no address of a server.

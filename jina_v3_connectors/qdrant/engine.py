@@ -42,7 +42,7 @@ from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout, fused_depth
 from .words import query_words
 
 FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))
-"""A plain bool would be taken for an int by the engine's binding."""
+"""The engine's binding would read a plain bool as an int."""
 INDEX_KINDS = {kind.lower(): getattr(PayloadSchemaType, kind) for kind in dir(PayloadSchemaType) if kind[0].isupper()}
 _DATATYPES = {"float32": VectorStorageDatatype.Float32, "float16": VectorStorageDatatype.Float16}
 _QUANTIZATIONS: dict[str, Callable[[], Any]] = {
@@ -75,7 +75,7 @@ def sparse(indices: list[int], values: list[float]) -> SparseVector:
 def query_request(
     row: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
 ) -> QueryRequest:
-    """A search for one vector: straight, through the funnel, or fused with words."""
+    """A search for one vector: direct, through the funnel, or fused with words."""
     stages = None
     slices = layout.vectors(row[None])
     for name, kept in layout.funnel(limit):

@@ -1,4 +1,4 @@
-"""The portable filter in Qdrant's words, which the embedded engine and the client spell almost alike."""
+"""Renders conditions as Qdrant filters. The embedded engine and the client have almost the same classes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Dialect(NamedTuple):
     value: Callable[..., Any]
     between: Callable[..., Any]
     flag: Callable[[bool], Any]
-    """What stands for a bool."""
+    """How the library writes a bool."""
 
 
 class Translator:
@@ -66,7 +66,8 @@ class Translator:
     def _matches(
         self, key: str, texts: tuple[str, ...], numbers: tuple[float, ...], flags: tuple[bool, ...]
     ) -> Iterator[Any]:
-        """One condition for all texts, and one for each other value; a range equals numbers stored as int or float."""
+        """One condition for all texts, and one for each other value. A range finds numbers stored as int or as
+        float."""
         words = self.words
         if texts:
             yield words.field(key=key, match=words.any_of(any=list(texts)))

@@ -1,4 +1,4 @@
-"""`QdrantLayout`: what a new collection is made of beyond its contract. It changes speed and size, not the vectors."""
+"""`QdrantLayout`: how a new collection is stored. It changes speed and size, not the vectors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OVERSAMPLING = 8
 """Each stage of the funnel keeps this many times what the next one needs."""
 LEAST_KEPT = 64
 OVERSAMPLED = 3.0
-"""How many times the limit is preselected on quantised vectors, and then scored with the stored ones."""
+"""Quantised vectors preselect this many times the limit. The stored vectors then score these."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def sparse(weights: WordWeights) -> models.SparseVector:
 def query_request(
     row: FloatArray, limit: int, allowed: models.Filter | None, words: str | None, layout: QdrantLayout
 ) -> models.QueryRequest:
-    """A search for one vector: straight, through the funnel, or fused with words."""
+    """A search for one vector: direct, through the funnel, or fused with words."""
     stages: models.Prefetch | None = None
     slices = layout.vectors(row[None])
     for name, kept in layout.funnel(limit):

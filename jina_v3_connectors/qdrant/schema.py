@@ -1,4 +1,4 @@
-"""What lies beside the shard in an embedded collection's folder: contract, layout, journal, and names for folders."""
+"""Files beside the shard in an embedded collection's folder: contract, layout, journal. And aliases of folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALIAS_SUFFIX = ".alias"
 
 
 def read_folder(folder: Path) -> Stored | None:
-    """What lies in a collection's folder, None where there is no collection.
+    """Read contract and layout from a collection's folder. None if there is no collection.
 
     Raises:
         ContractMissing: there is data without a contract.
@@ -36,7 +36,7 @@ def read_folder(folder: Path) -> Stored | None:
 
 
 def write_folder(folder: Path, contract: EmbeddingContract, layout: QdrantLayout) -> None:
-    """Write both so that a crash leaves either all of it or none."""
+    """Write both. A crash leaves all of it or nothing."""
     values = {"contract": contract.to_dict(), "layout": layout.to_dict()}
     _write(folder / CONTRACT_FILE, json.dumps(values, indent=2))
 
@@ -68,7 +68,7 @@ def named_folder(path: Path, name: str) -> Path:
 
 
 def write_alias(path: Path, alias: str, collection: str) -> None:
-    """Let `alias` name a collection; another process sees the old one or the new one, nothing between.
+    """Let `alias` name a collection. Other processes see the old one or the new one, nothing in between.
 
     Raises:
         StoreError: a collection itself has this name.
@@ -81,7 +81,7 @@ def write_alias(path: Path, alias: str, collection: str) -> None:
 def _read(folder: Path) -> Mapping[str, Any] | None:
     path = folder / CONTRACT_FILE
     if is_special(path):
-        raise StoreError(f"{path} is no regular file: this is no collection")
+        raise StoreError(f"{path} is no regular file, so this is no collection")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

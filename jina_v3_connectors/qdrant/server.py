@@ -42,7 +42,7 @@ WRITER_KEY = "jina_v3_writer"
 
 
 class ServerStore(Store):
-    """The named vector "dense" of a collection, with cosine distance, and what the layout adds."""
+    """A collection with the named vector "dense", cosine distance, and what the layout adds."""
 
     write_limits = WriteLimits(rows=1000, bytes=30 * 2**20)
     """A server refuses JSON bodies above 32 MiB."""
@@ -75,7 +75,8 @@ class ServerStore(Store):
             self.client.update_collection(self.collection, metadata={WRITER_KEY: token})
 
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection with its contract, then its indexes; who is killed between leaves them to `_indexed`."""
+        """Make the collection with its contract, then its indexes. If this is killed in between, `_indexed` makes
+        them."""
         self.new_layout.check(contract.dimensions)
         with self._errors():
             if not self.client.collection_exists(self.collection):
@@ -152,7 +153,7 @@ class ServerStore(Store):
             return self.client.count(self.collection, exact=True).count
 
     def point_alias(self, alias: str) -> None:
-        """One request that deletes and creates, which the server applies at once."""
+        """One request deletes and creates the alias. The server applies both at once."""
         with self._errors():
             aliases = {entry.alias_name for entry in self.client.get_aliases().aliases}
             delete = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
@@ -166,7 +167,7 @@ class ServerStore(Store):
             self.client.close()
 
     def _indexed(self) -> QdrantClient:
-        """The client, for writes: once, the indexes of fields are made that a `create` was stopped before making."""
+        """The client, for writes. The first call makes indexes of fields that a stopped `create` did not make."""
         if not self._has_indexes and not self._local:
             info = self.client.get_collection(self.collection)
             indexes = self._layout(info).indexes
@@ -186,12 +187,12 @@ class ServerStore(Store):
 
     @property
     def _local(self) -> bool:
-        """The client's own store in memory, which warns of indexes and search settings that have no effect there."""
+        """Silence the client's store in memory: it warns of indexes and search settings that have no effect there."""
         return isinstance(self.client._client, QdrantLocal)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """The client raises by transport and mode; say what it means for the collection."""
+        """Translate the client's errors, which differ with transport and mode, to errors of this collection."""
         where = f"collection {self.collection!r}"
         try:
             yield
@@ -221,7 +222,7 @@ def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, An
 
 
 def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | None) -> float:
-    """The score of a plain search is the cosine; that of a fused one is a rank, so the cosine is computed."""
+    """The score of a plain search is the cosine. The score of a fused one is a rank, so the cosine is computed."""
     if words is None or not isinstance(point.vector, Mapping):
         return point.score
     return cosine(point.vector[VECTOR], row)

@@ -1,4 +1,4 @@
-"""The demo page: a question asked of several stores, with late chunking off and on side by side."""
+"""The demo page: search in several stores, with late chunking off and on side by side."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_table_of_somebody_else_is_left_alone(backend: Postgres) -> None:
     backend.execute(
         "CREATE TABLE docs (id uuid PRIMARY KEY, dense text); INSERT INTO docs VALUES (gen_random_uuid(), 'x')"
     )
-    with pytest.raises(ContractMissing, match="exists but says nothing of the model"):
+    with pytest.raises(ContractMissing, match="exists but does not say which model made its vectors"):
         backend.connect()
     with pytest.raises(StoreError, match=r"cannot be adopted: its table needs the columns document_id text.*not null"):
         backend.connect(adopt=True)

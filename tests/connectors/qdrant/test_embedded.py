@@ -100,7 +100,7 @@ def test_a_damaged_contract(store: QdrantConnector, tmp_path: Path, content: str
 def test_vectors_without_a_contract_are_not_touched(store: QdrantConnector, tmp_path: Path) -> None:
     store.close()
     (tmp_path / "docs" / "collection.json").unlink()
-    with pytest.raises(StoreError, match="says nothing of the model"):
+    with pytest.raises(StoreError, match="does not say which model made its vectors"):
         connect(tmp_path)
     assert (tmp_path / "docs" / "shard" / "segments").exists()
 

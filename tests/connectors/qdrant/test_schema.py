@@ -56,7 +56,7 @@ def test_an_empty_folder_has_no_contract(tmp_path: Path) -> None:
 
 def test_vectors_without_a_contract_are_refused(tmp_path: Path) -> None:
     (tmp_path / SHARD_FOLDER).mkdir()
-    with pytest.raises(StoreError, match="says nothing of the model"):
+    with pytest.raises(StoreError, match="does not say which model made its vectors"):
         read_folder(tmp_path)
 
 
