@@ -96,8 +96,8 @@ def command_of_the_readme() -> list[str]:
     return shlex.split(line)[1:]
 
 
-def test_notes_in_german_and_chinese_are_kept_as_they_are(run: Run, tmp_path: Path) -> None:
-    """llm tries Latin-1 for files that are not ASCII, which never fails, unless it is told the encoding."""
+def test_a_walk_through_notes_in_three_languages(run: Run, tmp_path: Path) -> None:
+    """They are kept as they are. llm tries Latin-1 for files that are not ASCII unless it is told the encoding."""
     done = run(*command_of_the_readme())
     assert done.returncode == 0, done.stderr
     rows = sqlite_utils.Database(tmp_path / "user" / "embeddings.db")["embeddings"].rows
@@ -105,11 +105,6 @@ def test_notes_in_german_and_chinese_are_kept_as_they_are(run: Run, tmp_path: Pa
     for question, note in {"Wann kommt die Müllabfuhr?": "müll.md", "怎样泡绿茶？": "茶.md"}.items():
         asked = run("jina-v3", "notes", question, "-n", "1")
         assert json.loads(asked.stdout)["id"] == note, asked.stderr
-
-
-def test_a_walk_through(run: Run) -> None:
-    done = run(*command_of_the_readme())
-    assert done.returncode == 0, done.stderr
     asked = run("jina-v3", "notes", "Where is the key?", "-n", "1")
     assert asked.returncode == 0, asked.stderr
     (hit,) = [json.loads(line) for line in asked.stdout.splitlines()]
