@@ -113,9 +113,6 @@ def test_training_stops_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return loss, 20
 
     first.run("test", loss_of)
-    while first.step < 3:  # a busy machine
-        first.seconds += 1
-        first.run("test", loss_of)
     assert losses[-1] < losses[0]
     assert first.elapsed >= 1.5
     _, second = trainer(1.5, path)
