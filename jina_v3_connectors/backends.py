@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jina_v3_encoder.address import HIDDEN, SCHEMES, server_address, without_userinfo
+from jina_v3_encoder.address import HIDDEN, SCHEME, SCHEMES, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
@@ -219,7 +219,10 @@ def shown_url(url: str) -> str:
     """A store's URL without user and password, to show. A folder's name may hold an @."""
     kind, _, rest = url.partition(":")
     if kind not in BY_NAME or not BY_NAME[kind].folder:
-        return without_userinfo(PARAMETER.sub(rf"\1{HIDDEN}", url))
+        shown = PARAMETER.sub(rf"\1{HIDDEN}", url)
+        if "@" in url and "@" not in shown:  # what looked like a parameter was part of a password
+            shown = f"{url.partition('://')[0]}://{HIDDEN}" if SCHEME.match(url) else HIDDEN
+        return without_userinfo(shown)
     if "://" in rest:  # the + was forgotten
         return f"{kind}:{without_userinfo(rest)}"
     return without_userinfo(url) if rest.startswith("//") else url

@@ -69,6 +69,7 @@ def told(arguments: list[str]) -> str:
 @example(f"{SECRET}/a?b#c", FORMS[0])
 @example(f"{SECRET}@ a", FORMS[6])
 @example(f"{SECRET}://", FORMS[3])
+@example(f"{SECRET}&a=b", FORMS[2])
 def test_no_error_of_the_command_line_tells_a_password(password: str, form: list[str]) -> None:
     assert SECRET not in told([part.replace("{}", password) for part in form])
 

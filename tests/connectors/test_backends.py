@@ -345,7 +345,10 @@ def test_questions_that_are_encoded_already(backend: Backend) -> None:
         store.ingest(many(5))
         questions = ["Text number 3.", "It goes on."]
         rows = store.encoder.encode(questions, task="retrieval.query", dimensions=32)
-        assert store.nearest(rows, limit=3) == store.search_many(questions, limit=3)
+        pairs = zip(store.nearest(rows, limit=3), store.search_many(questions, limit=3), strict=True)
+        for hits, wanted in pairs:
+            assert [hit.chunk for hit in hits] == [hit.chunk for hit in wanted]
+            assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in wanted], abs=1e-6)
         even = store.nearest(rows, limit=10, filter={"even": True})
         assert {hit.chunk.document_id for hit in even[0]} == {"d0", "d2", "d4"}
         assert store.nearest(rows[:0]) == []
