@@ -161,7 +161,7 @@ def _client(url: str) -> Any:
 
 
 async def _ask_together(client: Any, load: Load, result: ServeBench, pid: int | None) -> None:
-    """All clients until the time is over; each finishes what it asked for."""
+    """Run all clients until the time is over. Each finishes its last request."""
     start = time.perf_counter()
     end = start + result.seconds
     done = 0

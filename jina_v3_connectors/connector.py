@@ -350,8 +350,7 @@ class VectorConnector:
         return self._check(with_retries(read, retry))
 
     def _check(self, stored: Stored | None) -> Stored | None:
-        """Check `stored` and return it with the contract in use. Set `contract` and `stored`, which callers may
-        read."""
+        """Check `stored` and return it with the contract in use. Set `self.contract` and `self.stored`."""
         contract = agree(self._settings, self.encoder, stored.contract if stored else None, self.collection)
         checked = replace(stored, contract=contract) if stored else None
         self.contract, self.stored = contract, checked
@@ -400,8 +399,7 @@ class VectorConnector:
 
     @contextmanager
     def _journal(self, contract: EmbeddingContract, patience: float) -> Iterator[Journal]:
-        """The journal, locked: one ingest or delete of this collection at a time, so that none closes another's
-        rows."""
+        """The journal, locked: with two ingests or deletes at a time, one could close the other's rows."""
         target = "/".join(filter(None, (contract.collection_id, self.store.partition)))
         journal = Journal(self.store.journal_file, target)
         try:

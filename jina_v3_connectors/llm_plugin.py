@@ -94,8 +94,8 @@ def similar(database: str, collection: str, question: str, number: int) -> list[
     filled_by = entries.model_id or ""
     if not filled_by.startswith("jina-embeddings-v3-passage"):
         raise click.ClickException(
-            f"collection {collection!r} was embedded by {filled_by!r}; questions can be asked of one that was embedded "
-            "by jina-embeddings-v3-passage, with or without a size: llm embed-multi NAME -m jina-v3-passage …"
+            f"collection {collection!r} was embedded by {filled_by!r}; search one that was embedded by "
+            "jina-embeddings-v3-passage, with or without a size: llm embed-multi NAME -m jina-v3-passage …"
         )
     size = filled_by.removeprefix("jina-embeddings-v3-passage").removeprefix("-")
     model = JinaV3EmbeddingModel("-query", int(size) if size else None)

@@ -104,8 +104,7 @@ class Store(ABC):
         """
 
     def check_storable(self, document: Document, layout: Any) -> None:  # noqa: B027 - most take every document
-        """Raises DocumentError for a document that this collection cannot keep. Called before the document is
-        encoded."""
+        """Raises DocumentError for a document that this collection cannot keep. Called before it is encoded."""
 
     @abstractmethod
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: Any) -> None:

@@ -280,11 +280,10 @@ class Encoder(TextEncoder):
         window: int | None = None,
         overlap: int | None = None,
     ) -> LateDocument:
-        """Late chunking of one text in steps, for callers with other work in between. Arguments as in
-        `encode_documents`.
+        """Late chunking of one text in steps. Arguments as in `encode_documents`.
 
-        Call `read_windows`, then `LateDocument.vectors`: these are the vectors of `encode_documents`, not yet
-        normalised.
+        For callers with other work between the steps. Call `read_windows`, then `LateDocument.vectors`: these are the
+        vectors of `encode_documents`, not yet normalised.
 
         Raises:
             InvalidSpan, InvalidInput: as `encode_documents`; also where there are no spans.

@@ -163,7 +163,7 @@ class RemoteEngine:
         except (KeyError, TypeError, ValueError) as error:
             raise RemoteError(f"{url} answered something that holds no vectors ({error!r})") from error
         if vectors.shape != shape:
-            raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, asked for {shape}")
+            raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, requested {shape}")
         return vectors
 
 

@@ -33,8 +33,9 @@ CONTEXT_SHARE = 0.3
 
 
 class FakeEngine:
-    """Makes up vectors, the same ones each time. A token is a word or a punctuation mark; its state comes from its
-    letters.
+    """Makes up vectors, the same ones each time.
+
+    A token is a word or a punctuation mark. Its state comes from its letters.
 
     A text's vector is the mean of its words' hashed letter trigrams, plus a direction of the task's own, plus a share
     of the prompt. In late chunking each word also has a share of the mean of the window that its state comes from.

@@ -19,8 +19,7 @@ from .preparation import Refused
 
 
 class Encoding:
-    """Encodes batches. If an earlier run encoded a document and could not store it, its vectors come from the
-    journal."""
+    """Encodes batches. Vectors that an earlier run encoded but did not store come from the journal."""
 
     def __init__(self, encoder: TextEncoder, contract: EmbeddingContract, journal: Journal) -> None:
         self._encoder, self._contract, self._journal = encoder, contract, journal

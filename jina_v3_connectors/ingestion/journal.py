@@ -149,8 +149,9 @@ class Journal:
         self._many(("UPDATE documents SET digest = NULL WHERE target = ? AND id = ?", values))
 
     def open_encoded(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
-        """Open the rows of documents that will be written, and keep their vectors: (id, chunks, digest, vectors) of
-        each.
+        """Open the rows of documents that will be written, and keep their vectors.
+
+        `rows` are (id, chunks, digest, vectors) of each.
 
         `chunks` is how many chunks there may be if the write is stopped halfway.
         """

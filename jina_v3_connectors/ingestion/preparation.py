@@ -53,8 +53,7 @@ class Preparation:
         return ChunkedDocument(document, chunks, digest)
 
     def _mark_as_present(self, document: Document) -> None:
-        """Mark the document as part of this run. This comes first, so that a refused document's stored version is not
-        pruned.
+        """Mark the document as part of this run, first of all: prune then keeps the stored version of a refused one.
 
         Raises:
             DocumentError: its id cannot be stored, or was in this run before.

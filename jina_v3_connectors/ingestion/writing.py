@@ -43,8 +43,9 @@ class Sink(Protocol):
 
 
 class Writing:
-    """Writes documents for one run. Effects come in this order. Below each stands what is left if the run dies after
-    it.
+    """Writes documents for one run.
+
+    Effects come in this order. Below each stands what is left if the run dies after it.
 
     1. `intend`: the journal opens the rows and keeps the vectors.
        The store holds the old versions, whole. The next run writes these documents without encoding them again.

@@ -29,8 +29,7 @@ _FILTER = _Quiet()
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop log records in this thread until the block ends. The first call adds a filter to the loggers, which
-    stays."""
+    """Drop log records in this thread until the block ends. The first call adds a lasting filter to the loggers."""
     for name in LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)  # does nothing where it has it
     inside = _Quiet.inside

@@ -123,8 +123,7 @@ class MilvusStore(Store):
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection with its contract, then its index. If this is killed in between, `_ready` does the
-        rest."""
+        """Make the collection with its contract, then its index. After a kill in between, `_ready` does the rest."""
         self._check_room(TO_WRITE)
         with self._errors():
             if not self.client.has_collection(self.collection, timeout=TIMEOUT):
@@ -336,8 +335,11 @@ class MilvusStore(Store):
             return dict(self.client.describe_collection(self.collection, timeout=TIMEOUT))
 
     def _ready(self) -> MilvusClient:
-        """The client, with the collection indexed and in memory. After a restart a collection is not loaded. If its
-        maker was killed, it has no index yet. The collection itself says which indexes it must have."""
+        """The client, with the collection indexed and in memory.
+
+        After a restart a collection is not loaded. If its maker was killed, it has no index yet. The collection itself
+        says which indexes it must have.
+        """
         if not self._loaded:
             layout = stored_layout(self._describe(), self.collection)
             for field in index_fields(layout):

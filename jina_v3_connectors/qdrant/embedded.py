@@ -189,8 +189,9 @@ class EmbeddedStore(Store):
 
     @contextmanager
     def _errors(self, chunks: Sequence[Chunk] = ()) -> Iterator[None]:
-        """Translate the engine's errors: name the folder and the remedy. It raises bare Exception, and a panic is not
-        even one.
+        """Translate the engine's errors: name the folder and the remedy.
+
+        The engine raises bare Exception, and a panic is not even that.
 
         `chunks` are what is being written.
         """

@@ -66,8 +66,7 @@ class Translator:
     def _matches(
         self, key: str, texts: tuple[str, ...], numbers: tuple[float, ...], flags: tuple[bool, ...]
     ) -> Iterator[Any]:
-        """One condition for all texts, and one for each other value. A range finds numbers stored as int or as
-        float."""
+        """One condition for all texts, and one for each other value. A range finds int and float alike."""
         words = self.words
         if texts:
             yield words.field(key=key, match=words.any_of(any=list(texts)))

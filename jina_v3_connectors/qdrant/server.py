@@ -75,8 +75,7 @@ class ServerStore(Store):
             self.client.update_collection(self.collection, metadata={WRITER_KEY: token})
 
     def create(self, contract: EmbeddingContract) -> None:
-        """Make the collection with its contract, then its indexes. If this is killed in between, `_indexed` makes
-        them."""
+        """Make the collection with its contract, then its indexes. After a kill in between, `_indexed` makes them."""
         self.new_layout.check(contract.dimensions)
         with self._errors():
             if not self.client.collection_exists(self.collection):
