@@ -146,7 +146,7 @@ class ModelConfig:
                     f"config.json: {name} is {values[name]!r}, jina-embeddings-v3 has {expected!r}; "
                     "this is another architecture: use jinaai/jina-embeddings-v3, and encode stored texts anew"
                 )
-        known = {item.name: values[item.name] for item in fields(cls) if values.get(item.name) is not None}
+        known = {one.name: values[one.name] for one in fields(cls) if values.get(one.name) is not None}
         rope = values.get("rope_parameters")
         if "rotary_emb_base" not in known and isinstance(rope, Mapping) and "rope_theta" in rope:
             base = rope["rope_theta"]
@@ -172,7 +172,7 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in config.json, both readers' names for the rotary base included."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         if self.quantization is None:
             del values["quantization"]
         return {

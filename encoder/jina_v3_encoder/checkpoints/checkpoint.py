@@ -154,14 +154,14 @@ def _weight_files(folder: Path) -> list[Path]:
 
 def _adapter_config(folder: Path, config: ModelConfig) -> ModelConfig:
     """Rank and alpha as the PEFT folders state them: the hf config.json may be re-saved without them."""
-    found: list[tuple[Any, Any]] = []
+    stated: list[tuple[Any, Any]] = []
     for task in Task:
         path = folder / task.folder / ADAPTER_CONFIG_FILE
         values = read_object(path)
-        found.append((values.get("r"), values.get("lora_alpha")))
-    rank, alpha = found[0]
-    if found.count(found[0]) < len(found) or not isinstance(rank, int) or not isinstance(alpha, int | float):
-        listed = ", ".join(f"{task}: r={r!r:.50} alpha={a!r:.50}" for task, (r, a) in zip(Task, found, strict=True))
+        stated.append((values.get("r"), values.get("lora_alpha")))
+    rank, alpha = stated[0]
+    if stated.count(stated[0]) < len(stated) or not isinstance(rank, int) or not isinstance(alpha, int | float):
+        listed = ", ".join(f"{task}: r={r!r:.50} alpha={a!r:.50}" for task, (r, a) in zip(Task, stated, strict=True))
         raise CheckpointMismatch(f"{folder}: the five adapters must share one rank and alpha, got {listed}")
     return replace(config, lora_rank=rank, lora_alpha=alpha)
 

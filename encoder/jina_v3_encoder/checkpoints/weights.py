@@ -55,7 +55,7 @@ def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
         CheckpointError: a file is truncated or not safetensors.
         CheckpointMismatch: two tensors have the same canonical name.
     """
-    found: dict[str, StoredTensor] = {}
+    by_name: dict[str, StoredTensor] = {}
     for path in files:
         with open_safetensors(path) as file:
             for name in file.keys():  # noqa: SIM118 - a safetensors handle is not iterable
@@ -63,10 +63,10 @@ def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
                     continue
                 part = file.get_slice(name)
                 canonical = canonical_name(name)
-                if canonical in found:
-                    raise CheckpointMismatch(f"{path} names {canonical} twice: {found[canonical].name} and {name}")
-                found[canonical] = StoredTensor(path, name, tuple(part.get_shape()), part.get_dtype())
-    return found
+                if canonical in by_name:
+                    raise CheckpointMismatch(f"{path} names {canonical} twice: {by_name[canonical].name} and {name}")
+                by_name[canonical] = StoredTensor(path, name, tuple(part.get_shape()), part.get_dtype())
+    return by_name
 
 
 def check_tensors(

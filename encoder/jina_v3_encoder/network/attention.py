@@ -115,14 +115,14 @@ def _tiled_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     rows = length if heads > 1 else max(MIN_TILE_ROWS, TILE // length)
     unused = query.new_empty(1, 1, 1)
     for first in range(0, len(query), heads):
-        own = slice(first, first + heads)
-        keys, values = key[own].transpose(1, 2), value[own]
+        some_heads = slice(first, first + heads)
+        keys, values = key[some_heads].transpose(1, 2), value[some_heads]
         for start in range(0, length, rows):
             part = slice(start, start + rows)
-            scores = torch.baddbmm(unused, query[own, part], keys, beta=0, alpha=scale)
+            scores = torch.baddbmm(unused, query[some_heads, part], keys, beta=0, alpha=scale)
             if length > known:
                 scores[:, :, known:] = -torch.inf
-            mixed[own, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
+            mixed[some_heads, part] = torch.bmm(torch.softmax(scores, dim=-1), values)
     return mixed.view(texts, heads_in, length, size)[:, :, :known]
 
 

@@ -55,8 +55,8 @@ def fill(readings: Sequence[Reading]) -> list[Reading]:
     """
     filled: list[Reading] = []
     for bank, run in groupby(readings, key=lambda reading: reading.bank):
-        own = list(run)
-        filled += [*own, *_filler(sum(len(reading.ids) for reading in own), bank)]
+        neighbours = list(run)
+        filled += [*neighbours, *_filler(sum(len(reading.ids) for reading in neighbours), bank)]
     return filled + _filler(sum(len(reading.ids) for reading in filled), filled[-1].bank)
 
 
@@ -99,7 +99,7 @@ class OwnedTokens(NamedTuple):
 def owned_tokens(rows: Sequence[IntArray], first: int = 0) -> OwnedTokens:
     """The tokens of spans that become the vectors from `first` on."""
     tokens = np.concatenate(rows)
-    owners = np.repeat(np.arange(first, first + len(rows)), [len(own) for own in rows])
+    owners = np.repeat(np.arange(first, first + len(rows)), [len(tokens_of_span) for tokens_of_span in rows])
     order = np.argsort(tokens, kind="stable")
     return OwnedTokens(tokens[order], owners[order])
 
@@ -119,8 +119,8 @@ def used_rows(readings: Sequence[Reading]) -> IntArray | None:
     if all(reading.rows is None for reading in readings):
         return None
     starts = np.cumsum([0] + [len(reading.ids) for reading in readings[:-1]])
-    rows = [np.arange(len(item.ids)) if item.rows is None else item.rows for item in readings]
-    return np.concatenate([own + start for own, start in zip(rows, starts, strict=True)])
+    rows = [np.arange(len(reading.ids)) if reading.rows is None else reading.rows for reading in readings]
+    return np.concatenate([used + start for used, start in zip(rows, starts, strict=True)])
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[Group]:

@@ -83,10 +83,10 @@ class TextTokenizer:
         Raises:
             InputTooLong: a text is longer and `truncate` is off.
         """
-        for index, item in enumerate(ids, first):
-            if len(item) > limit and not truncate:
-                raise InputTooLong(index, len(item), limit)
-        return [self.cut(item, limit) for item in ids]
+        for index, text_ids in enumerate(ids, first):
+            if len(text_ids) > limit and not truncate:
+                raise InputTooLong(index, len(text_ids), limit)
+        return [self.cut(text_ids, limit) for text_ids in ids]
 
     def _encode(
         self, encode: Callable[[list[str]], list[Encoding]], texts: Sequence[str], first: int
