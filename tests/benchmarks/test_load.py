@@ -85,9 +85,7 @@ def test_every_request_has_texts_of_one_task() -> None:
 
 
 def test_the_batches_are_read_from_the_metrics() -> None:
-    encoder = FakeEncoder()
-    encoder.max_batch_tokens = 8  # type: ignore[attr-defined]
-    with running(encoder) as url:
+    with running(FakeEncoder(max_batch_tokens=8)) as url:
 
         async def read() -> tuple[float, float]:
             async with httpx.AsyncClient(base_url=url) as client:
