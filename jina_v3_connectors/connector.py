@@ -32,7 +32,7 @@ from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal
-from .ingestion.reconcile import WriterCheck, check_writer, claim, reconcile
+from .ingestion.reconcile import claim, reconcile
 from .ingestion.report import IngestReport
 from .ingestion.writing import DELETED_AT_ONCE, delete_documents
 from .limits import check_vectors
@@ -186,7 +186,7 @@ class VectorConnector:
             raise ContractMismatch(self.collection, {"chunker": (stored.contract.chunker, self._chunker.description)})
         options = IngestOptions(skip_bad, retry, on_progress)
         with self._journal(stored.contract, retry.total) as journal:
-            claim(self.collection, journal, self.store, retry, take_over=take_over)
+            hold = claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
             run = Ingestion(
                 self.encoder,
@@ -196,11 +196,11 @@ class VectorConnector:
                 journal,
                 options,
                 complete=complete,
-                check_writer=WriterCheck(self.collection, journal, self.store, retry),
+                check_writer=hold.check_now_and_then,
             )
             report = run.run(documents)
             report.remarks += remarks
-            check_writer(self.collection, journal, self.store, retry)
+            hold.check()
             if prune:
                 run.prune()
         with_retries(self.store.settle, retry)
@@ -388,7 +388,7 @@ class VectorConnector:
 
     def _exists(self) -> bool:
         """Whether the collection exists now. Another connector may have made it."""
-        return self.stored is not None or self._read(self.store.read_recent, SHORT_RETRY) is not None
+        return self._read(self.store.read_recent, SHORT_RETRY) is not None
 
     def _require(self) -> Stored:
         """Check before reading. The collection must exist."""

@@ -10,16 +10,17 @@ Pinecone has room for one mark. In namespaces other than the default one, only t
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import NamedTuple
 
 from jina_v3_encoder.retry import RetryPolicy, with_retries
 
-from ..errors import AnotherWriter
+from ..errors import AnotherWriter, StoreError
 from ..store import Store
 from .journal import Difference, Journal
 
 COUNT_PAUSE = 0.25
+UNKNOWN_INGEST = 2**63
+"""The number of an ingest whose mark cannot be read: later than all."""
 TAKE_OVER = "ingest once with take_over=True (--take-over)"
 
 
@@ -32,7 +33,56 @@ class Reconciled(NamedTuple):
     """Differences, as sentences for the user."""
 
 
-def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> None:
+class Claim:
+    """A run's hold on its collection. Each batch asks it first whether the collection is still the run's own."""
+
+    def __init__(self, collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, marked: bool) -> None:
+        """`marked` says that the store keeps the mark of who writes."""
+        self._collection, self._journal, self._store, self._retry = collection, journal, store, retry
+        self._marked, self._last = marked, time.monotonic()
+
+    def check_now_and_then(self) -> None:
+        """As `check`, no more often than the store allows."""
+        if time.monotonic() - self._last >= self._store.writer_pause:
+            self.check()
+            self._last = time.monotonic()
+
+    def check(self) -> None:
+        """Ask the store who writes.
+
+        Raises:
+            AnotherWriter: another journal has taken over.
+            StoreError: the name stands for another collection by now.
+        """
+        if not self._marked:
+            return
+        writer = Writer.parse(with_retries(self._store.writer, self._retry))
+        if writer is None or writer.collection_id not in ("", _collection_id(self._journal)):
+            raise StoreError(
+                f"collection {self._collection!r} is another one than when this ingest began: an alias was moved, or "
+                "it was deleted and made again. What was acknowledged is kept in the old one; run the same again"
+            )
+        _check_journal(self._collection, self._journal, writer)
+
+
+class Writer(NamedTuple):
+    """The mark of the last ingest, kept with the collection as "journal/ingest/collection id"."""
+
+    journal_id: str
+    ingest: int
+    collection_id: str
+    """Empty in the marks of the first versions."""
+
+    @classmethod
+    def parse(cls, token: str | None) -> Writer | None:
+        if token is None:
+            return None
+        journal_id, _, rest = token.partition("/")
+        ingest, _, collection_id = rest.partition("/")
+        return cls(journal_id, int(ingest) if ingest.isdecimal() else UNKNOWN_INGEST, collection_id)
+
+
+def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, take_over: bool) -> Claim:
     """Make `journal` the collection's. With `take_over` all rows are opened, and documents of others get one.
 
     Raises:
@@ -43,36 +93,24 @@ def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *
         time.sleep(store.counts_after)
         with_retries(lambda: journal.compare(store.ids(), take_over=True), retry)
     else:
-        check_writer(collection, journal, store, retry)
-    token = f"{journal.id}/{journal.next_generation()}"
+        writer = Writer.parse(with_retries(store.writer, retry))
+        if writer is not None:
+            _check_journal(collection, journal, writer)
+    token = f"{journal.id}/{journal.next_generation()}/{_collection_id(journal)}"
     with_retries(lambda: store.set_writer(token), retry)
+    return Claim(collection, journal, store, retry, marked=with_retries(store.writer, retry) is not None)
 
 
-def check_writer(collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
-    """Check that `journal` knows the last ingest that the collection names.
-
-    Raises:
-        AnotherWriter: it is not.
-    """
-    token = with_retries(store.writer, retry)
-    if token is not None:
-        name, _, ingest = token.partition("/")
-        if name != journal.id or not ingest.isdigit() or int(ingest) > journal.generation:
-            raise AnotherWriter(collection, journal.file, older_copy=name == journal.id)
+def _check_journal(collection: str, journal: Journal, writer: Writer) -> None:
+    """Raises AnotherWriter where `journal` does not know the last ingest."""
+    if writer.collection_id not in ("", _collection_id(journal)) or writer.journal_id != journal.id:
+        raise AnotherWriter(collection, journal.file, older_copy=False)
+    if writer.ingest > journal.generation:
+        raise AnotherWriter(collection, journal.file, older_copy=True)
 
 
-class WriterCheck:
-    """The `check_writer` of a run. It asks the store no more often than the store allows."""
-
-    def __init__(self, collection: str, journal: Journal, store: Store, retry: RetryPolicy) -> None:
-        self._check = partial(check_writer, collection, journal, store, retry)
-        self._pause, self._last = store.writer_pause, time.monotonic()
-
-    def __call__(self) -> None:
-        """Raises AnotherWriter."""
-        if time.monotonic() - self._last >= self._pause:
-            self._check()
-            self._last = time.monotonic()
+def _collection_id(journal: Journal) -> str:
+    return journal.target.partition("/")[0]
 
 
 def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:

@@ -182,6 +182,25 @@ def test_a_take_over_during_a_run_stops_it_before_its_next_write(
         assert same_vectors(backend.vectors(), expected(newer))
 
 
+def test_an_alias_that_is_moved_during_a_run_stops_it(backend: Backend) -> None:
+    """Without this, one collection gets the vectors that were made by the other's contract."""
+    if not backend.aliases or isinstance(backend, Embedded) or backend.url.startswith("milvus:"):
+        pytest.skip("no aliases, or one process at a time")
+    with backend.connect("old") as old, backend.connect("new", late_chunking=False) as new:
+        old.ingest(many(1))
+        new.ingest(many(1))
+        old.swap_alias("live")
+
+        def documents() -> Any:
+            new.swap_alias("live")
+            yield from many(200)
+
+        with backend.connect("live") as live, pytest.raises(StoreError, match="another one than when this ingest"):
+            live.ingest(documents())
+        assert new.count() == 2
+        assert new.ingest(many(1)).unchanged == 1
+
+
 def test_a_connector_that_was_opened_before_there_was_a_collection_sees_it(backend: Backend) -> None:
     with backend.connect("early") as early:
         with backend.connect("early") as other:
