@@ -13,7 +13,7 @@ test: $(VENV)/.dev
 
 # What checks every rule on small models and embedded stores; tests/support/slow.py lists what is left out.
 test-fast: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 -m "not slow and not long and not servers"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not servers"
 
 # The tests that need a real database server: Milvus 2.3.5, of which the PyPI package `milvus` carries the program.
 test-servers: servers

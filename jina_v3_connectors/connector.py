@@ -14,13 +14,13 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 from jina_v3_encoder.text_encoder import TextEncoder
 
@@ -180,6 +180,8 @@ class VectorConnector:
             StoreError: the store or the journal refuses.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
+        if not isinstance(documents, Iterable):
+            raise InvalidInput(f"ingest takes an iterable of Documents, got {type(documents).__name__}")
         start = time.perf_counter()
         stored = self._make(retry)
         if self._chunker.description != stored.contract.chunker:
@@ -242,6 +244,8 @@ class VectorConnector:
         hybrid: bool = False,
     ) -> list[list[Hit]]:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
+        if isinstance(queries, str):
+            raise InvalidInput(f"search_many takes several questions, got the str {queries!r:.200}: search takes one")
         _check_limit(limit)
         condition = as_condition(filter)
         stored = self._require()
@@ -267,9 +271,11 @@ class VectorConnector:
 
         Raises:
             StoreNotFound, ContractMismatch, InvalidInput: as `search`.
-            InvalidVector: another number of dimensions, or not of unit length.
+            InvalidVector: no array of two dimensions, another number of components, or not of unit length.
         """
         _check_limit(limit)
+        if not isinstance(vectors, np.ndarray):
+            raise InvalidVector(f"query vectors must be an array (questions, dimensions), got {type(vectors).__name__}")
         return self._nearest(vectors, limit, as_condition(filter), None, self._require())
 
     def delete(self, document_ids: Iterable[str]) -> None:
@@ -279,6 +285,8 @@ class VectorConnector:
             InvalidInput: one str in place of several, or an id that is no str, or no text.
             StoreNotFound: nothing was ingested yet.
         """
+        if not isinstance(document_ids, Iterable):
+            raise InvalidInput(f"delete takes several ids, got {type(document_ids).__name__}")
         if isinstance(document_ids, str):
             raise InvalidInput(
                 f"delete takes several ids, got the str {document_ids!r:.200}: pass [{document_ids!r:.200}]"
@@ -311,17 +319,58 @@ class VectorConnector:
         self._require()
         self.store.point_alias(check_collection_name(alias))
 
-    async def ingest_async(self, documents: Iterable[Document], **options: Any) -> IngestReport:
+    async def ingest_async(
+        self,
+        documents: Iterable[Document],
+        *,
+        skip_bad: bool = False,
+        prune: bool = False,
+        take_over: bool = False,
+        retry: RetryPolicy = DEFAULT_RETRY,
+        on_progress: Callable[[IngestReport], None] = lambda _: None,
+    ) -> IngestReport:
         """`ingest` in a thread."""
-        return await asyncio.to_thread(self.ingest, documents, **options)
+        return await asyncio.to_thread(
+            self.ingest,
+            documents,
+            skip_bad=skip_bad,
+            prune=prune,
+            take_over=take_over,
+            retry=retry,
+            on_progress=on_progress,
+        )
 
-    async def search_async(self, query: str, **options: Any) -> list[Hit]:
+    async def search_async(
+        self,
+        query: str,
+        *,
+        limit: int = 10,
+        filter: Filter | None = None,  # noqa: A002
+        hybrid: bool = False,
+    ) -> list[Hit]:
         """`search` in a thread."""
-        return await asyncio.to_thread(self.search, query, **options)
+        return await asyncio.to_thread(self.search, query, limit=limit, filter=filter, hybrid=hybrid)
 
-    async def search_many_async(self, queries: Sequence[str], **options: Any) -> list[list[Hit]]:
+    async def search_many_async(
+        self,
+        queries: Sequence[str],
+        *,
+        limit: int = 10,
+        filter: Filter | None = None,  # noqa: A002
+        hybrid: bool = False,
+    ) -> list[list[Hit]]:
         """`search_many` in a thread."""
-        return await asyncio.to_thread(self.search_many, queries, **options)
+        return await asyncio.to_thread(self.search_many, queries, limit=limit, filter=filter, hybrid=hybrid)
+
+    async def nearest_async(
+        self,
+        vectors: FloatArray,
+        *,
+        limit: int = 10,
+        filter: Filter | None = None,  # noqa: A002
+    ) -> list[list[Hit]]:
+        """`nearest` in a thread."""
+        return await asyncio.to_thread(self.nearest, vectors, limit=limit, filter=filter)
 
     async def delete_async(self, document_ids: Iterable[str]) -> None:
         """`delete` in a thread."""

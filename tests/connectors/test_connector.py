@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from jina_v3_connectors.documents import Chunk, Document, Hit
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
 from jina_v3_connectors.limits import WriteLimits
+from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import Layout, Store, Stored
-from jina_v3_encoder.errors import InvalidDimensions, InvalidInput
+from jina_v3_encoder.errors import InvalidDimensions, InvalidInput, JinaV3Error
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
 
@@ -170,3 +172,32 @@ def test_names_that_are_fine_everywhere(name: str) -> None:
 def test_names_that_are_not(name: Any) -> None:
     with pytest.raises(InvalidInput, match="collection name"):
         check_collection_name(name)
+
+
+@pytest.mark.parametrize(
+    ("method", "argument", "message"),
+    [
+        (
+            "search_many",
+            "one question",
+            "search_many takes several questions, got the str 'one question'",
+        ),
+        ("delete", None, "delete takes several ids, got NoneType"),
+        ("ingest", None, "ingest takes an iterable of Documents, got NoneType"),
+        ("nearest", [[1.0]], r"query vectors must be an array \(questions, dimensions\), got list"),
+    ],
+)
+def test_an_argument_of_another_kind_is_named(tmp_path: Path, method: str, argument: Any, message: str) -> None:
+    with QdrantConnector(FakeEncoder(), "docs", path=tmp_path) as store:
+        store.create()
+        with pytest.raises(JinaV3Error, match=message):
+            getattr(store, method)(argument)
+
+
+@pytest.mark.parametrize("name", ["ingest", "search", "search_many", "nearest", "delete", "count"])
+def test_async_methods_take_what_their_namesakes_take(name: str) -> None:
+    twin = inspect.signature(getattr(VectorConnector, f"{name}_async")).parameters
+    parameters = inspect.signature(getattr(VectorConnector, name)).parameters
+    assert list(twin) == list(parameters)
+    defaults = {key: value.default for key, value in parameters.items() if key != "on_progress"}
+    assert {key: value.default for key, value in twin.items() if key != "on_progress"} == defaults

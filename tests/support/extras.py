@@ -10,6 +10,7 @@ from collections.abc import Generator
 from importlib.util import find_spec
 
 import pytest
+from _pytest.outcomes import Failed
 
 from jina_v3_encoder.errors import MissingExtra
 
@@ -48,15 +49,19 @@ EXTRA_OF = {package: extra for extra, packages in PACKAGES.items() for package i
 
 
 def missing_extra(error: BaseException | None) -> str | None:
-    """Why a test cannot run, where the cause of `error` is an optional package that is not installed."""
-    while error is not None:
+    """Why a test cannot run, where the cause of `error` is an optional package that is not installed.
+
+    A MissingExtra while all of its packages are there is a fault of ours, and so is a failed assertion about one.
+    """
+    while error is not None and not isinstance(error, AssertionError | Failed):
         if isinstance(error, MissingExtra):
-            return str(error)
+            packages = next((names for extra, names in PACKAGES.items() if f"[{extra}]" in str(error)), ())
+            return str(error) if any(find_spec(package) is None for package in packages) else None
         if isinstance(error, ModuleNotFoundError):
             package = (error.name or "").partition(".")[0]
             if package in EXTRA_OF and find_spec(package) is None:
                 return f"{package} is not installed; run: {INSTALL.format(EXTRA_OF[package])}"
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     return None
 
 
