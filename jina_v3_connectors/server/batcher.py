@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
+from jina_v3_encoder.task import as_task
 from jina_v3_encoder.text_encoder import TextEncoder
 
 from .errors import ApiError
-from .jobs import Document, Job, LargeJobs, Piece, SmallJobs, Taken
+from .jobs import Document, FloatArray, Job, LargeJobs, Piece, ReadsIds, SmallJobs, Taken
 from .metrics import Metrics
 from .settings import ServerSettings
 
@@ -229,14 +230,16 @@ class Batcher:
         if job.document is not None:
             self._read(job, place, job.document)
             return
-        found = self.encoder.encode(
-            [job.texts[place] for job, place in pieces],
-            task=[job.task for job, _ in pieces],
-            normalize=False,
-            truncate=True,
-        )
-        for (job, place), row in zip(pieces, found, strict=True):
+        for (job, place), row in zip(pieces, self._means(pieces), strict=True):
             job.finish(place, row[None])
+
+    def _means(self, pieces: Sequence[Piece]) -> FloatArray:
+        """A row for each text."""
+        tasks = [as_task(job.task) for job, _ in pieces]
+        if isinstance(self.encoder.engine, ReadsIds) and all(job.ids for job, _ in pieces):
+            return self.encoder.engine.id_means([job.ids[place] for job, place in pieces], tasks)
+        texts = [job.texts[place] for job, place in pieces]
+        return self.encoder.encode(texts, task=tasks, normalize=False, truncate=True)
 
     def _read(self, job: Job, place: int, document: Document) -> None:
         """One piece of a document: some of its windows, or all at once where the encoder cannot stop in between."""

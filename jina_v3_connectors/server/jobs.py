@@ -11,18 +11,19 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jina_v3_encoder.task import TaskLike
+from jina_v3_encoder.task import Task, TaskLike
 from jina_v3_encoder.texts.late_chunking import Span
 
 if TYPE_CHECKING:
     from jina_v3_encoder.network.late_document import LateDocument
 
 FloatArray = NDArray[np.float32]
+IdArray = NDArray[np.integer[Any]]
 SECONDS_PER_TOKEN = 0.001
 """How much longer a small request waits for each of its tokens, so that the smallest pass."""
 
@@ -43,6 +44,17 @@ class ReadsInSteps(Protocol):
     ) -> LateDocument: ...
 
     def read_windows(self, document: LateDocument, start: int, stop: int) -> None: ...
+
+
+@runtime_checkable
+class ReadsIds(Protocol):
+    """An engine that reads what was tokenised before, as `LocalEngine` can; each method is documented there."""
+
+    def text_ids(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[IdArray]: ...
+
+    def cut_ids(self, ids: IdArray) -> IdArray: ...
+
+    def id_means(self, ids: Sequence[IdArray], tasks: Sequence[Task | None]) -> FloatArray: ...
 
 
 @dataclass(frozen=True)
@@ -78,6 +90,8 @@ class Job:
     task: str | None
     document: Document | None = None
     """What the only text is read as."""
+    ids: Sequence[IdArray] = ()
+    """Token ids of each text; empty where the engine takes texts only."""
     result: Future[FloatArray] = field(default_factory=Future)
     rows: list[FloatArray | None] = field(default_factory=list)
     missing: int = 0
