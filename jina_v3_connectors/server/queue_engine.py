@@ -31,4 +31,4 @@ class QueueEngine:
         return self._engine.token_counts(texts, tasks, prompt=prompt)
 
     def close(self) -> None:
-        """Nothing: the engine is the queue's."""
+        """Do nothing: the engine belongs to the queue."""

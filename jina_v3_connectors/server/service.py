@@ -67,7 +67,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Found:
+class Encoded:
     """Vectors (n, all dimensions), not normalised, and the tokens they took."""
 
     vectors: NDArray[np.float32]
@@ -146,15 +146,15 @@ class Service:
             asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments)), gone
         )
 
-    async def wait(self, job: Job) -> Found:
+    async def wait(self, job: Job) -> Encoded:
         """The vectors of a job; a job that is cancelled meanwhile leaves the queue."""
         try:
-            return Found(await asyncio.wrap_future(job.result), job.read)
+            return Encoded(await asyncio.wrap_future(job.result), job.read)
         except asyncio.CancelledError:
             job.result.cancel()
             raise
 
-    async def ask(self, question: Question, client: Client) -> Found:
+    async def ask(self, question: Question, client: Client) -> Encoded:
         """`admit` and `wait`, until the client hangs up.
 
         Raises:
