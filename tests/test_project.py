@@ -32,7 +32,6 @@ NAMES_OF_NOTHING = {"own", "found", "item", "place"}
 NAMED_BY_OTHERS = {
     "tests/support/extras.py": {"item"},  # pytest passes a hook its arguments by name
 }
-NOT_RENAMED_YET = ("jina_v3_connectors/server/", "tests/server/")
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -56,7 +55,7 @@ def test_locals_say_what_they_hold() -> None:
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         variables = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
         arguments = {node.arg for node in nodes if isinstance(node, ast.arg)}
-        if not name.startswith(NOT_RENAMED_YET) and (empty_names := (variables | arguments) & NAMES_OF_NOTHING):
+        if empty_names := (variables | arguments) & NAMES_OF_NOTHING:
             empty[name] = empty_names
     assert empty == NAMED_BY_OTHERS
 

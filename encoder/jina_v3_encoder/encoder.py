@@ -107,6 +107,22 @@ class LocalEngine:
         other.info = replace(other.info, compute_fingerprint=lambda: self.info.fingerprint)
         return other
 
+    def text_ids(self, texts: Sequence[str], tasks: Sequence[Task | None], *, prompt: bool) -> list[IntArray]:
+        """Ids of each text, specials and prompt included, however many: for callers that tokenise long before."""
+        return self._ids(texts, tasks, 0, prompt)
+
+    def cut_ids(self, ids: IntArray) -> IntArray:
+        """What `truncate` leaves of a text."""
+        return self.tokenizer.cut(ids, self.info.max_tokens)
+
+    def id_means(self, ids: Sequence[IntArray], tasks: Sequence[Task | None]) -> FloatArray:
+        """As `text_means` in all dimensions, for texts that are tokenised already and fit."""
+        readings = [
+            self._reading(np.asarray(text_ids, dtype=np.int64), task, vector)
+            for vector, (text_ids, task) in enumerate(zip(ids, tasks, strict=True))
+        ]
+        return self._read([readings], (len(readings), self.info.dimensions), silent)
+
     def open_document(self, request: SpanRequest) -> LateDocument:
         """The only document of a request, tokenised but not read."""
         (text,), (spans,) = request.texts, request.spans
@@ -132,9 +148,12 @@ class LocalEngine:
         ids = self._ids(block.texts, block.tasks, block.first, block.prompt)
         fitting = self.tokenizer.fit(ids, self.info.max_tokens, block.first, truncate=block.truncate)
         return [
-            Reading(text_ids, self._bank(task), np.broadcast_to(np.int64(vector), len(text_ids)))
+            self._reading(text_ids, task, vector)
             for vector, (text_ids, task) in enumerate(zip(fitting, block.tasks, strict=True), first_vector)
         ]
+
+    def _reading(self, ids: IntArray, task: Task | None, vector: int) -> Reading:
+        return Reading(ids, self._bank(task), np.broadcast_to(np.int64(vector), len(ids)))
 
     @torch.inference_mode()
     def _read(self, blocks: Iterable[Sequence[Reading]], shape: tuple[int, int], progress: Progress) -> FloatArray:

@@ -106,12 +106,16 @@ def command(
       jina-v3 serve --demo --store qdrant+http://localhost:6333 --store milvus:./demo.db --documents notes/
     """
     try:
-        from ..server import ServerSettings, create_app
+        from ..server import ServerSettings
+        from ..server.app import app_over
+        from ..server.batcher import Batcher
         from ..server.hosting import BACKLOG, hosted
-        from ..server.one_thread import in_one_thread
+        from ..server.queue_engine import QueueEngine
         from ..server.settings import LOCAL_HOSTS, hash_key
     except ImportError as error:
         raise MissingExtra(error.name or "uvicorn", "server") from None
+
+    from jina_v3_encoder.text_encoder import TextEncoder
 
     if (stores or documents) and not demo:
         raise InvalidInput("--store and --documents belong to the page: pass --demo with them")
@@ -128,11 +132,14 @@ def command(
         os.environ.setdefault(name, KERNELS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
     with bound(host, port) as listening_socket, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
-        encoder = in_one_thread(choice.load)
-        page = page_over(demo_collections(encoder, stores or (folder,), documents)) if demo else None
-        server = hosted(create_app(encoder, settings, page), grace=grace)
+        batcher = Batcher.loading(choice.load, settings)
+        page = None
+        if demo:
+            queued = TextEncoder(QueueEngine(batcher))
+            page = page_over(demo_collections(queued, stores or (folder,), documents))
+        server = hosted(app_over(batcher, settings, page), grace=grace)
         listening_socket.listen(BACKLOG)
-        announce(encoder, host, listening_socket.getsockname()[1], demo=demo)
+        announce(batcher.encoder, host, listening_socket.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening_socket])
     if not server.started:

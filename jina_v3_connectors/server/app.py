@@ -39,8 +39,13 @@ def create_app(encoder: TextEncoder, settings: ServerSettings | None = None, pag
     A `page` is served as well, and closed at the end.
     """
     settings = settings or ServerSettings()
-    metrics = Metrics()
-    batcher = Batcher(encoder, settings.max_waiting_tokens, metrics, settings.max_vector_bytes)
+    batcher = Batcher(encoder, settings.max_waiting_tokens, Metrics(), settings.max_vector_bytes)
+    return app_over(batcher, settings, page)
+
+
+def app_over(batcher: Batcher, settings: ServerSettings, page: Page | None) -> FastAPI:
+    """As `create_app`, over a queue that may run already."""
+    encoder, metrics = batcher.encoder, batcher.metrics
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
 
+from jina_v3_encoder.task import as_task
 from jina_v3_encoder.text_encoder import TextEncoder
 
 from .errors import ApiError
-from .jobs import Document, Job, LargeJobs, Piece, SmallJobs, Taken
+from .jobs import Document, FloatArray, Job, Piece, ReadsIds
 from .metrics import Metrics
 from .settings import ServerSettings
+from .waiting import Batch, Waiting
 
 BATCH_TOKENS = 4096
-SMALL_SHARE, SMALL_ROOM = 0.1, 0.05
-"""Of a batch's tokens: a request up to this size is small, and batches of small ones are that short."""
-SHORT_SHARE, SHORT_SECONDS = 0.5, 1.0
-"""The size of other batches in the second after a small request, since the next one will wait for one of them."""
 RATE_MEMORY = 0.9
 FLOAT_BYTES = 4
+Answer = TypeVar("Answer")
 
 
 class Batcher:
-    """A queue and the one thread that computes.
+    """A queue and the one thread that computes: nothing else uses the engine while it runs.
 
-    Small requests have small batches of their own, which go first until they have used as much as the large ones did.
-    So a small one waits for the batch that is under way, and a large one for at most twice its time.
+    libgomp gives every thread that computes a team of threads of its own, and lets them sleep instead of spin as soon
+    as all teams together are larger than the machine: nano on two cores was 10 to 35 % slower with two such threads.
     """
 
     def __init__(
@@ -36,13 +38,11 @@ class Batcher:
         metrics: Metrics,
         max_vector_bytes: int = ServerSettings.max_vector_bytes,
     ) -> None:
-        self._encoder, self._limit, self._metrics = encoder, max_waiting_tokens, metrics
+        self.encoder, self.metrics, self._limit = encoder, metrics, max_waiting_tokens
         self._max_vector_bytes = max_vector_bytes
         self.budget = encoder.info.max_batch_tokens or BATCH_TOKENS
-        self._small, self._large = SmallJobs(), LargeJobs()
-        self._credit = self.budget
-        """Tokens that small requests may still use before large ones have their turn."""
-        self._small_came = -SHORT_SECONDS
+        self._jobs = Waiting(self.budget)
+        self._calls: deque[Callable[[], None]] = deque()
         self._waiting = 0
         self._vector_bytes = 0
         self._rate = 0.0
@@ -50,8 +50,30 @@ class Batcher:
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="jina-v3-batcher", daemon=True)
 
+    @classmethod
+    def loading(cls, load: Callable[[], TextEncoder], settings: ServerSettings) -> Batcher:
+        """A queue that runs, over the encoder that `load` gives. It is loaded in the thread that computes."""
+        loaded: Future[Batcher] = Future()
+
+        def work() -> None:
+            try:
+                encoder = load()
+                encoder.fingerprint  # noqa: B018 - computed here, not at the first question for it
+                batcher = cls(encoder, settings.max_waiting_tokens, Metrics(), settings.max_vector_bytes)
+                batcher._thread = threading.current_thread()
+            except BaseException as error:
+                loaded.set_exception(error)
+                return
+            loaded.set_result(batcher)
+            batcher._run()
+
+        threading.Thread(target=work, name="jina-v3-batcher", daemon=True).start()
+        return loaded.result()
+
     def start(self) -> None:
-        self._thread.start()
+        """Begin to compute, where that is not so already."""
+        if not self._thread.is_alive():
+            self._thread.start()
 
     def close(self) -> None:
         """Finish what was taken in, then stop."""
@@ -69,8 +91,7 @@ class Batcher:
         """
         tokens, vector_bytes = job.size, self._bytes_of(job)
         with self._changed:
-            if self._closing:
-                raise ApiError(503, "SERVICE_UNAVAILABLE", "the server is shutting down", retry_after=5)
+            self._check_open()
             self._check_vectors(vector_bytes)
             if self._waiting and self._waiting + tokens > self._limit:
                 wait = self._wait_seconds()
@@ -81,26 +102,48 @@ class Batcher:
                     retry_after=wait,
                 )
             self._waiting += tokens
-            self._metrics.waiting.set(self._waiting)
+            self.metrics.waiting.set(self._waiting)
             self._hold_vectors(vector_bytes)
-            if tokens <= self.budget * SMALL_SHARE:
-                self._small_came = time.monotonic()
-                self._small.add(job)
-            else:
-                self._large.add(job)
+            self._jobs.add(job)
             self._changed.notify_all()
+
+    def run(self, work: Callable[[], Answer]) -> Answer:
+        """Have something done in the queue's thread, before its next batch, and wait for it.
+
+        For what is not a request: its size is not known, so a caller with much to do should call again and again.
+
+        Raises:
+            ApiError: 503 while closing. Errors of `work` rise here.
+        """
+        result: Future[Answer] = Future()
+
+        def call() -> None:
+            try:
+                result.set_result(work())
+            except BaseException as error:
+                result.set_exception(error)
+
+        with self._changed:
+            self._check_open()
+            self._calls.append(call)
+            self._changed.notify_all()
+        return result.result()
 
     def release(self, job: Job) -> None:
         """The vectors of a job that was queued are not needed any more; to be called once for each."""
         with self._changed:
             self._hold_vectors(-self._bytes_of(job))
 
+    def _check_open(self) -> None:
+        if self._closing:
+            raise ApiError(503, "SERVICE_UNAVAILABLE", "the server is shutting down", retry_after=5)
+
     def _bytes_of(self, job: Job) -> int:
-        return job.vector_count * self._encoder.dimensions * FLOAT_BYTES
+        return job.vector_count * self.encoder.dimensions * FLOAT_BYTES
 
     def _hold_vectors(self, size: int) -> None:
         self._vector_bytes += size
-        self._metrics.vector_bytes.set(self._vector_bytes)
+        self.metrics.vector_bytes.set(self._vector_bytes)
 
     def _check_vectors(self, size: int) -> None:
         """Keep all vectors that are waited for or being sent within their limit.
@@ -129,31 +172,23 @@ class Batcher:
     def _run(self) -> None:
         while True:
             with self._changed:
-                while not self._small and not self._large and not self._closing:
-                    self._changed.wait()
-                if not self._small and not self._large:
+                self._changed.wait_for(lambda: self._calls or self._jobs or self._closing)
+                calls = list(self._calls)
+                self._calls.clear()
+                if not calls and not self._jobs:
                     return
-                kind, taken = self._take()
-                self._metrics.waiting.set(self._waiting)
-            if taken.pieces:
-                self._compute(taken.pieces, kind)
+            for call in calls:
+                call()
+            with self._changed:
+                batch = self._jobs.take()
+                self._waiting -= batch.gone
+                self.metrics.waiting.set(self._waiting)
+            if batch.pieces:
+                self._compute(batch)
 
-    def _take(self) -> tuple[str, Taken]:
-        """The next batch, and whether it is a small or a large one."""
-        if not self._large:
-            self._credit = self.budget
-        small = self._small and self._credit > 0
-        short = time.monotonic() - self._small_came < SHORT_SECONDS
-        share = SMALL_ROOM if small else SHORT_SHARE if short else 1.0
-        taken = (self._small if small else self._large).take(round(self.budget * share))
-        change = -taken.tokens if small else taken.tokens
-        self._credit = min(self.budget, self._credit + change)
-        self._waiting -= taken.gone
-        return "small" if small else "large", taken
-
-    def _compute(self, pieces: Sequence[Piece], kind: str) -> None:
+    def _compute(self, batch: Batch) -> None:
         start = time.perf_counter()
-        tokens = sum(job.tokens[place] for job, place in pieces)
+        pieces, tokens = batch.pieces, batch.tokens
         late = [piece for piece in pieces if piece[0].document is not None]
         plain = [piece for piece in pieces if piece[0].document is None]
         for group in ([plain] if plain else []) + [[piece] for piece in late]:
@@ -162,30 +197,32 @@ class Batcher:
             except BaseException as error:
                 self._apart(group, error)
         seconds = time.perf_counter() - start
-        self._metrics.batch(kind, tokens, self.budget, len(pieces), seconds)
+        self.metrics.batch(batch.kind, tokens, self.budget, len(pieces), seconds)
         self._rate = RATE_MEMORY * (self._rate or tokens / seconds) + (1 - RATE_MEMORY) * tokens / seconds
 
     def _encode(self, pieces: Sequence[Piece]) -> None:
-        job, place = pieces[0]
+        job, index = pieces[0]
         if job.document is not None:
-            self._read(job, place, job.document)
+            self._read(job, index, job.document)
             return
-        found = self._encoder.encode(
-            [job.texts[place] for job, place in pieces],
-            task=[job.task for job, _ in pieces],
-            normalize=False,
-            truncate=True,
-        )
-        for (job, place), row in zip(pieces, found, strict=True):
-            job.finish(place, row[None])
+        for (job, index), row in zip(pieces, self._means(pieces), strict=True):
+            job.finish(index, row[None])
 
-    def _read(self, job: Job, place: int, document: Document) -> None:
+    def _means(self, pieces: Sequence[Piece]) -> FloatArray:
+        """A row for each text."""
+        tasks = [as_task(job.task) for job, _ in pieces]
+        if isinstance(self.encoder.engine, ReadsIds) and all(job.ids for job, _ in pieces):
+            return self.encoder.engine.id_means([job.ids[index] for job, index in pieces], tasks)
+        texts = [job.texts[index] for job, index in pieces]
+        return self.encoder.encode(texts, task=tasks, normalize=False, truncate=True)
+
+    def _read(self, job: Job, index: int, document: Document) -> None:
         """One piece of a document: some of its windows, or all at once where the encoder cannot stop in between."""
         if document.steps is not None:
-            self._encoder.read_windows(document.steps.opened, *document.steps.windows[place])  # type: ignore[attr-defined]
+            self.encoder.read_windows(document.steps.opened, *document.steps.windows[index])  # type: ignore[attr-defined]
             job.finish_windows(document.steps.opened)
             return
-        (vectors,) = self._encoder.encode_documents(
+        (vectors,) = self.encoder.encode_documents(
             [job.texts[0]],
             [document.spans],
             task=job.task,
@@ -193,7 +230,7 @@ class Batcher:
             window=document.window,
             overlap=document.overlap,
         )
-        job.finish(place, vectors)
+        job.finish(index, vectors)
 
     def _apart(self, pieces: Sequence[Piece], error: BaseException) -> None:
         """After a failed batch each text alone, so that one request's trouble is not another's."""
@@ -203,5 +240,5 @@ class Batcher:
         for piece in pieces:
             try:
                 self._encode([piece])
-            except BaseException as own:
-                piece[0].fail(own)
+            except BaseException as piece_error:
+                piece[0].fail(piece_error)

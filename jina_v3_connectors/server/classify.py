@@ -28,30 +28,30 @@ def router(service: Service) -> APIRouter:
         split_model(body.model, service.encoder)
         texts = texts_of(body.input)
         groups = body.labels if isinstance(body.labels, dict) else {"": body.labels}
-        labels = [label for own in groups.values() for label in own]
-        found = await service.ask(Question([*texts, *labels], TASK), client_of(request))
-        vectors = finish(found.vectors.copy(), normalize=True)
+        labels = [label for group in groups.values() for label in group]
+        encoded = await service.ask(Question([*texts, *labels], TASK), client_of(request))
+        vectors = finish(encoded.vectors.copy(), normalize=True)
         cosines = vectors[: len(texts)] @ vectors[len(texts) :].T
         rows = [_prediction(index, row, groups) for index, row in enumerate(cosines)]
-        return json_answer({"data": rows, "usage": {"total_tokens": found.tokens}})
+        return json_answer({"data": rows, "usage": {"total_tokens": encoded.tokens}})
 
     return routes
 
 
 def _prediction(index: int, cosines: NDArray[np.float32], groups: dict[str, list[str]]) -> dict[str, Any]:
-    found, start = {}, 0
+    predictions, start = {}, 0
     for name, labels in groups.items():
-        found[name] = _scored(labels, cosines[start : start + len(labels)])
+        predictions[name] = _scored(labels, cosines[start : start + len(labels)])
         start += len(labels)
-    best = {name: max(scored, key=lambda item: item["score"]) for name, scored in found.items()}
+    best = {name: max(scored, key=lambda prediction: prediction["score"]) for name, scored in predictions.items()}
     answer: dict[str, Any] = {"object": "classification", "index": index}
     if list(groups) == [""]:
-        return {**answer, "prediction": best[""]["label"], "score": best[""]["score"], "predictions": found[""]}
+        return {**answer, "prediction": best[""]["label"], "score": best[""]["score"], "predictions": predictions[""]}
     return {
         **answer,
-        "prediction": {name: item["label"] for name, item in best.items()},
-        "score": {name: item["score"] for name, item in best.items()},
-        "predictions": found,
+        "prediction": {name: prediction["label"] for name, prediction in best.items()},
+        "score": {name: prediction["score"] for name, prediction in best.items()},
+        "predictions": predictions,
     }
 
 

@@ -15,7 +15,7 @@ from .answers import json_answer, patient_answer
 from .clients import client_of
 from .models import NAME, split_model
 from .schemas import EmbeddingsRequest, TokensRequest, texts_of
-from .service import Found, Question, Service
+from .service import Encoded, Question, Service
 
 OUTPUT_TYPES: dict[str, OutputType] = {
     "float": "float32",
@@ -47,7 +47,7 @@ def router(service: Service) -> APIRouter:
         after = service.settings.keep_alive_after
         if after is None:
             await service.wait_while_there(waiting, request.is_disconnected)
-        return await patient_answer(waiting, lambda found: _answer(body, found, size), after)
+        return await patient_answer(waiting, lambda encoded: _answer(body, encoded, size), after)
 
     @routes.post("/v1/tokens", summary="How many tokens the model reads for each text")
     async def tokens(body: TokensRequest, request: Request) -> Response:
@@ -68,13 +68,13 @@ def _task(body: EmbeddingsRequest, service: Service) -> str | None:
     return named or service.settings.default_task
 
 
-def _answer(body: EmbeddingsRequest, found: Found, size: int) -> dict[str, Any]:
-    vectors = finish(np.ascontiguousarray(found.vectors[:, :size]), normalize=body.normalized is not False)
+def _answer(body: EmbeddingsRequest, encoded: Encoded, size: int) -> dict[str, Any]:
+    vectors = finish(np.ascontiguousarray(encoded.vectors[:, :size]), normalize=body.normalized is not False)
     rows = to_output(vectors, OUTPUT_TYPES[body.embedding_type or "float"])
     values = rows.tolist() if rows.dtype.kind == "U" else list(rows)
     return {
         "model": NAME,
         "object": "list",
-        "usage": {"total_tokens": found.tokens, "prompt_tokens": found.tokens},
+        "usage": {"total_tokens": encoded.tokens, "prompt_tokens": encoded.tokens},
         "data": [{"object": "embedding", "index": index, "embedding": value} for index, value in enumerate(values)],
     }

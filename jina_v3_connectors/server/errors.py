@@ -76,8 +76,8 @@ def install(app: FastAPI) -> None:
     async def invalid(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         errors = error.errors()
-        fields = [_field(item) for item in errors[:LISTED]]
-        message = "; ".join(f"{item['field']}: {item['message']}" for item in fields[:5])
+        fields = [_field(refused) for refused in errors[:LISTED]]
+        message = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:5])
         if len(errors) > LISTED:
             message += f"; {len(errors):,} errors in all, of which the first {LISTED} are listed"
         return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response()
@@ -95,7 +95,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, plain)
 
 
-def _field(item: Any) -> dict[str, Any]:
-    place = ".".join(str(part) for part in item["loc"] if part != "body") or "body"
-    shown = SHORT.repr(item.get("input")).encode("ascii", "backslashreplace").decode()  # never megabytes in full
-    return {"field": place[:SHOWN], "message": item["msg"][:500], "type": item["type"], "input": shown[:SHOWN]}
+def _field(refused: Any) -> dict[str, Any]:
+    path = ".".join(str(part) for part in refused["loc"] if part != "body") or "body"
+    shown = SHORT.repr(refused.get("input")).encode("ascii", "backslashreplace").decode()  # never megabytes in full
+    return {"field": path[:SHOWN], "message": refused["msg"][:500], "type": refused["type"], "input": shown[:SHOWN]}

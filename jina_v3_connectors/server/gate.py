@@ -118,8 +118,8 @@ class Gate:
     def _check_host(self, scope: Scope) -> None:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         if not self._settings.answers_to(host):
-            own = ", ".join(sorted(self._settings.hosts))
-            message = f"this server answers to {own} and not to {host[:100]!r}: serve with --allow-host to add a name"
+            names = ", ".join(sorted(self._settings.hosts))
+            message = f"this server answers to {names} and not to {host[:100]!r}: serve with --allow-host to add a name"
             raise ApiError(421, "HOST_NOT_ALLOWED", message)
 
     def _check_origin(self, scope: Scope) -> None:

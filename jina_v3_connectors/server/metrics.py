@@ -13,25 +13,29 @@ class Metrics:
     """One registry for each server, so that several in a process do not mix."""
 
     def __init__(self) -> None:
-        own = self.registry = CollectorRegistry()
-        self.requests = Counter("jina_v3_requests", "Requests answered.", ("path", "status"), registry=own)
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter("jina_v3_requests", "Requests answered.", ("path", "status"), registry=registry)
         self.seconds = Histogram(
-            "jina_v3_request_seconds", "From the last byte in to the answer.", ("path",), buckets=SECONDS, registry=own
+            "jina_v3_request_seconds",
+            "From the last byte in to the answer.",
+            ("path",),
+            buckets=SECONDS,
+            registry=registry,
         )
-        self.tokens = Counter("jina_v3_tokens", "Tokens read.", registry=own)
-        self.texts = Counter("jina_v3_texts", "Texts and late-chunked documents read.", registry=own)
-        self.waiting = Gauge("jina_v3_waiting_tokens", "Tokens in the queue.", registry=own)
+        self.tokens = Counter("jina_v3_tokens", "Tokens read.", registry=registry)
+        self.texts = Counter("jina_v3_texts", "Texts and late-chunked documents read.", registry=registry)
+        self.waiting = Gauge("jina_v3_waiting_tokens", "Tokens in the queue.", registry=registry)
         self.vector_bytes = Gauge(
-            "jina_v3_vector_bytes", "Bytes of vectors that are waited for or being sent.", registry=own
+            "jina_v3_vector_bytes", "Bytes of vectors that are waited for or being sent.", registry=registry
         )
         self.fill = Histogram(
             "jina_v3_batch_fill",
             "Share of the token budget that a batch used.",
             buckets=SHARES,
-            registry=own,
+            registry=registry,
         )
         self.batch_seconds = Histogram(
-            "jina_v3_batch_seconds", "Time of a batch.", ("kind",), buckets=SECONDS, registry=own
+            "jina_v3_batch_seconds", "Time of a batch.", ("kind",), buckets=SECONDS, registry=registry
         )
 
     def batch(self, kind: str, tokens: int, budget: int, texts: int, seconds: float) -> None:

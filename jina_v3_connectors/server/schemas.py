@@ -111,8 +111,8 @@ Classified = (
 
 def texts_of(given: Input | Classified) -> list[str]:
     """The texts of any form of input."""
-    items = given if isinstance(given, list) else [given]
-    return [item.text if isinstance(item, TextDoc) else item for item in items]
+    texts = given if isinstance(given, list) else [given]
+    return [text.text if isinstance(text, TextDoc) else text for text in texts]
 
 
 class EmbeddingsRequest(BaseModel):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
 from jina_v3_encoder.errors import InputTooLong
+from jina_v3_encoder.task import as_tasks
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import (
     Span,
@@ -28,7 +29,7 @@ from jina_v3_encoder.texts.late_chunking import (
 from .batcher import Batcher
 from .clients import Client, Gone
 from .errors import ApiError
-from .jobs import Document, Job, ReadsInSteps, Steps
+from .jobs import Document, IdArray, Job, ReadsIds, ReadsInSteps, Steps
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Found:
+class Encoded:
     """Vectors (n, all dimensions), not normalised, and the tokens they took."""
 
     vectors: NDArray[np.float32]
@@ -145,15 +146,15 @@ class Service:
             asyncio.get_running_loop().run_in_executor(pool, partial(work, *arguments)), gone
         )
 
-    async def wait(self, job: Job) -> Found:
+    async def wait(self, job: Job) -> Encoded:
         """The vectors of a job; a job that is cancelled meanwhile leaves the queue."""
         try:
-            return Found(await asyncio.wrap_future(job.result), job.read)
+            return Encoded(await asyncio.wrap_future(job.result), job.read)
         except asyncio.CancelledError:
             job.result.cancel()
             raise
 
-    async def ask(self, question: Question, client: Client) -> Found:
+    async def ask(self, question: Question, client: Client) -> Encoded:
         """`admit` and `wait`, until the client hangs up.
 
         Raises:
@@ -181,10 +182,34 @@ class Service:
         texts, task = question.texts, question.task
         if question.late_chunking:
             return await self._late_job(question, gone)
-        tokens, most = await self.count(texts, task, gone), self.encoder.max_tokens
+        tokens, ids = await self._tokenized(texts, task, gone)
+        most = self.encoder.max_tokens
         if not question.truncate and (longest := max(tokens)) > most:
             raise InputTooLong(tokens.index(longest), longest, most)
-        return Job(texts, [min(count, most) for count in tokens], task)
+        return Job(texts, [min(count, most) for count in tokens], task, ids=ids)
+
+    async def _tokenized(self, texts: Sequence[str], task: str | None, gone: Gone) -> tuple[list[int], list[IdArray]]:
+        """Tokens of each text as `count` tells them, and their ids where the engine reads these, cut to what fits.
+
+        Raises:
+            ApiError: as `count`.
+        """
+        engine = self.encoder.engine
+        if not isinstance(engine, ReadsIds):
+            return await self.count(texts, task, gone), []
+
+        def tokenized(part: Sequence[str]) -> list[tuple[int, IdArray]]:
+            part_ids = engine.text_ids(part, as_tasks(task, len(part)), prompt=True)
+            return [(len(text_ids), engine.cut_ids(text_ids).astype(np.int32)) for text_ids in part_ids]
+
+        counts: list[int] = []
+        ids: list[IdArray] = []
+        for part in slices(texts):
+            for count, text_ids in await self.in_pool(sum(map(len, part)), gone, tokenized, part):
+                counts.append(count)
+                ids.append(text_ids)
+            self.check_tokens(sum(counts))
+        return counts, ids
 
     async def _late_job(self, question: Question, gone: Gone) -> Job:
         text, spans = join_chunks(question.texts, " ")

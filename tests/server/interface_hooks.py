@@ -13,8 +13,8 @@ def filter_body(context: Any, body: Any) -> bool:
     if not isinstance(body, dict) or not body.get("late_chunking"):
         return True
     given = body.get("input")
-    items = given if isinstance(given, list) else [given]
-    return all(_readable(item.get("text") if isinstance(item, dict) else item) for item in items)
+    texts = given if isinstance(given, list) else [given]
+    return all(_readable(text.get("text") if isinstance(text, dict) else text) for text in texts)
 
 
 def _readable(text: Any) -> bool:

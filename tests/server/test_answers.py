@@ -33,7 +33,7 @@ def test_an_answer_is_json() -> None:
 
 def answered(work: Callable[[], Awaitable[Any]], after: float | None) -> tuple[Response, bytes]:
     async def run() -> tuple[Response, bytes]:
-        response = await patient_answer(asyncio.ensure_future(work()), lambda found: {"found": found}, after)
+        response = await patient_answer(asyncio.ensure_future(work()), lambda number: {"number": number}, after)
         if not isinstance(response, StreamingResponse):
             return response, bytes(response.body)
         parts: AsyncIterable[Any] = response.body_iterator
@@ -64,14 +64,14 @@ async def breaking() -> int:
 def test_what_is_ready_in_time_is_sent_whole() -> None:
     response, body = answered(quick, 1.0)
     assert not isinstance(response, StreamingResponse)
-    assert body == b'{"found":5}'
+    assert body == b'{"number":5}'
 
 
 @pytest.mark.parametrize("work", [quick, slow])
 def test_without_patience_it_waits(work: Callable[[], Awaitable[Any]]) -> None:
     response, body = answered(work, None)
     assert not isinstance(response, StreamingResponse)
-    assert body == b'{"found":5}'
+    assert body == b'{"number":5}'
 
 
 def test_what_is_late_begins_with_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_what_is_late_begins_with_spaces(monkeypatch: pytest.MonkeyPatch) -> Non
     response, body = answered(slow, 0.01)
     assert isinstance(response, StreamingResponse)
     assert body.startswith(b"  ")
-    assert json.loads(body) == {"found": 5}
+    assert json.loads(body) == {"number": 5}
 
 
 @pytest.mark.parametrize(("work", "code"), [(failing, "RATE_TOKEN_LIMIT_EXCEEDED"), (breaking, "INTERNAL_ERROR")])

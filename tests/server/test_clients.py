@@ -21,8 +21,8 @@ MODEL = "jina-embeddings-v3"
 TEXTS = ["A lighthouse warns ships.", "Das Brot ist frisch.", "Two plus two"]
 
 
-def same(found: Any, wanted: Any) -> bool:
-    return np.allclose(np.array(found, dtype=np.float32), wanted, atol=1e-5)
+def same(vectors: Any, wanted: Any) -> bool:
+    return np.allclose(np.array(vectors, dtype=np.float32), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", ["float", "base64", openai.omit])
@@ -73,8 +73,10 @@ def test_jina_haystack(url: str, exact: Encoder) -> None:
     text = JinaTextEmbedder(**settings, task="retrieval.query", dimensions=64).run("who?")
     assert same(text["embedding"], exact.encode("who?", task="retrieval.query", dimensions=64))
     documents = JinaDocumentEmbedder(**settings, task="retrieval.passage", batch_size=2, progress_bar=False)
-    found = documents.run([Document(content=content) for content in TEXTS])
-    assert same([item.embedding for item in found["documents"]], exact.encode(TEXTS, task="retrieval.passage"))
+    embedded = documents.run([Document(content=content) for content in TEXTS])
+    assert same(
+        [document.embedding for document in embedded["documents"]], exact.encode(TEXTS, task="retrieval.passage")
+    )
     with pytest.raises(RuntimeError, match="Input should be"):
         JinaTextEmbedder(**settings, task="nonsense").run("x")
 
@@ -88,8 +90,8 @@ def test_llama_index_jinaai(url: str, exact: Encoder, form: str) -> None:
     )
     client._api.api_url = f"{url}/v1/embeddings"
     wanted = exact.encode(TEXTS, task="text-matching")
-    found = client.get_text_embedding_batch(TEXTS)
-    assert same(found, wanted if form == "float" else (wanted > 0))
+    vectors = client.get_text_embedding_batch(TEXTS)
+    assert same(vectors, wanted if form == "float" else (wanted > 0))
 
 
 @pytest.mark.filterwarnings("ignore:.*being sunset")
@@ -161,8 +163,8 @@ def test_milvus_model(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch)
     assert same(client(TEXTS), exact.encode(TEXTS, task="text-matching"))
     late = jinaai.JinaEmbeddingFunction(MODEL, api_key="any", dimensions=64, late_chunking=True)
     assert same(late.encode_documents(TEXTS), exact.encode_chunks(TEXTS, task="retrieval.passage", dimensions=64))
-    for own in (client, late):
-        own._session.close()
+    for closing in (client, late):
+        closing._session.close()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -184,8 +186,8 @@ def test_chroma(url: str, exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> No
     client = chromadb.EphemeralClient(Settings(anonymized_telemetry=False))
     collection = client.create_collection("texts", embedding_function=function)
     collection.add(ids=["0", "1", "2"], documents=TEXTS)
-    found = collection.query(query_texts=["ships and lights"], n_results=3)
-    assert found["ids"][0] == [str(number) for number in np.argsort(-(wanted @ query))]
+    answer = collection.query(query_texts=["ships and lights"], n_results=3)
+    assert answer["ids"][0] == [str(number) for number in np.argsort(-(wanted @ query))]
     function._session.close()
 
 

@@ -29,6 +29,7 @@ from jina_v3_connectors.server.service import Service, slices
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.remote import RemoteEncoder
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.texts.tokenizer import TextTokenizer
 
 from ..support.running import running
 
@@ -44,10 +45,12 @@ class Stepping(Encoder):
         super().__init__(encoder.engine.with_batch_tokens(256))
         self.done: list[str] = []
         self.free = threading.Event()
+        self._id_means = self.engine.id_means
+        self.engine.id_means = self._noted_id_means  # type: ignore[method-assign]
 
-    def encode(self, texts: Any, **settings: Any) -> Any:
+    def _noted_id_means(self, ids: Any, tasks: Any) -> Any:
         self.done.append("texts")
-        return super().encode(texts, **settings)
+        return self._id_means(ids, tasks)
 
     def read_windows(self, *arguments: Any) -> None:
         self.done.append("windows")
@@ -212,7 +215,7 @@ def test_vectors_of_a_failed_request_are_let_go(stepping: Stepping, monkeypatch:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(stepping, "encode", fail)
+    monkeypatch.setattr(stepping.engine, "id_means", fail)
     with running(stepping) as url:
         body = {"model": MODEL, "input": "x", "labels": ["y"]}
         for path in ("/v1/embeddings", "/v1/classify"):
@@ -335,6 +338,30 @@ def test_segments_of_one_text_are_made_before_the_next_is_tokenized(
         answers = list(clients.map(lambda _: client.post("/v1/segment", json=content), range(3)))
     assert [answer.status_code for answer in answers] == [200] * 3
     assert done == ["encoded", "segmented"] * 3
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_each_text_is_tokenized_once(exact: Encoder, monkeypatch: pytest.MonkeyPatch, late: bool) -> None:
+    tokenized: list[str] = []
+    tokenize = TextTokenizer._encode
+
+    def noted(self: TextTokenizer, encode: Any, texts: Any, first: int) -> Any:
+        tokenized.extend(texts)
+        return tokenize(self, encode, texts, first)
+
+    texts = ["a short text", "word " * 9000, "one more"]
+    body = {"model": MODEL, "input": texts, "task": "separation", "truncate": True, "late_chunking": late}
+    with running(exact) as url:
+        monkeypatch.setattr(TextTokenizer, "_encode", noted)
+        answer = httpx.post(f"{url}/v1/embeddings", json=body, timeout=SECONDS)
+        monkeypatch.undo()
+    assert tokenized == ([" ".join(texts)] if late else texts)
+    vectors = [row["embedding"] for row in answer.json()["data"]]
+    if late:
+        wanted = exact.encode_chunks(texts, task="separation")
+    else:
+        wanted = exact.encode(texts, task="separation", truncate=True)
+    assert np.allclose(vectors, wanted, atol=1e-5)
 
 
 class Counting(FakeEncoder):

@@ -66,8 +66,8 @@ def test_embedding_types_under_all_their_names(client: httpx.Client, exact: Enco
     wanted = exact.encode(TEXTS, dimensions=64)
     bits = np.packbits(wanted > 0, axis=1)
     if kind == "base64":
-        found = np.stack([np.frombuffer(base64.b64decode(row), dtype="<f4") for row in rows])
-        assert np.allclose(found, wanted, atol=1e-5)
+        decoded = np.stack([np.frombuffer(base64.b64decode(row), dtype="<f4") for row in rows])
+        assert np.allclose(decoded, wanted, atol=1e-5)
     elif kind == "float":
         assert np.allclose(rows, wanted, atol=1e-5)
     else:
@@ -131,8 +131,8 @@ def test_a_default_task_and_recognised_prompts(exact: Encoder) -> None:
         asked = client.post("/v1/embeddings", json={"model": MODEL, "input": "x", "task": None})
         assert asked.status_code == 200
     with running(exact, ServerSettings(recognize_prompts=True)) as url, httpx.Client(base_url=url) as client:
-        found = vectors(ask(client, input=[f"{prompt}who?", f"{prompt}where?"]))
-        assert np.allclose(found, exact.encode(["who?", "where?"], task="retrieval.query"), atol=1e-5)
+        recognized = vectors(ask(client, input=[f"{prompt}who?", f"{prompt}where?"]))
+        assert np.allclose(recognized, exact.encode(["who?", "where?"], task="retrieval.query"), atol=1e-5)
         mixed = vectors(ask(client, input=[f"{prompt}who?", "where?"]))
         assert np.allclose(mixed, exact.encode([f"{prompt}who?", "where?"]), atol=1e-5)
 

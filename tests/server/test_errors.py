@@ -125,8 +125,8 @@ def test_a_text_that_is_too_long(client: httpx.Client) -> None:
 
 def test_fields_are_named(client: httpx.Client) -> None:
     body = client.post("/v1/embeddings", json={**GOOD, "dimensions": 0, "task": "x"}).json()
-    assert sorted(item["field"] for item in body["errors"]) == ["dimensions", "task"]
-    assert all(item.keys() == {"field", "message", "type", "input"} for item in body["errors"])
+    assert sorted(error["field"] for error in body["errors"]) == ["dimensions", "task"]
+    assert all(error.keys() == {"field", "message", "type", "input"} for error in body["errors"])
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])

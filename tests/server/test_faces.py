@@ -30,8 +30,8 @@ TEXTS = ["A lighthouse warns ships of rocks.", "Bread is baked from flour.", "Th
 
 @pytest.fixture
 def remote(url: str) -> Iterator[RemoteEncoder]:
-    with RemoteEncoder(url) as own:
-        yield own
+    with RemoteEncoder(url) as encoder:
+        yield encoder
 
 
 def test_a_collection_is_shared_by_both(remote: RemoteEncoder, exact: Encoder, tmp_path: Path) -> None:
@@ -39,11 +39,11 @@ def test_a_collection_is_shared_by_both(remote: RemoteEncoder, exact: Encoder, t
     chunker = WholeDocument()
     with QdrantConnector(remote, "docs", path=tmp_path, dimensions=64, chunker=chunker, late_chunking=True) as store:
         store.ingest(Document(str(number), text) for number, text in enumerate(TEXTS))
-        found = store.search("What warns ships?", limit=1)
+        hits = store.search("What warns ships?", limit=1)
     with QdrantConnector(exact, "docs", path=tmp_path, dimensions=64, chunker=chunker, late_chunking=True) as store:
         again = store.search("What warns ships?", limit=1)
-    assert found[0].chunk.document_id == again[0].chunk.document_id == "0"
-    assert found[0].score == pytest.approx(again[0].score, abs=1e-4)
+    assert hits[0].chunk.document_id == again[0].chunk.document_id == "0"
+    assert hits[0].score == pytest.approx(again[0].score, abs=1e-4)
 
 
 def test_another_model_behind_the_address_is_refused(url: str, encoder: Encoder, tmp_path: Path) -> None:
@@ -60,16 +60,16 @@ def test_haystack(remote: RemoteEncoder, exact: Encoder) -> None:
     given = [HaystackDocument(content=text, meta={"source_id": "s", "split_idx_start": 0}) for text in TEXTS[:1]]
     late = JinaV3DocumentEmbedder(encoder=remote, late_chunking=True, progress_bar=False).run(given)
     wanted = exact.encode_spans(TEXTS[0], [(0, len(TEXTS[0]))], task="retrieval.passage", overlap=512)
-    assert np.allclose([item.embedding for item in late["documents"]], wanted, atol=1e-5)
+    assert np.allclose([document.embedding for document in late["documents"]], wanted, atol=1e-5)
     assert late["meta"]["usage"]["total_tokens"] > 0
 
 
 def test_llama_index(remote: RemoteEncoder, exact: Encoder) -> None:
-    own = JinaV3Embedding("remote", encoder=remote, dimensions=64)
+    embedding = JinaV3Embedding("remote", encoder=remote, dimensions=64)
     wanted = exact.encode(TEXTS, task="retrieval.passage", dimensions=64)
-    assert np.allclose(own.get_text_embedding_batch(TEXTS), wanted, atol=1e-5)
+    assert np.allclose(embedding.get_text_embedding_batch(TEXTS), wanted, atol=1e-5)
     query = exact.encode("who?", task="retrieval.query", dimensions=64)
-    assert np.allclose(own.get_query_embedding("who?"), query, atol=1e-5)
+    assert np.allclose(embedding.get_query_embedding("who?"), query, atol=1e-5)
 
 
 def test_a_saved_haystack_pipeline_names_the_server(url: str, exact: Encoder) -> None:
@@ -84,9 +84,9 @@ def test_a_saved_haystack_pipeline_names_the_server(url: str, exact: Encoder) ->
 
 
 def test_saved_llama_index_settings_name_the_server(url: str, exact: Encoder) -> None:
-    own = JinaV3Embedding.from_dict(JinaV3Embedding(url, dimensions=64).to_dict())
+    embedding = JinaV3Embedding.from_dict(JinaV3Embedding(url, dimensions=64).to_dict())
     wanted = exact.encode("who?", task="retrieval.query", dimensions=64)
-    assert np.allclose(own.get_query_embedding("who?"), wanted, atol=1e-5)
+    assert np.allclose(embedding.get_query_embedding("who?"), wanted, atol=1e-5)
     forget_encoders()
 
 
@@ -110,8 +110,8 @@ def test_the_command_line(url: str, exact: Encoder, tmp_path: Path, monkeypatch:
     filled = CliRunner().invoke(main, ["ingest", str(file), "--to", store, "--encoder", url, "--late-chunking"])
     assert filled.exit_code == 0, filled.stderr
     monkeypatch.setenv("JINA_V3_ENCODER", url)
-    found = CliRunner().invoke(main, ["search", "What warns ships?", "--from", store, "--limit", "1"])
-    assert found.exit_code == 0, found.stderr
+    searched = CliRunner().invoke(main, ["search", "What warns ships?", "--from", store, "--limit", "1"])
+    assert searched.exit_code == 0, searched.stderr
     both = CliRunner().invoke(main, ["embed", "--encoder", url, "--model", "nano"], input="x\n")
     assert both.exit_code == 1
     assert "not both" in both.stderr

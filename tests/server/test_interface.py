@@ -18,7 +18,7 @@ COMMAND = [str(Path(sys.executable).with_name("schemathesis")), "run"]
 def test_the_server_does_what_it_says(url: str, seed: int, tmp_path: Path) -> None:
     hooks = {"SCHEMATHESIS_HOOKS": "tests.server.interface_hooks", "PYTHONPATH": str(Path(__file__).parents[2])}
     options = ["--max-examples", str(EXAMPLES), "--seed", str(seed), "--no-color", "--warnings", "off"]
-    found = subprocess.run(
+    checked = subprocess.run(
         [*COMMAND, f"{url}/openapi.json", *options],
         capture_output=True,
         text=True,
@@ -26,7 +26,7 @@ def test_the_server_does_what_it_says(url: str, seed: int, tmp_path: Path) -> No
         env=os.environ | hooks,
         timeout=300,
     )
-    assert found.returncode == 0, found.stdout[-5000:] + found.stderr[-2000:]
-    operations = re.search(r"Operations:\s+(\d+) selected / (\d+) total", found.stdout)
+    assert checked.returncode == 0, checked.stdout[-5000:] + checked.stderr[-2000:]
+    operations = re.search(r"Operations:\s+(\d+) selected / (\d+) total", checked.stdout)
     assert operations is not None
     assert int(operations[1]) == int(operations[2]) > 10, "all of them were tried"

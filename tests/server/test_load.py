@@ -92,13 +92,13 @@ def test_many_clients_get_their_own_answers(url: str, exact: Encoder) -> None:
     def client(seed: int) -> int:
         draw = random.Random(seed)
         done = 0
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=60) as connection:
             for _ in range(3):
                 texts = [" ".join(draw.choices(words, k=draw.randint(1, 30))) for _ in range(draw.choice([1, 1, 2, 6]))]
                 task = draw.choice([*TASK_NAMES, None])
                 late = draw.random() < 0.2
                 body = {"model": MODEL, "input": texts, "task": task, "late_chunking": late}
-                answer = own.post("/v1/embeddings", json=body).json()
+                answer = connection.post("/v1/embeddings", json=body).json()
                 wanted = exact.encode_chunks(texts, task=task) if late else exact.encode(texts, task=task)
                 assert np.allclose([row["embedding"] for row in answer["data"]], wanted, atol=1e-4)
                 done += 1

@@ -20,14 +20,14 @@ def test_a_batch_is_counted_by_its_kind() -> None:
     metrics = Metrics()
     metrics.batch("large", tokens=50, budget=100, texts=3, seconds=0.2)
     metrics.batch("small", tokens=5, budget=100, texts=1, seconds=0.01)
-    found = samples(metrics)
-    assert found["jina_v3_tokens_total", frozenset()] == 55
-    assert found["jina_v3_texts_total", frozenset()] == 4
-    assert found["jina_v3_batch_fill_count", frozenset()] == 2
-    assert found["jina_v3_batch_fill_sum", frozenset()] == 0.55
+    values = samples(metrics)
+    assert values["jina_v3_tokens_total", frozenset()] == 55
+    assert values["jina_v3_texts_total", frozenset()] == 4
+    assert values["jina_v3_batch_fill_count", frozenset()] == 2
+    assert values["jina_v3_batch_fill_sum", frozenset()] == 0.55
     for kind, seconds in (("large", 0.2), ("small", 0.01)):
-        assert found["jina_v3_batch_seconds_count", frozenset({("kind", kind)})] == 1
-        assert found["jina_v3_batch_seconds_sum", frozenset({("kind", kind)})] == seconds
+        assert values["jina_v3_batch_seconds_count", frozenset({("kind", kind)})] == 1
+        assert values["jina_v3_batch_seconds_sum", frozenset({("kind", kind)})] == seconds
 
 
 def test_requests_are_counted_by_path_and_status() -> None:
@@ -35,13 +35,15 @@ def test_requests_are_counted_by_path_and_status() -> None:
     for status in (200, 200, 422):
         metrics.requests.labels("/v1/embeddings", status).inc()
     metrics.seconds.labels("/v1/embeddings").observe(0.03)
-    found = samples(metrics)
+    values = samples(metrics)
     numbers: dict[str, int] = {"200": 2, "422": 1}
     for code, number in numbers.items():
         labels: frozenset[tuple[str, str]] = frozenset({("path", "/v1/embeddings"), ("status", code)})
-        assert found["jina_v3_requests_total", labels] == number
+        assert values["jina_v3_requests_total", labels] == number
     buckets = {
-        dict(labels)["le"]: value for (name, labels), value in found.items() if name == "jina_v3_request_seconds_bucket"
+        dict(labels)["le"]: value
+        for (name, labels), value in values.items()
+        if name == "jina_v3_request_seconds_bucket"
     }
     assert (buckets["0.025"], buckets["0.05"], buckets["+Inf"]) == (0, 1, 1)
 

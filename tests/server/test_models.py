@@ -58,11 +58,11 @@ def test_a_very_long_name_is_not_sent_back_whole() -> None:
 
 
 def test_the_list_serves_both_kinds_of_clients() -> None:
-    found = model_list(ENCODER)
-    assert conforms(found, "ModelListResponse")
-    assert found["object"] == "list"
-    assert [row["id"] for row in found["data"]] == [NAME, *(f"{NAME}:{task}" for task in TASK_NAMES)]
-    for row in found["data"]:
+    models = model_list(ENCODER)
+    assert conforms(models, "ModelListResponse")
+    assert models["object"] == "list"
+    assert [row["id"] for row in models["data"]] == [NAME, *(f"{NAME}:{task}" for task in TASK_NAMES)]
+    for row in models["data"]:
         assert (row["object"], row["context_length"], row["max_output_length"]) == ("model", ENCODER.max_tokens, 48)
         assert row["loaded"] == {
             "model": ENCODER.model_id,

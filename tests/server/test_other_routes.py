@@ -90,9 +90,9 @@ def test_texts_get_the_label_that_fits(client: httpx.Client) -> None:
     assert [row["prediction"] for row in answer["data"]] == ["football", "cooking"]
     for index, row in enumerate(answer["data"]):
         assert (row["object"], row["index"]) == ("classification", index)
-        assert [item["label"] for item in row["predictions"]] == ["football", "cooking"]
-        assert sum(item["score"] for item in row["predictions"]) == pytest.approx(1)
-        assert row["score"] == max(item["score"] for item in row["predictions"])
+        assert [prediction["label"] for prediction in row["predictions"]] == ["football", "cooking"]
+        assert sum(prediction["score"] for prediction in row["predictions"]) == pytest.approx(1)
+        assert row["score"] == max(prediction["score"] for prediction in row["predictions"])
     assert answer["usage"]["total_tokens"] > 0
 
 
@@ -101,7 +101,7 @@ def test_groups_of_labels(client: httpx.Client) -> None:
     answer = client.post("/v1/classify", json={"model": MODEL, "input": {"text": "x"}, "labels": groups}).json()
     (row,) = answer["data"]
     assert row["prediction"].keys() == row["score"].keys() == row["predictions"].keys() == groups.keys()
-    assert [item["label"] for item in row["predictions"]["mood"]] == groups["mood"]
+    assert [prediction["label"] for prediction in row["predictions"]["mood"]] == groups["mood"]
 
 
 @pytest.mark.parametrize(

@@ -36,15 +36,15 @@ def there() -> Client:
 
 def admitted(question: Question, **settings: Any) -> Job:
     """The job that a question becomes; nothing computes it."""
-    own = ServerSettings(**settings)
-    service = Service(ENCODER, own, Batcher(ENCODER, own.max_waiting_tokens, Metrics()))
+    server_settings = ServerSettings(**settings)
+    service = Service(ENCODER, server_settings, Batcher(ENCODER, server_settings.max_waiting_tokens, Metrics()))
     return asyncio.run(service.admit(question, there()))
 
 
 @pytest.mark.parametrize(("prompt", "task"), [(QUERY, "retrieval.query"), (PASSAGE, "retrieval.passage")])
 def test_an_instruction_before_every_text_is_its_task(prompt: str, task: str) -> None:
-    found = recognized(Question([f"{prompt}one", f"{prompt}two"], None))
-    assert (found.texts, found.task) == (["one", "two"], task)
+    question = recognized(Question([f"{prompt}one", f"{prompt}two"], None))
+    assert (question.texts, question.task) == (["one", "two"], task)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,9 @@ def test_a_text_too_long_is_refused_or_counted_as_cut() -> None:
 def test_chunks_of_one_document_are_one_text() -> None:
     job = admitted(Question(["one two", "three"], "retrieval.passage", late_chunking=True))
     assert list(job.texts) == ["one two three"]
-    assert job.document == Document([(0, 7), (7, 13)], 5, None, DEFAULT_OVERLAP)
+    tokens = ENCODER.count_tokens("one two three", "retrieval.passage")
+    assert tokens == 11, "the prompt's included"
+    assert job.document == Document([(0, 7), (7, 13)], tokens, None, DEFAULT_OVERLAP)
 
 
 def test_spans_belong_to_one_text() -> None:

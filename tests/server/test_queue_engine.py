@@ -1,16 +1,20 @@
-"""An encoder whose work is done in one thread."""
+"""An encoder whose work is done in the queue's thread."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
-from jina_v3_connectors.server.one_thread import in_one_thread
+from jina_v3_connectors.server.batcher import Batcher
+from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.queue_engine import QueueEngine
+from jina_v3_connectors.server.settings import ServerSettings
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.engine import EncoderInfo, Progress, SpanRequest, TextRequest
 from jina_v3_encoder.errors import InvalidInput
@@ -41,6 +45,10 @@ class TellingEngine(FakeEngine):
         return super().token_counts(texts, tasks, prompt=prompt)
 
 
+def loaded(load: Callable[[], TextEncoder]) -> Batcher:
+    return Batcher.loading(load, ServerSettings())
+
+
 def test_loading_and_encoding_are_done_in_one_thread_and_counting_is_not() -> None:
     engines: list[TellingEngine] = []
 
@@ -48,31 +56,47 @@ def test_loading_and_encoding_are_done_in_one_thread_and_counting_is_not() -> No
         engines.append(TellingEngine(FakeEncoder().info))
         return TextEncoder(engines[0])
 
-    encoder = in_one_thread(load)
+    batcher = loaded(load)
+    encoder = TextEncoder(QueueEngine(batcher))
     with ThreadPoolExecutor(4) as callers:
         list(callers.map(lambda n: encoder.encode(f"text {n}"), range(20)))
         list(callers.map(lambda n: encoder.encode_chunks([f"text {n}"]), range(20)))
-    (name,) = engines[0].computing
-    assert name.startswith("jina-v3-compute")
+    job = Job(["a text of a request"], [6], None)
+    batcher.submit(job)
+    job.result.result(10)
+    assert engines[0].computing == {"jina-v3-batcher"}
     encoder.count_tokens("some words")
     assert engines[0].counting == {threading.current_thread().name}
+    batcher.close()
 
 
 def test_answers_and_errors_are_those_of_the_encoder() -> None:
-    encoder, plain = in_one_thread(FakeEncoder), FakeEncoder()
-    assert isinstance(encoder, TextEncoder)
+    batcher, plain = loaded(FakeEncoder), FakeEncoder()
+    encoder = TextEncoder(QueueEngine(batcher))
     assert np.array_equal(encoder.encode(["a", "b"], task="separation"), plain.encode(["a", "b"], task="separation"))
     assert (encoder.model_id, encoder.fingerprint) == (plain.model_id, plain.fingerprint)
-    assert "FakeEncoder" in repr(encoder)
+    assert "FakeEncoder" in repr(batcher.encoder)
     with pytest.raises(InvalidInput):
         encoder.encode("a", task="retrieval")
+    batcher.close()
+
+
+def test_errors_of_the_engine_rise_where_it_was_called_and_end_nothing() -> None:
+    batcher = loaded(FakeEncoder)
+    with pytest.raises(ZeroDivisionError):
+        batcher.run(lambda: 1 / 0)
+    assert batcher.run(lambda: "still here") == "still here"
+    batcher.close()
+    with pytest.raises(ApiError, match="shutting down"):
+        batcher.run(lambda: "late")
 
 
 def test_what_cannot_be_loaded_is_told() -> None:
     with pytest.raises(ZeroDivisionError):
-        in_one_thread(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
+        loaded(lambda: 1 / 0)  # type: ignore[arg-type,return-value]
 
 
 def test_the_fingerprint_is_computed_with_the_model(original_folder: Any) -> None:
-    encoder = in_one_thread(lambda: Encoder.from_pretrained(original_folder, device="cpu"))
-    assert "fingerprint" in vars(encoder.info)
+    batcher = loaded(lambda: Encoder.from_pretrained(original_folder, device="cpu"))
+    assert "fingerprint" in vars(batcher.encoder.info)
+    batcher.close()
