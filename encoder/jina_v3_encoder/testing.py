@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WORD = re.compile(r"\w+|[^\w\s]")
 SPECIALS = 2
 """The tokens before and after a text."""
+REMEMBERED_WORDS = 4096
 TASK_SHARE = 0.15
 PROMPT_SHARE = 0.05
 CONTEXT_SHARE = 0.3
@@ -83,7 +84,7 @@ class FakeEngine:
         """The vectors of a document's spans."""
         prompt = self._prompt(request.task, request.prompt)
         matches = list(WORD.finditer(text))
-        states = np.array([self._word(match[0].lower()) for match in matches], dtype=np.float32)
+        states = np.array([_word_vector(match[0].lower(), self.info.dimensions) for match in matches], dtype=np.float32)
         before = 1 + len(prompt)
         plan = windows(before + len(matches) + 1, *request.window)
         add_tokens(sum(window.end - window.start for window in plan))
@@ -119,19 +120,26 @@ class FakeEngine:
         return np.float32(PROMPT_SHARE) * self._mean(prompt) if prompt else np.zeros(self.info.dimensions, np.float32)
 
     def _direction(self, task: Task | None) -> FloatArray:
-        return np.float32(TASK_SHARE) * self._hashed(f"task {task}")
+        return np.float32(TASK_SHARE) * _hashed(f"task {task}", self.info.dimensions)
 
     def _mean(self, words: Sequence[str]) -> FloatArray:
-        return np.asarray(np.mean([self._word(word) for word in words or [" "]], axis=0), dtype=np.float32)
+        vectors = [_word_vector(word, self.info.dimensions) for word in words or [" "]]
+        return np.asarray(np.mean(vectors, axis=0), dtype=np.float32)
 
-    def _word(self, word: str) -> FloatArray:
-        padded = f"^{word}$"
-        grams = [padded[start : start + 3] for start in range(len(padded) - 2)]
-        return np.asarray(np.mean([self._hashed(gram) for gram in grams], axis=0), dtype=np.float32)
 
-    def _hashed(self, key: str) -> FloatArray:
-        seed = int.from_bytes(hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest(), "little")
-        return np.asarray(np.random.default_rng(seed).standard_normal(self.info.dimensions), dtype=np.float32)
+@lru_cache(maxsize=REMEMBERED_WORDS)
+def _word_vector(word: str, dimensions: int) -> FloatArray:
+    """The mean of the word's letter trigrams. It is shared by all who ask, so nobody may change it."""
+    padded = f"^{word}$"
+    grams = [padded[start : start + 3] for start in range(len(padded) - 2)]
+    vector = np.asarray(np.mean([_hashed(gram, dimensions) for gram in grams], axis=0), dtype=np.float32)
+    vector.flags.writeable = False
+    return vector
+
+
+def _hashed(key: str, dimensions: int) -> FloatArray:
+    seed = int.from_bytes(hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+    return np.asarray(np.random.default_rng(seed).standard_normal(dimensions), dtype=np.float32)
 
 
 def _words(text: str) -> list[str]:
