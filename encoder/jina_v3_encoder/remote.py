@@ -158,12 +158,19 @@ class RemoteEngine:
         url = self.server.url
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
+            indexes = [row["index"] for row in rows]
             vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in rows])
-            add_tokens(int(answer["usage"]["total_tokens"]))
-        except (KeyError, TypeError, ValueError) as error:
+            tokens = int(answer["usage"]["total_tokens"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{url} answered something that holds no vectors ({error!r})") from error
         if vectors.shape != shape:
             raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, requested {shape}")
+        if indexes != list(range(len(rows))):
+            raise RemoteError(
+                f"{url} numbered {len(rows)} vectors otherwise than from 0 to {len(rows) - 1}, so it is not known which "
+                f"text each belongs to; their index: {str(indexes)[:SHOWN]}"
+            )
+        add_tokens(tokens)
         return vectors
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput, RemoteBusy, RemoteError
 from jina_v3_encoder.remote import KEY_VARIABLES
 from jina_v3_encoder.retry import RetryPolicy
+from jina_v3_encoder.usage import count_usage
 
 from ..support.running import running
 
@@ -182,6 +184,17 @@ def test_nonsense_is_no_vector(scripted: str, answer: Any, told: str) -> None:
     Script.script[:] = [NO_MODELS, answer]
     with pytest.raises(RemoteError, match=told):
         RemoteEncoder(scripted, retry=QUICK).encode("a", dimensions=4)
+
+
+@pytest.mark.parametrize("indexes", [[0, 0], [5, 9], [1, 2], [-1, 0], ["0", "1"], [0, 0.5]], ids=str)
+def test_each_text_gets_one_vector_of_its_own(scripted: str, indexes: list[Any]) -> None:
+    status, headers, body = embedded([1.0] * 4, [2.0] * 4)
+    for row, index in zip(body["data"], indexes, strict=True):
+        row["index"] = index
+    Script.script[:] = [NO_MODELS, (status, headers, body)]
+    with count_usage() as usage, pytest.raises(RemoteError, match=re.escape(str(sorted(indexes)))):
+        RemoteEncoder(scripted, retry=QUICK).encode(["a", "b"], dimensions=4)
+    assert usage.tokens == 0
 
 
 def test_a_server_that_tells_less(scripted: str) -> None:
