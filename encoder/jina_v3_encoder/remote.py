@@ -16,7 +16,7 @@ import numpy as np
 from .address import Address, server_address
 from .config import PROMPTS, QUANTIZATIONS
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
-from .errors import PUBLISHED_DIMENSIONS, MissingExtra, RemoteBusy, RemoteError
+from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
 from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
@@ -202,7 +202,7 @@ class RemoteEncoder(TextEncoder):
         Args:
             url: As `http://127.0.0.1:8080`, with or without `/v1` or `/v1/embeddings`. A user and password in it are
                 sent, and never shown.
-            api_key: Sent as a bearer token; by default $JINA_V3_API_KEY or $JINA_API_KEY.
+            api_key: Sent as a bearer token, without blanks around it; by default $JINA_V3_API_KEY or $JINA_API_KEY.
             model: The name to ask for.
             max_items, max_characters: Of one request; longer input takes several.
             timeout: Seconds without a byte from the server.
@@ -211,7 +211,7 @@ class RemoteEncoder(TextEncoder):
 
         Raises:
             MissingExtra: httpx is not installed.
-            InvalidInput: no address of a server.
+            InvalidInput: no address of a server, or a key that no HTTP header can hold.
             RemoteError: the server cannot be reached or refused.
         """
         server = _Server(server_address(url), api_key, timeout, retry, prepare)
@@ -245,8 +245,8 @@ class _Server:
             raise MissingExtra("httpx", "remote") from None
         self.url = _base(address.url)
         self._retry = retry
-        key = api_key or next((value for name in KEY_VARIABLES if (value := os.environ.get(name))), None)
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        key = _checked_key(api_key)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         hooks = {} if prepare is None else {"request": [prepare]}
         self.client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
         self.close = weakref.finalize(self, self.client.close)
@@ -298,6 +298,23 @@ class _Refused(RemoteError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _checked_key(api_key: str | None) -> str:
+    """The caller's key, else the environment's, without blanks around it. Empty if there is none.
+
+    Raises:
+        InvalidInput: it has other characters than printable ASCII. The message does not show it.
+    """
+    keys = {"api_key": api_key, **{f"${name}": os.environ.get(name) for name in KEY_VARIABLES}}
+    for name, given in keys.items():
+        key = given.strip() if isinstance(given, str) else given
+        if not key:
+            continue
+        if not isinstance(key, str) or not (key.isascii() and key.isprintable()):
+            raise InvalidInput(f"{name} must be a str of printable ASCII characters, as keys of servers are")
+        return key
+    return ""
 
 
 def _base(url: str) -> str:

@@ -86,6 +86,28 @@ def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, m
             assert "the-key" not in repr(vars(remote)) + repr(vars(remote.engine)) + repr(vars(remote.engine.server))
 
 
+@pytest.mark.parametrize("key", ["sec\nret", "secret-ü", "sec\x00ret", "sec\x7fret", b"secret"], ids=repr)
+def test_keys_that_no_header_can_hold(monkeypatch: pytest.MonkeyPatch, key: Any) -> None:
+    with pytest.raises(InvalidInput, match="^api_key must be a str of printable ASCII") as refused:
+        RemoteEncoder("http://127.0.0.1:9", api_key=key, retry=QUICK)
+    assert "sec" not in str(refused.value)
+    if isinstance(key, str) and "\0" not in key:
+        monkeypatch.setenv("JINA_API_KEY", key)
+        with pytest.raises(InvalidInput, match=r"^\$JINA_API_KEY must be") as refused:
+            RemoteEncoder("http://127.0.0.1:9", retry=QUICK)
+        assert "sec" not in str(refused.value)
+
+
+def test_blanks_around_a_key_are_not_sent(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys read from a file end in a newline."""
+    monkeypatch.setenv("JINA_V3_API_KEY", " \n")
+    monkeypatch.setenv("JINA_API_KEY", "the-key\n")
+    with running(encoder, ServerSettings(key_hashes=frozenset({hash_key("the-key")}))) as url:
+        for key in (None, "", " the-key\n"):
+            with RemoteEncoder(url, api_key=key) as remote:
+                assert remote.encode("x").shape == (64,)
+
+
 def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
     seen: list[str] = []
 
