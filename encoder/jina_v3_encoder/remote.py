@@ -9,14 +9,14 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .address import Address, server_address
 from .config import PROMPTS, QUANTIZATIONS
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
-from .errors import PUBLISHED_DIMENSIONS, InvalidInput, MissingExtra, RemoteBusy, RemoteError
+from .errors import PUBLISHED_DIMENSIONS, InvalidInput, JinaV3Error, MissingExtra, RemoteBusy, RemoteError
 from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
@@ -32,7 +32,7 @@ DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
 """Values of the published model, for servers that do not name their own."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 SHOWN = 300
-
+_Kind = TypeVar("_Kind")
 
 NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
 """How a server names one of the texts of a request."""
@@ -45,16 +45,17 @@ class RemoteEngine:
         """`model` is the name in each request. The others are limits of one request."""
         self.server, self._model, self._max_items, self._max_characters = server, model, max_items, max_characters
         described = server.described(model)
-        loaded = described.get("loaded") or {}
+        loaded = server.told(described, "loaded", dict) or {}
         self._is_ours = bool(loaded)
-        quantization = described.get("quantization")
+        quantization = server.told(described, "quantization", str)
+        fingerprint = server.told(loaded, "fingerprint", str)
         unknown = hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
         self.info = EncoderInfo(
-            model_id=loaded.get("model") or model,
-            revision=loaded.get("revision"),
-            compute_fingerprint=partial(str, loaded.get("fingerprint") or unknown),
-            dimensions=int(described.get("max_output_length") or DIMENSIONS),
-            max_tokens=int(described.get("context_length") or MAX_TOKENS),
+            model_id=server.told(loaded, "model", str) or model,
+            revision=server.told(loaded, "revision", str),
+            compute_fingerprint=partial(str, fingerprint or unknown),
+            dimensions=server.told_size(described, "max_output_length") or DIMENSIONS,
+            max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
             tasks=TASK_NAMES,
             prompts=PROMPTS,
             quantization=quantization if quantization in QUANTIZATIONS else None,
@@ -167,7 +168,7 @@ class RemoteEngine:
             raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, requested {shape}")
         if indexes != list(range(len(rows))):
             raise RemoteError(
-                f"{url} numbered {len(rows)} vectors otherwise than from 0 to {len(rows) - 1}, so it is not known which "
+                f"{url} numbered {len(rows)} vectors otherwise than from 0 to {len(rows) - 1}, so nobody knows which "
                 f"text each belongs to; their index: {str(indexes)[:SHOWN]}"
             )
         add_tokens(tokens)
@@ -255,7 +256,7 @@ class _Server:
     def described(self, model: str) -> dict[str, Any]:
         """What the server says of a model; nothing if it does not know the question."""
         try:
-            rows = self.send("GET", "/v1/models").get("data") or []
+            rows = self.told(self.send("GET", "/v1/models"), "data", list) or []
         except _Refused as error:
             if error.status in (404, 405):
                 return {}
@@ -263,10 +264,40 @@ class _Server:
         names = (model, f"jina-ai/{model}", f"jinaai/{model}")
         return next((row for row in rows if isinstance(row, dict) and row.get("id") in names), {})
 
+    def told(self, fields: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind | None:
+        """A field of what the server says of a model, None if it is absent.
+
+        Raises:
+            RemoteError: it is of another kind.
+        """
+        value = fields.get(name)
+        if value is None or isinstance(value, kind):
+            return value
+        raise self._senseless(name, value)
+
+    def told_size(self, fields: Mapping[str, Any], name: str) -> int:
+        """A whole number, or one as text; 0 if it is absent.
+
+        Raises:
+            RemoteError: it is none, or below 0.
+        """
+        value = fields.get(name)
+        try:
+            size = int(str(value or 0))
+        except ValueError:
+            size = -1
+        if size < 0:
+            raise self._senseless(name, value)
+        return size
+
+    def _senseless(self, name: str, value: object) -> RemoteError:
+        return RemoteError(f"{self.url}/v1/models answered a {name} that makes no sense: {value!r:.{SHOWN}}")
+
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The answer.
 
         Raises:
+            JinaV3Error: the connections are closed.
             RemoteError: the server refused, stayed busy, or answered nonsense.
         """
         return with_retries(lambda: self._once(method, path, body), self._retry)
@@ -274,15 +305,20 @@ class _Server:
     def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
         import httpx
 
+        if self.client.is_closed:
+            raise JinaV3Error("this RemoteEncoder is closed")
         try:
             response = self.client.request(method, self.url + path, json=body)
-            answer = response.json()
         except (httpx.InvalidURL, UnicodeError) as error:
             raise RemoteError(f"{self.url} is no valid address: {error}") from error
         except httpx.TransportError as error:
             absent = isinstance(error, httpx.ConnectError)
             raise RemoteBusy(f"{self.url} cannot be reached: {error}", absent=absent) from error
-        except ValueError:
+        except httpx.HTTPError as error:
+            raise RemoteError(f"{self.url}{path} answered something that cannot be read: {error}") from error
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):
             answer = None
         message = _error_message(answer)
         if response.status_code in BUSY_STATUS:

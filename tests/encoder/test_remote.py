@@ -17,7 +17,7 @@ from jina_v3_connectors.server import ServerSettings
 from jina_v3_connectors.server.settings import hash_key
 from jina_v3_encoder import RemoteEncoder
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput, RemoteBusy, RemoteError
+from jina_v3_encoder.errors import InvalidInput, JinaV3Error, RemoteBusy, RemoteError
 from jina_v3_encoder.remote import KEY_VARIABLES
 from jina_v3_encoder.retry import RetryPolicy
 from jina_v3_encoder.usage import count_usage
@@ -88,7 +88,7 @@ def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, m
 
 @pytest.mark.parametrize("key", ["sec\nret", "secret-ü", "sec\x00ret", "sec\x7fret", b"secret"], ids=repr)
 def test_keys_that_no_header_can_hold(monkeypatch: pytest.MonkeyPatch, key: Any) -> None:
-    with pytest.raises(InvalidInput, match="^api_key must be a str of printable ASCII") as refused:
+    with pytest.raises(InvalidInput, match=r"^api_key must be a str of printable ASCII") as refused:
         RemoteEncoder("http://127.0.0.1:9", api_key=key, retry=QUICK)
     assert "sec" not in str(refused.value)
     if isinstance(key, str) and "\0" not in key:
@@ -194,13 +194,16 @@ def test_busy_servers_are_asked_again(scripted: str) -> None:
         ((200, {}, {"data": []}), "holds no vectors"),
         ((200, {}, {"nothing": 1}), "holds no vectors"),
         ((200, {}, b"not json"), "no JSON object"),
+        ((200, {}, b'"\xff"'), "no JSON object"),
+        ((200, {}, b"[" * 100_000), "no JSON object"),
+        ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "embeddings answered something that cannot be read"),
         ((200, {}, [1]), "no JSON object"),
         ((200, {}, {"detail": "failed later", "code": "INTERNAL_ERROR"}), "failed later"),
         ((400, {}, {"detail": {"message": "nested", "code": "X"}}), "400 nested"),
         (embedded([1.0] * 3), "shape"),
         (embedded([1.0] * 4, [1.0] * 4), "shape"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_nonsense_is_no_vector(scripted: str, answer: Any, told: str) -> None:
     Script.script[:] = [NO_MODELS, answer]
@@ -217,6 +220,54 @@ def test_each_text_gets_one_vector_of_its_own(scripted: str, indexes: list[Any])
     with count_usage() as usage, pytest.raises(RemoteError, match=re.escape(str(sorted(indexes)))):
         RemoteEncoder(scripted, retry=QUICK).encode(["a", "b"], dimensions=4)
     assert usage.tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"loaded": "x"}, "loaded"),
+        ({"loaded": {"fingerprint": 5}}, "fingerprint"),
+        ({"loaded": {"model": ["x"]}}, "model"),
+        ({"loaded": {"revision": 5}}, "revision"),
+        ({"max_output_length": "abc"}, "max_output_length"),
+        ({"max_output_length": [1024]}, "max_output_length"),
+        ({"max_output_length": -4}, "max_output_length"),
+        ({"max_output_length": 1e400}, "max_output_length"),
+        ({"context_length": True}, "context_length"),
+        ({"quantization": ["int8"]}, "quantization"),
+    ],
+    ids=str,
+)
+def test_senseless_words_of_a_server_on_its_model(scripted: str, fields: dict[str, Any], name: str) -> None:
+    Script.script[:] = [(200, {}, {"data": [{"id": "jina-embeddings-v3", **fields}]})]
+    with pytest.raises(RemoteError, match=f"/v1/models answered a {name} that makes no sense: "):
+        RemoteEncoder(scripted)
+
+
+def test_a_list_of_models_that_is_none(scripted: str) -> None:
+    Script.script[:] = [(200, {}, {"data": 5})]
+    with pytest.raises(RemoteError, match="/v1/models answered a data that makes no sense: 5"):
+        RemoteEncoder(scripted)
+
+
+def test_sizes_may_be_absent_or_text(scripted: str) -> None:
+    row = {"id": "jina-embeddings-v3", "max_output_length": "512", "context_length": None, "loaded": None}
+    Script.script[:] = [(200, {}, {"data": [None, row]})]
+    remote = RemoteEncoder(scripted)
+    assert (remote.dimensions, remote.max_tokens) == (512, 8192)
+
+
+def test_a_closed_encoder_says_so(url: str) -> None:
+    remote = RemoteEncoder(url)
+    remote.close()
+    remote.close()
+    for call in (
+        lambda: remote.encode("a text"),
+        lambda: remote.encode_chunks(["a text"]),
+        lambda: remote.count_tokens("a text"),
+    ):
+        with pytest.raises(JinaV3Error, match="this RemoteEncoder is closed"):
+            call()
 
 
 def test_a_server_that_tells_less(scripted: str) -> None:
