@@ -58,7 +58,7 @@ class RemoteEngine:
             max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
             tasks=TASK_NAMES,
             prompts=PROMPTS,
-            quantization=quantization if quantization in QUANTIZATIONS else None,
+            quantization=next((name for name in QUANTIZATIONS if name == quantization), None),
             can_leave_prompts_out=False,
             can_read_windows=self._is_ours,
         )
@@ -97,11 +97,12 @@ class RemoteEngine:
             raise RemoteError(f"{self.server.url} has no way to count tokens; `jina-v3 serve` has")
         counts = [0] * len(texts)
         for task, indices in self._requests(texts, tasks):
-            answer = self.server.send("POST", "/v1/tokens", {"input": [texts[i] for i in indices], "task": task})
+            body = {"input": [texts[index] for index in indices], "task": task}
+            answer = self.server.send("POST", "/v1/tokens", body, indices)
             try:
                 for index, tokens in zip(indices, answer["tokens"], strict=True):
                     counts[index] = int(tokens)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise RemoteError(f"{self.server.url} answered something that holds no counts ({error!r})") from error
         return counts
 
@@ -152,10 +153,7 @@ class RemoteEngine:
             "embedding_type": "base64",
             **settings,
         }
-        try:
-            answer = self.server.send("POST", "/v1/embeddings", body)
-        except _Refused as error:
-            raise _Refused(_renumbered(str(error), numbers), error.status) from error
+        answer = self.server.send("POST", "/v1/embeddings", body, numbers)
         url = self.server.url
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
@@ -293,16 +291,18 @@ class _Server:
     def _senseless(self, name: str, value: object) -> RemoteError:
         return RemoteError(f"{self.url}/v1/models answered a {name} that makes no sense: {value!r:.{SHOWN}}")
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer.
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, numbers: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """The answer. `numbers` are the caller's of the texts in the body, for errors.
 
         Raises:
             JinaV3Error: the connections are closed.
             RemoteError: the server refused, stayed busy, or answered nonsense.
         """
-        return with_retries(lambda: self._once(method, path, body), self._retry)
+        return with_retries(lambda: self._once(method, path, body, numbers), self._retry)
 
-    def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _once(self, method: str, path: str, body: Mapping[str, Any] | None, numbers: Sequence[int]) -> dict[str, Any]:
         import httpx
 
         if self.client.is_closed:
@@ -320,7 +320,7 @@ class _Server:
             answer = response.json()
         except (ValueError, RecursionError):
             answer = None
-        message = _error_message(answer)
+        message = _renumbered(_error_message(answer), numbers)[:SHOWN]
         if response.status_code in BUSY_STATUS:
             raise RemoteBusy(f"{self.url}: {response.status_code} {message}", wished_wait(response.headers))
         if response.status_code >= 400 or not isinstance(answer, dict) or (message and "data" not in answer):
@@ -365,7 +365,7 @@ def _error_message(answer: Any) -> str:
     if not isinstance(answer, dict) or "detail" not in answer:
         return ""
     detail = answer["detail"]
-    return str(detail.get("message", detail) if isinstance(detail, dict) else detail)[:SHOWN]
+    return str(detail.get("message", detail) if isinstance(detail, dict) else detail)
 
 
 def _renumbered(message: str, numbers: Sequence[int]) -> str:

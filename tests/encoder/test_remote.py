@@ -270,6 +270,30 @@ def test_a_closed_encoder_says_so(url: str) -> None:
             call()
 
 
+@pytest.mark.parametrize("status", [400, 503])
+@pytest.mark.parametrize("method", ["encode", "encode_documents", "count_tokens"])
+def test_every_error_names_the_callers_text(scripted: str, status: int, method: str) -> None:
+    """The last request holds text 2, or texts 1 and 2. The server counts from 0 in each."""
+    model = {"id": "jina-embeddings-v3", "max_output_length": 4, "loaded": {"model": "nano"}}
+    refused: Answer = (status, {}, {"detail": "text 1 is no good, document 0 neither, text 9 is unknown"})
+    counts: Answer = (200, {}, {"tokens": [3]})
+    texts = ["long text", "b", "c"]
+    cases: dict[str, tuple[list[Any], list[Answer], str]] = {
+        "encode": ([texts], [embedded([1.0] * 4), refused], "text 2 is no good, document 1 neither, text 9 is unknown"),
+        "count_tokens": ([texts], [counts, refused], "text 2 is no good, document 1 neither, text 9 is unknown"),
+        "encode_documents": (
+            [texts, [[(0, 1)]] * 3],
+            [embedded([1.0] * 4), embedded([1.0] * 4), refused],
+            "text 1 is no good, document 2 neither, text 9 is unknown",
+        ),
+    }
+    arguments, answers, told = cases[method]
+    Script.script[:] = [(200, {}, {"data": [model]}), *answers]
+    remote = RemoteEncoder(scripted, max_characters=2, retry=QUICK)
+    with pytest.raises(RemoteError, match=told):
+        getattr(remote, method)(*arguments)
+
+
 def test_a_server_that_tells_less(scripted: str) -> None:
     row = {"id": "jina-ai/jina-embeddings-v3", "context_length": 8192, "max_output_length": 1024}
     Script.script[:] = [(200, {}, {"data": [row]}), embedded([1.0, 0, 0, 0], [0, 1.0, 0, 0])]
