@@ -47,7 +47,7 @@ class RemoteEngine:
         described = server.described(model)
         loaded = server.told(described, "loaded", dict) or {}
         self._is_ours = bool(loaded)
-        quantization = server.told(described, "quantization", str)
+        quantization: Any = server.told(described, "quantization", str)
         fingerprint = server.told(loaded, "fingerprint", str)
         unknown = hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
         self.info = EncoderInfo(
@@ -58,7 +58,7 @@ class RemoteEngine:
             max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
             tasks=TASK_NAMES,
             prompts=PROMPTS,
-            quantization=next((name for name in QUANTIZATIONS if name == quantization), None),
+            quantization=quantization if quantization in QUANTIZATIONS else None,
             can_leave_prompts_out=False,
             can_read_windows=self._is_ours,
         )

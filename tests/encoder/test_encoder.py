@@ -91,19 +91,19 @@ def test_untrained_dimensions_warn_once(original_folder: Any) -> None:
         fresh.encode("a", dimensions=32)
 
 
-def test_the_warning_points_to_the_caller(encoder: Encoder) -> None:
-    for size, call in enumerate(
-        (
-            lambda size: encoder.encode("a", dimensions=size),
-            lambda size: encoder.encode_chunks(["a"], dimensions=size),
-            lambda size: encoder.encode_spans("a", [(0, 1)], dimensions=size),
-            lambda size: encoder.encode_documents(["a"], [[(0, 1)]], dimensions=size),
-        ),
-        40,
-    ):
-        with pytest.warns(UserWarning, match=f"{size} is not among") as caught:
-            call(size)
-        assert [warning.filename for warning in caught] == [__file__]
+@pytest.mark.parametrize(
+    ("method", "arguments", "size"),
+    [
+        ("encode", ["a"], 40),
+        ("encode_chunks", [["a"]], 41),
+        ("encode_spans", ["a", [(0, 1)]], 42),
+        ("encode_documents", [["a"], [[(0, 1)]]], 43),
+    ],
+)
+def test_the_warning_points_to_the_caller(encoder: Encoder, method: str, arguments: list[Any], size: int) -> None:
+    with pytest.warns(UserWarning, match=f"{size} is not among") as caught:
+        getattr(encoder, method)(*arguments, dimensions=size)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_texts_past_the_limit(encoder: Encoder) -> None:
