@@ -13,8 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-import click
-import llm
+from jina_v3_encoder.errors import MissingExtra
+
+try:
+    import click
+    import llm
+except ImportError:
+    raise MissingExtra("llm", "llm") from None
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
 DEFAULT_MODEL = "jinaai/jina-embeddings-v3"

@@ -49,7 +49,8 @@ class LocalEngine:
         max_batch_tokens: int | None = None,
     ) -> None:
         """`model` is used as it is. Pack it first if it should be fast on a CPU."""
-        if max_batch_tokens is not None and (not isinstance(max_batch_tokens, int) or max_batch_tokens < 1):
+        whole = isinstance(max_batch_tokens, int) and not isinstance(max_batch_tokens, bool)
+        if max_batch_tokens is not None and (not whole or max_batch_tokens < 1):
             raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
         self.model, self.checkpoint, self.tokenizer = model, checkpoint, tokenizer
         self.max_batch_tokens = max_batch_tokens or default_batch_tokens(model.config, model.device, model.dtype)

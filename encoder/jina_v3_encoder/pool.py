@@ -75,15 +75,24 @@ class PoolEngine:
         return values[0]
 
     def _do(self, works: Sequence[Work], take: Callable[[int, Any], None]) -> None:
-        """Give parts to workers. Call `take` with the number and the value of each part when it is done."""
+        """Give parts to workers. Call `take` with the number and the value of each part when it is done.
+
+        After an error the parts before it are waited for, so that the error raised is always that of the first text.
+        """
         with self._lock:
             if self._closed:
                 raise JinaV3Error("this EncoderPool is closed")
+            pending = set(range(len(works)))
+            errors: dict[int, BaseException] = {}
             for number, answer in self.group.call(works):
-                if answer.error is not None:
-                    raise answer.error
+                pending.discard(number)
                 add_tokens(answer.tokens)
-                take(number, answer.value)
+                if answer.error is not None:
+                    errors[number] = answer.error
+                elif not errors:
+                    take(number, answer.value)
+                if errors and min(errors) < min(pending, default=len(works)):
+                    raise errors[min(errors)]
 
 
 class EncoderPool(TextEncoder):

@@ -9,14 +9,14 @@ import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .address import Address, server_address
 from .config import PROMPTS, QUANTIZATIONS
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
-from .errors import PUBLISHED_DIMENSIONS, MissingExtra, RemoteBusy, RemoteError
+from .errors import PUBLISHED_DIMENSIONS, InvalidInput, JinaV3Error, MissingExtra, RemoteBusy, RemoteError
 from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
@@ -32,7 +32,7 @@ DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
 """Values of the published model, for servers that do not name their own."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 SHOWN = 300
-
+_Kind = TypeVar("_Kind")
 
 NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
 """How a server names one of the texts of a request."""
@@ -45,16 +45,17 @@ class RemoteEngine:
         """`model` is the name in each request. The others are limits of one request."""
         self.server, self._model, self._max_items, self._max_characters = server, model, max_items, max_characters
         described = server.described(model)
-        loaded = described.get("loaded") or {}
+        loaded = server.told(described, "loaded", dict) or {}
         self._is_ours = bool(loaded)
-        quantization = described.get("quantization")
+        quantization: Any = server.told(described, "quantization", str)
+        fingerprint = server.told(loaded, "fingerprint", str)
         unknown = hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
         self.info = EncoderInfo(
-            model_id=loaded.get("model") or model,
-            revision=loaded.get("revision"),
-            compute_fingerprint=partial(str, loaded.get("fingerprint") or unknown),
-            dimensions=int(described.get("max_output_length") or DIMENSIONS),
-            max_tokens=int(described.get("context_length") or MAX_TOKENS),
+            model_id=server.told(loaded, "model", str) or model,
+            revision=server.told(loaded, "revision", str),
+            compute_fingerprint=partial(str, fingerprint or unknown),
+            dimensions=server.told_size(described, "max_output_length") or DIMENSIONS,
+            max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
             tasks=TASK_NAMES,
             prompts=PROMPTS,
             quantization=quantization if quantization in QUANTIZATIONS else None,
@@ -96,11 +97,12 @@ class RemoteEngine:
             raise RemoteError(f"{self.server.url} has no way to count tokens; `jina-v3 serve` has")
         counts = [0] * len(texts)
         for task, indices in self._requests(texts, tasks):
-            answer = self.server.send("POST", "/v1/tokens", {"input": [texts[i] for i in indices], "task": task})
+            body = {"input": [texts[index] for index in indices], "task": task}
+            answer = self.server.send("POST", "/v1/tokens", body, indices)
             try:
                 for index, tokens in zip(indices, answer["tokens"], strict=True):
                     counts[index] = int(tokens)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise RemoteError(f"{self.server.url} answered something that holds no counts ({error!r})") from error
         return counts
 
@@ -151,19 +153,23 @@ class RemoteEngine:
             "embedding_type": "base64",
             **settings,
         }
-        try:
-            answer = self.server.send("POST", "/v1/embeddings", body)
-        except _Refused as error:
-            raise _Refused(_renumbered(str(error), numbers), error.status) from error
+        answer = self.server.send("POST", "/v1/embeddings", body, numbers)
         url = self.server.url
         try:
             rows = sorted(answer["data"], key=lambda row: row["index"])
+            indexes = [row["index"] for row in rows]
             vectors = np.stack([np.frombuffer(base64.b64decode(row["embedding"]), dtype="<f4") for row in rows])
-            add_tokens(int(answer["usage"]["total_tokens"]))
-        except (KeyError, TypeError, ValueError) as error:
+            tokens = int(answer["usage"]["total_tokens"])
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{url} answered something that holds no vectors ({error!r})") from error
         if vectors.shape != shape:
             raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, requested {shape}")
+        if indexes != list(range(len(rows))):
+            raise RemoteError(
+                f"{url} numbered {len(rows)} vectors otherwise than from 0 to {len(rows) - 1}, so nobody knows which "
+                f"text each belongs to; their index: {str(indexes)[:SHOWN]}"
+            )
+        add_tokens(tokens)
         return vectors
 
 
@@ -195,7 +201,7 @@ class RemoteEncoder(TextEncoder):
         Args:
             url: As `http://127.0.0.1:8080`, with or without `/v1` or `/v1/embeddings`. A user and password in it are
                 sent, and never shown.
-            api_key: Sent as a bearer token; by default $JINA_V3_API_KEY or $JINA_API_KEY.
+            api_key: Sent as a bearer token, without blanks around it; by default $JINA_V3_API_KEY or $JINA_API_KEY.
             model: The name to ask for.
             max_items, max_characters: Of one request; longer input takes several.
             timeout: Seconds without a byte from the server.
@@ -204,7 +210,7 @@ class RemoteEncoder(TextEncoder):
 
         Raises:
             MissingExtra: httpx is not installed.
-            InvalidInput: no address of a server.
+            InvalidInput: no address of a server, or a key that no HTTP header can hold.
             RemoteError: the server cannot be reached or refused.
         """
         server = _Server(server_address(url), api_key, timeout, retry, prepare)
@@ -238,8 +244,8 @@ class _Server:
             raise MissingExtra("httpx", "remote") from None
         self.url = _base(address.url)
         self._retry = retry
-        key = api_key or next((value for name in KEY_VARIABLES if (value := os.environ.get(name))), None)
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        key = _checked_key(api_key)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         hooks = {} if prepare is None else {"request": [prepare]}
         self.client = httpx.Client(headers=headers, timeout=timeout, event_hooks=hooks, auth=address.login)
         self.close = weakref.finalize(self, self.client.close)
@@ -248,7 +254,7 @@ class _Server:
     def described(self, model: str) -> dict[str, Any]:
         """What the server says of a model; nothing if it does not know the question."""
         try:
-            rows = self.send("GET", "/v1/models").get("data") or []
+            rows = self.told(self.send("GET", "/v1/models"), "data", list) or []
         except _Refused as error:
             if error.status in (404, 405):
                 return {}
@@ -256,28 +262,65 @@ class _Server:
         names = (model, f"jina-ai/{model}", f"jinaai/{model}")
         return next((row for row in rows if isinstance(row, dict) and row.get("id") in names), {})
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer.
+    def told(self, fields: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind | None:
+        """A field of what the server says of a model, None if it is absent.
 
         Raises:
+            RemoteError: it is of another kind.
+        """
+        value = fields.get(name)
+        if value is None or isinstance(value, kind):
+            return value
+        raise self._senseless(name, value)
+
+    def told_size(self, fields: Mapping[str, Any], name: str) -> int:
+        """A whole number, or one as text; 0 if it is absent.
+
+        Raises:
+            RemoteError: it is none, or below 0.
+        """
+        value = fields.get(name)
+        try:
+            size = int(str(value or 0))
+        except ValueError:
+            size = -1
+        if size < 0:
+            raise self._senseless(name, value)
+        return size
+
+    def _senseless(self, name: str, value: object) -> RemoteError:
+        return RemoteError(f"{self.url}/v1/models answered a {name} that makes no sense: {value!r:.{SHOWN}}")
+
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, numbers: Sequence[int] = ()
+    ) -> dict[str, Any]:
+        """The answer. `numbers` are the caller's of the texts in the body, for errors.
+
+        Raises:
+            JinaV3Error: the connections are closed.
             RemoteError: the server refused, stayed busy, or answered nonsense.
         """
-        return with_retries(lambda: self._once(method, path, body), self._retry)
+        return with_retries(lambda: self._once(method, path, body, numbers), self._retry)
 
-    def _once(self, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _once(self, method: str, path: str, body: Mapping[str, Any] | None, numbers: Sequence[int]) -> dict[str, Any]:
         import httpx
 
+        if self.client.is_closed:
+            raise JinaV3Error("this RemoteEncoder is closed")
         try:
             response = self.client.request(method, self.url + path, json=body)
-            answer = response.json()
         except (httpx.InvalidURL, UnicodeError) as error:
             raise RemoteError(f"{self.url} is no valid address: {error}") from error
         except httpx.TransportError as error:
             absent = isinstance(error, httpx.ConnectError)
             raise RemoteBusy(f"{self.url} cannot be reached: {error}", absent=absent) from error
-        except ValueError:
+        except httpx.HTTPError as error:
+            raise RemoteError(f"{self.url}{path} answered something that cannot be read: {error}") from error
+        try:
+            answer = response.json()
+        except (ValueError, RecursionError):
             answer = None
-        message = _error_message(answer)
+        message = _renumbered(_error_message(answer), numbers)[:SHOWN]
         if response.status_code in BUSY_STATUS:
             raise RemoteBusy(f"{self.url}: {response.status_code} {message}", wished_wait(response.headers))
         if response.status_code >= 400 or not isinstance(answer, dict) or (message and "data" not in answer):
@@ -293,6 +336,23 @@ class _Refused(RemoteError):
         self.status = status
 
 
+def _checked_key(api_key: str | None) -> str:
+    """The caller's key, else the environment's, without blanks around it. Empty if there is none.
+
+    Raises:
+        InvalidInput: it has other characters than printable ASCII. The message does not show it.
+    """
+    keys = {"api_key": api_key, **{f"${name}": os.environ.get(name) for name in KEY_VARIABLES}}
+    for name, given in keys.items():
+        key = given.strip() if isinstance(given, str) else given
+        if not key:
+            continue
+        if not isinstance(key, str) or not (key.isascii() and key.isprintable()):
+            raise InvalidInput(f"{name} must be a str of printable ASCII characters, as keys of servers are")
+        return key
+    return ""
+
+
 def _base(url: str) -> str:
     """The address without the path of an interface."""
     base = url.rstrip("/")
@@ -305,7 +365,7 @@ def _error_message(answer: Any) -> str:
     if not isinstance(answer, dict) or "detail" not in answer:
         return ""
     detail = answer["detail"]
-    return str(detail.get("message", detail) if isinstance(detail, dict) else detail)[:SHOWN]
+    return str(detail.get("message", detail) if isinstance(detail, dict) else detail)
 
 
 def _renumbered(message: str, numbers: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -257,7 +258,7 @@ class TextEncoder:
             warnings.warn(
                 f"{size} is not among the dimensions the model was trained for {list(trained)}; "
                 "vectors are valid, and the next larger of these is usually better",
-                stacklevel=3,
+                stacklevel=_level_of_caller(),
             )
         return size
 
@@ -276,6 +277,14 @@ class TextEncoder:
                 f"{self!r} takes the chunks of a document one after the other: no window or overlap, and spans without "
                 "gap or overlap from 0 on. `jina-v3 serve` takes any"
             )
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` that makes a warning of the function which calls this point out of this file."""
+    level, frame = 0, inspect.currentframe()
+    while frame is not None and frame.f_globals is globals():
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 @contextmanager

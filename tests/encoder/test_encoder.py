@@ -91,6 +91,21 @@ def test_untrained_dimensions_warn_once(original_folder: Any) -> None:
         fresh.encode("a", dimensions=32)
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "size"),
+    [
+        ("encode", ["a"], 40),
+        ("encode_chunks", [["a"]], 41),
+        ("encode_spans", ["a", [(0, 1)]], 42),
+        ("encode_documents", [["a"], [[(0, 1)]]], 43),
+    ],
+)
+def test_the_warning_points_to_the_caller(encoder: Encoder, method: str, arguments: list[Any], size: int) -> None:
+    with pytest.warns(UserWarning, match=f"{size} is not among") as caught:
+        getattr(encoder, method)(*arguments, dimensions=size)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_texts_past_the_limit(encoder: Encoder) -> None:
     with pytest.raises(InputTooLong, match=r"text 1 has \d+ tokens with its prompt, the limit is 512: .*truncate=True"):
         encoder.encode(["short", LONG], task="retrieval.passage")
@@ -182,7 +197,14 @@ def test_the_fingerprint_is_computed_once_for_all_batch_sizes(
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"dtype": "int3"}, {"device": "abacus"}, {"device": "cuda:99"}, {"quantize": "int4"}, {"max_batch_tokens": 0}],
+    [
+        {"dtype": "int3"},
+        {"device": "abacus"},
+        {"device": "cuda:99"},
+        {"quantize": "int4"},
+        {"max_batch_tokens": 0},
+        {"max_batch_tokens": True},
+    ],
 )
 def test_bad_loading_arguments(original_folder: Any, arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):

@@ -39,7 +39,9 @@ COMPUTING = ("local", "pool", "remote")
 """Engines that read the same checkpoint."""
 ALL = (*COMPUTING, "fake")
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-TOLERANCE = 2e-5
+TOLERANCE = 1e-5
+RAW_TOLERANCE = 1e-4
+"""For vectors that are not normalised: they are longer."""
 TEXTS = [f"Text number {number} tells of {'many ' * (number % 7)}things." for number in range(40)]
 TASKS = [(*TASK_NAMES, None)[number % 6] for number in range(len(TEXTS))]
 LONG = "the " * 600
@@ -121,7 +123,8 @@ def test_a_pool_says_what_its_workers_do(engines: dict[str, TextEncoder], encode
     ids=str,
 )
 def test_the_same_vectors(computing: TextEncoder, encoder: Encoder, arguments: dict[str, Any]) -> None:
-    assert same(computing.encode(TEXTS, **arguments), encoder.encode(TEXTS, **arguments), 1e-4)
+    tolerance = TOLERANCE if arguments.get("normalize", True) else RAW_TOLERANCE
+    assert same(computing.encode(TEXTS, **arguments), encoder.encode(TEXTS, **arguments), tolerance)
 
 
 @pytest.mark.parametrize("output_type", OUTPUT_TYPES)
@@ -139,6 +142,7 @@ def test_one_text_or_many_or_none(engine: TextEncoder) -> None:
     assert engine.encode(("hello", "there", "")).shape == (3, 64)
     assert engine.encode(text for text in "ab").shape == (2, 64)  # type: ignore[arg-type]
     assert engine.encode([], dimensions=16).shape == (0, 16)
+    assert engine.encode([], task=[], output_type="ubinary").shape == (0, 8)
     assert engine.encode_documents([], []) == []
     assert engine.encode_spans("text", []).shape == (0, 64)
     assert engine.encode_chunks([], dimensions=16).shape == (0, 16)
@@ -155,12 +159,24 @@ def test_unit_vectors_sliced_before_they_are_normalised(engine: TextEncoder) -> 
     full, short = engine.encode(TEXTS[:4]), engine.encode(TEXTS[:4], dimensions=16)
     assert np.allclose(np.linalg.norm(short, axis=1), 1, atol=1e-6)
     assert np.allclose(short, full[:, :16] / np.linalg.norm(full[:, :16], axis=1, keepdims=True), atol=TOLERANCE)
-    assert abs(np.linalg.norm(engine.encode("hello", normalize=False)) - 1) > 0.01
+    raw = engine.encode(TEXTS[:4], normalize=False)
+    lengths = np.linalg.norm(raw, axis=1, keepdims=True)
+    assert np.abs(lengths - 1).min() > 0.01
+    assert np.allclose(raw / lengths, full, atol=TOLERANCE)
 
 
 def test_long_texts_are_cut_when_asked(engine: TextEncoder, encoder: Encoder) -> None:
     cut = engine.encode([LONG, "short"], truncate=True)
     assert same(cut[0], engine.encode(" ".join(["the"] * 510)))
+
+
+@pytest.mark.parametrize("kind", ["local", "pool"])
+def test_a_million_characters(engines: dict[str, TextEncoder], kind: str) -> None:
+    text = "x" * 1_000_000
+    with pytest.raises(InputTooLong, match="text 1 has"):
+        engines[kind].encode(["short", text])
+    vectors = engines[kind].encode(["short", text], truncate=True)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
 def test_prompts_change_vectors(promptable: TextEncoder) -> None:
@@ -201,10 +217,12 @@ def test_a_server_always_puts_the_prompts_in(engines: dict[str, TextEncoder]) ->
     ids=str,
 )
 def test_the_same_late_chunks(computing: TextEncoder, encoder: Encoder, arguments: dict[str, Any]) -> None:
-    texts = [WORDS, *TEXTS, "without spans"]
-    spans = [SPANS, *([(0, 6), (3, len(text))] for text in TEXTS), []]
+    texts = [WORDS, *TEXTS, "First part. Second part.", "without spans"]
+    spans = [SPANS, *([(0, 6), (3, len(text))] for text in TEXTS), [(12, 24), (0, 11)], []]
     documents = computing.encode_documents(texts, spans, **arguments)
-    tolerance = 1e-3 if "output_type" in arguments else 1e-4
+    tolerance = TOLERANCE if arguments.get("normalize", True) else RAW_TOLERANCE
+    if "output_type" in arguments:
+        tolerance = 1e-3
     for vectors, wanted in zip(documents, encoder.encode_documents(texts, spans, **arguments), strict=True):
         assert same(vectors, wanted, tolerance)
     assert same(computing.encode_spans(WORDS, SPANS, **arguments), documents[0], tolerance)
@@ -354,6 +372,7 @@ ENGINE_ERRORS: dict[str, tuple[Call, type[JinaV3Error], str]] = {
         InvalidSpan,
         r"document 40, span 1: no token ends inside characters \(4, 5\)",
     ),
+    "empty span": (lambda e: e.encode_spans("abc", [(0, 3), (1, 1)]), InvalidSpan, "document 0, span 1: no token"),
     "empty chunk": (lambda e: e.encode_chunks(["a", ""], separator=""), InvalidSpan, "document 0, span 1: no token"),
 }
 
@@ -362,6 +381,8 @@ ENGINE_ERRORS: dict[str, tuple[Call, type[JinaV3Error], str]] = {
 def test_engines_name_the_callers_text(engines: dict[str, TextEncoder], name: str) -> None:
     call, error, message = ENGINE_ERRORS[name]
     for kind, engine in engines.items():
-        with pytest.raises(RemoteError if kind == "remote" else error, match=message):
+        with pytest.raises(RemoteError if kind == "remote" else error, match=message) as caught:
             call(engine)
+        if isinstance(caught.value, InputTooLong):
+            assert (caught.value.index, caught.value.limit) == (40, 512)
     assert engines["pool"].encode(TEXTS[:2]).shape == (2, 64), "it goes on"

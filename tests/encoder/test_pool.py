@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +19,11 @@ from jina_v3_encoder import EncoderPool
 from jina_v3_encoder import pool as module
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.engine import TextRequest
-from jina_v3_encoder.errors import CheckpointNotFound, InvalidInput, JinaV3Error
-from jina_v3_encoder.pool import parts_of
-from jina_v3_encoder.workers import plan_cores
+from jina_v3_encoder.errors import CheckpointNotFound, InputTooLong, InvalidInput, JinaV3Error
+from jina_v3_encoder.pool import PoolEngine, parts_of
+from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.workers import Answer, plan_cores
 
 TEXTS = [f"Text number {number} tells of {'many ' * (number % 17)}things." for number in range(60)]
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -50,6 +54,38 @@ def test_it_goes_on_after_progress_failed(pool: EncoderPool, encoder: Encoder) -
     with pytest.raises(ZeroDivisionError) as kept:
         pool.engine.text_means(request, fails)
     assert np.allclose(pool.encode(TEXTS), encoder.encode(TEXTS), atol=1e-5), f"while {kept} is kept"
+
+
+class OneAfterTheOther:
+    """Workers that are done in a given order. Parts that begin with 'bad' are too long."""
+
+    def __init__(self, order: list[int]) -> None:
+        self.order, self.answered = order, 0
+
+    def call(self, works: Sequence[partial[Any]]) -> Iterator[tuple[int, Answer]]:
+        if len(works) == 1:
+            yield 0, Answer(0, FakeEncoder().info, None)
+            return
+        for number in self.order:
+            self.answered += 1
+            (request,) = works[number].args
+            bad = request.texts[0].startswith("bad")
+            error = InputTooLong(request.first, 600, 512) if bad else None
+            yield number, Answer(number, None if bad else np.ones((len(request.texts), 64)), error, tokens=1)
+
+
+@pytest.mark.parametrize(
+    ("order", "answered"),
+    [([3, 2, 0, 1, 4], 4), ([1, 0, 3, 2, 4], 2), ([0, 1, 2, 3, 4], 2), ([4, 3, 2, 1, 0], 5)],
+    ids=str,
+)
+def test_the_first_text_that_is_too_long_is_named(order: list[int], answered: int) -> None:
+    """Whichever part is done first. Later parts are not waited for."""
+    workers = OneAfterTheOther(order)
+    texts = [f"{'bad' if number in (1, 3) else 'good'} {'word ' * 40}" for number in range(5)]
+    with pytest.raises(InputTooLong, match="text 1 has") as caught:
+        TextEncoder(PoolEngine(workers)).encode(texts)  # type: ignore[arg-type]
+    assert (caught.value.index, workers.answered) == (1, answered)
 
 
 @pytest.mark.parametrize("workers", [0, -1, 10_000, 1.5, True, "2"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,9 +17,10 @@ from jina_v3_connectors.server import ServerSettings
 from jina_v3_connectors.server.settings import hash_key
 from jina_v3_encoder import RemoteEncoder
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput, RemoteBusy, RemoteError
+from jina_v3_encoder.errors import InvalidInput, JinaV3Error, RemoteBusy, RemoteError
 from jina_v3_encoder.remote import KEY_VARIABLES
 from jina_v3_encoder.retry import RetryPolicy
+from jina_v3_encoder.usage import count_usage
 
 from ..support.running import running
 
@@ -82,6 +84,28 @@ def test_keys_come_from_the_environment_and_are_told_nowhere(encoder: Encoder, m
             assert remote.encode("x").shape == (64,)
             assert "the-key" not in repr(remote)
             assert "the-key" not in repr(vars(remote)) + repr(vars(remote.engine)) + repr(vars(remote.engine.server))
+
+
+@pytest.mark.parametrize("key", ["sec\nret", "secret-ü", "sec\x00ret", "sec\x7fret", b"secret"], ids=repr)
+def test_keys_that_no_header_can_hold(monkeypatch: pytest.MonkeyPatch, key: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^api_key must be a str of printable ASCII") as refused:
+        RemoteEncoder("http://127.0.0.1:9", api_key=key, retry=QUICK)
+    assert "sec" not in str(refused.value)
+    if isinstance(key, str) and "\0" not in key:
+        monkeypatch.setenv("JINA_API_KEY", key)
+        with pytest.raises(InvalidInput, match=r"^\$JINA_API_KEY must be") as refused:
+            RemoteEncoder("http://127.0.0.1:9", retry=QUICK)
+        assert "sec" not in str(refused.value)
+
+
+def test_blanks_around_a_key_are_not_sent(encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys read from a file end in a newline."""
+    monkeypatch.setenv("JINA_V3_API_KEY", " \n")
+    monkeypatch.setenv("JINA_API_KEY", "the-key\n")
+    with running(encoder, ServerSettings(key_hashes=frozenset({hash_key("the-key")}))) as url:
+        for key in (None, "", " the-key\n"):
+            with RemoteEncoder(url, api_key=key) as remote:
+                assert remote.encode("x").shape == (64,)
 
 
 def test_requests_can_be_changed_before_they_go(encoder: Encoder) -> None:
@@ -170,18 +194,104 @@ def test_busy_servers_are_asked_again(scripted: str) -> None:
         ((200, {}, {"data": []}), "holds no vectors"),
         ((200, {}, {"nothing": 1}), "holds no vectors"),
         ((200, {}, b"not json"), "no JSON object"),
+        ((200, {}, b'"\xff"'), "no JSON object"),
+        ((200, {}, b"[" * 100_000), "no JSON object"),
+        ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "embeddings answered something that cannot be read"),
         ((200, {}, [1]), "no JSON object"),
         ((200, {}, {"detail": "failed later", "code": "INTERNAL_ERROR"}), "failed later"),
         ((400, {}, {"detail": {"message": "nested", "code": "X"}}), "400 nested"),
         (embedded([1.0] * 3), "shape"),
         (embedded([1.0] * 4, [1.0] * 4), "shape"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:60],
 )
 def test_nonsense_is_no_vector(scripted: str, answer: Any, told: str) -> None:
     Script.script[:] = [NO_MODELS, answer]
     with pytest.raises(RemoteError, match=told):
         RemoteEncoder(scripted, retry=QUICK).encode("a", dimensions=4)
+
+
+@pytest.mark.parametrize("indexes", [[0, 0], [5, 9], [1, 2], [-1, 0], ["0", "1"], [0, 0.5]], ids=str)
+def test_each_text_gets_one_vector_of_its_own(scripted: str, indexes: list[Any]) -> None:
+    status, headers, body = embedded([1.0] * 4, [2.0] * 4)
+    for row, index in zip(body["data"], indexes, strict=True):
+        row["index"] = index
+    Script.script[:] = [NO_MODELS, (status, headers, body)]
+    with count_usage() as usage, pytest.raises(RemoteError, match=re.escape(str(sorted(indexes)))):
+        RemoteEncoder(scripted, retry=QUICK).encode(["a", "b"], dimensions=4)
+    assert usage.tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"loaded": "x"}, "loaded"),
+        ({"loaded": {"fingerprint": 5}}, "fingerprint"),
+        ({"loaded": {"model": ["x"]}}, "model"),
+        ({"loaded": {"revision": 5}}, "revision"),
+        ({"max_output_length": "abc"}, "max_output_length"),
+        ({"max_output_length": [1024]}, "max_output_length"),
+        ({"max_output_length": -4}, "max_output_length"),
+        ({"max_output_length": 1e400}, "max_output_length"),
+        ({"context_length": True}, "context_length"),
+        ({"quantization": ["int8"]}, "quantization"),
+    ],
+    ids=str,
+)
+def test_senseless_words_of_a_server_on_its_model(scripted: str, fields: dict[str, Any], name: str) -> None:
+    Script.script[:] = [(200, {}, {"data": [{"id": "jina-embeddings-v3", **fields}]})]
+    with pytest.raises(RemoteError, match=f"/v1/models answered a {name} that makes no sense: "):
+        RemoteEncoder(scripted)
+
+
+def test_a_list_of_models_that_is_none(scripted: str) -> None:
+    Script.script[:] = [(200, {}, {"data": 5})]
+    with pytest.raises(RemoteError, match="/v1/models answered a data that makes no sense: 5"):
+        RemoteEncoder(scripted)
+
+
+def test_sizes_may_be_absent_or_text(scripted: str) -> None:
+    row = {"id": "jina-embeddings-v3", "max_output_length": "512", "context_length": None, "loaded": None}
+    Script.script[:] = [(200, {}, {"data": [None, row]})]
+    remote = RemoteEncoder(scripted)
+    assert (remote.dimensions, remote.max_tokens) == (512, 8192)
+
+
+def test_a_closed_encoder_says_so(url: str) -> None:
+    remote = RemoteEncoder(url)
+    remote.close()
+    remote.close()
+    for call in (
+        lambda: remote.encode("a text"),
+        lambda: remote.encode_chunks(["a text"]),
+        lambda: remote.count_tokens("a text"),
+    ):
+        with pytest.raises(JinaV3Error, match="this RemoteEncoder is closed"):
+            call()
+
+
+@pytest.mark.parametrize("status", [400, 503])
+@pytest.mark.parametrize("method", ["encode", "encode_documents", "count_tokens"])
+def test_every_error_names_the_callers_text(scripted: str, status: int, method: str) -> None:
+    """The last request holds text 2, or texts 1 and 2. The server counts from 0 in each."""
+    model = {"id": "jina-embeddings-v3", "max_output_length": 4, "loaded": {"model": "nano"}}
+    refused: Answer = (status, {}, {"detail": "text 1 is no good, document 0 neither, text 9 is unknown"})
+    counts: Answer = (200, {}, {"tokens": [3]})
+    texts = ["long text", "b", "c"]
+    cases: dict[str, tuple[list[Any], list[Answer], str]] = {
+        "encode": ([texts], [embedded([1.0] * 4), refused], "text 2 is no good, document 1 neither, text 9 is unknown"),
+        "count_tokens": ([texts], [counts, refused], "text 2 is no good, document 1 neither, text 9 is unknown"),
+        "encode_documents": (
+            [texts, [[(0, 1)]] * 3],
+            [embedded([1.0] * 4), embedded([1.0] * 4), refused],
+            "text 1 is no good, document 2 neither, text 9 is unknown",
+        ),
+    }
+    arguments, answers, told = cases[method]
+    Script.script[:] = [(200, {}, {"data": [model]}), *answers]
+    remote = RemoteEncoder(scripted, max_characters=2, retry=QUICK)
+    with pytest.raises(RemoteError, match=told):
+        getattr(remote, method)(*arguments)
 
 
 def test_a_server_that_tells_less(scripted: str) -> None:

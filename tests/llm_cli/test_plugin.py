@@ -120,3 +120,14 @@ def test_what_cannot_be_asked(run: Run) -> None:
     missing = run("jina-v3", "nowhere", "hello")
     assert "there is no collection 'nowhere'" in missing.stderr
     assert "Traceback" not in wrong.stderr + missing.stderr
+
+
+def test_without_llm_it_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['llm'] = None\n"
+        "from jina_v3_encoder.errors import MissingExtra\n"
+        "try:\n    import jina_v3_connectors.llm_plugin\n"
+        "except MissingExtra as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "llm is not installed; run: pip install 'jina-v3-connectors[llm]'"
