@@ -103,6 +103,16 @@ def test_an_index_that_gives_up_is_not_believed(backend: Postgres) -> None:
         assert len(hits) == 2
 
 
+@pytest.mark.parametrize("condition", ["chunk < 0 or chunk = 0", psycopg.sql.SQL("chunk < 0 or chunk = 0")], ids=repr)
+def test_native_sql_with_an_or_stays_together(backend: Postgres, condition: Any) -> None:
+    """Without a shared word, hybrid search is the plain one."""
+    with backend.connect(hybrid=True) as store:
+        store.ingest(many(20))
+        plain = store.search("zzz", limit=20, filter=Native(condition))
+        assert len(plain) == 20
+        assert store.search("zzz", limit=20, filter=Native(condition), hybrid=True) == plain
+
+
 @pytest.mark.parametrize(
     ("layout", "dimensions", "message"),
     [
