@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from jina_v3_connectors.backends import open_store, shown_url
 from jina_v3_connectors.errors import StoreBusy
 from jina_v3_connectors.filters import as_condition
 from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
+from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput
@@ -369,6 +371,25 @@ def test_no_error_tells_a_password(url: str) -> None:
         open_store(url, FakeEncoder(), "docs")
     assert SECRET not in "".join(traceback.format_exception(caught.value)) + shown_url(url)
     assert time.monotonic() - start < 10, "a server that is not there is not waited for"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"host=h passwd={SECRET}",
+        f"host=h password={SECRET}",
+        f"host=h password={SECRET} nonsense",
+        f"h password={SECRET}",
+        f"password={SECRET}://h",
+        f"postgresql://h:x/d;password={SECRET}",
+        "",
+    ],
+)
+def test_only_urls_are_addresses_and_errors_show_their_scheme_alone(url: str) -> None:
+    for open_it in (partial(PostgresConnector, FakeEncoder(), "docs", url=url), partial(OneConnection, url)):
+        with pytest.raises(InvalidInput, match=r"'(postgresql://)?\*\*\*' is no address of a database") as caught:
+            open_it()
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 def test_connections_tell_no_password(backend: Postgres) -> None:
