@@ -25,15 +25,18 @@ from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .layout import COLUMNS, PostgresLayout, restored, storable, table_name
 
 try:
-    from psycopg import Cursor, sql
-    from psycopg.pq import TransactionStatus
-    from psycopg.rows import TupleRow, tuple_row
-
-    from . import queries
-    from .errors import EXTENSION, store_errors
-    from .filters import where
+    import pgvector  # noqa: F401
+    import psycopg  # noqa: F401
 except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
+
+from psycopg import Cursor, sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, tuple_row
+
+from . import queries
+from .errors import EXTENSION, store_errors
+from .filters import where
 
 if TYPE_CHECKING:
     from .connections import Pool

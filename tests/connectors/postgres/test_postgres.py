@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 import time
 import traceback
@@ -34,7 +36,7 @@ from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
 from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
 from jina_v3_connectors.store import STATE_VARIABLE
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.postgres import PostgresServer
@@ -184,6 +186,27 @@ def test_names_of_tables() -> None:
     assert len({table_name(name) for name in long}) == 3
     assert max(len(table_name(name)) for name in long) <= LONGEST_NAME
     assert table_name("x" * LONGEST_NAME) == "x" * LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    ("module", "error"),
+    [
+        ("psycopg", MissingExtra),
+        ("pgvector", MissingExtra),
+        ("jina_v3_connectors.postgres.errors", ModuleNotFoundError),
+        ("jina_v3_connectors.postgres.filters", ModuleNotFoundError),
+    ],
+)
+def test_only_a_package_that_is_not_installed_is_told_as_missing(
+    monkeypatch: pytest.MonkeyPatch, module: str, error: type[Exception]
+) -> None:
+    store = "jina_v3_connectors.postgres.store"
+    importlib.import_module(store)
+    monkeypatch.delitem(sys.modules, store)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError) as caught:
+        importlib.import_module(store)
+    assert caught.type is error
 
 
 @pytest.mark.parametrize("name", ["a.b-C", "SELECT", "x" * 128, "1st"])
