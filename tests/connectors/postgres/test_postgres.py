@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from jina_v3_connectors.filters import as_condition
 from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
 from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
+from jina_v3_connectors.postgres.store import PostgresStore
 from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.testing import FakeEncoder
@@ -294,6 +296,34 @@ def test_several_make_one_collection(backend: Postgres) -> None:
         assert len({store.contract.collection_id for store in stores}) == 1
     for store in stores:
         store.close()
+
+
+def test_a_collection_that_another_process_makes_between_two_looks(
+    backend: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with backend.connect() as store, backend.connect() as other:
+        postgres = store.store
+        assert isinstance(postgres, PostgresStore)
+        begin, begun = postgres._transaction, 0
+
+        def begin_after_the_other() -> Any:
+            nonlocal begun
+            begun += 1
+            if begun == 2:
+                other.create()
+            return begin()
+
+        monkeypatch.setattr(postgres, "_transaction", begin_after_the_other)
+        stored = postgres.read()
+        assert stored is not None
+        assert stored == other.store.read()
+
+
+def test_adopting_leaves_a_contract_that_is_there_by_now(backend: Postgres) -> None:
+    backend.foreign()
+    with backend.connect(adopt=True) as store:
+        store.store.adopt(replace(store.contract, collection_id="another"))
+        assert store.store.read() == store.stored
 
 
 def test_an_alias_is_followed_by_those_who_opened_it(backend: Postgres) -> None:
