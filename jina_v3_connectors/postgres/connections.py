@@ -48,7 +48,7 @@ def connection_string(url: str) -> str:
 class OneConnection:
     """One connection, for one thread at a time. It is opened when it is needed, and again after it broke."""
 
-    def __init__(self, url: str | None, client: Connection[Any] | None = None) -> None:
+    def __init__(self, url: str | None = None, client: Connection[Any] | None = None) -> None:
         """Raises InvalidInput for a malformed URL, see `connection_string`."""
         self._client, self._owned, self._lock = client, client is None, threading.RLock()
         self._conninfo = "" if url is None else connection_string(url)
@@ -64,7 +64,8 @@ class OneConnection:
                 raise StoreError("the connection passed as client is closed; pass url=, or a pool: both open new ones")
             yield self._client
 
-    def close_own(self) -> None:
+    def close(self) -> None:
+        """A connection of the caller stays open."""
         with self._lock:
             if self._owned and self._client is not None:
                 self._client.close()

@@ -79,6 +79,9 @@ def postgres_store(
         raise InvalidInput("pass one of url='postgresql://user@host/database' and client=psycopg.connect(...)")
     from psycopg import Connection
 
-    if client is None or isinstance(client, Connection):
-        return PostgresStore(OneConnection(url, client), collection, layout)
+    if url is not None:
+        connection = OneConnection(url)
+        return PostgresStore(connection, collection, layout, connection.close)
+    if isinstance(client, Connection):
+        return PostgresStore(OneConnection(client=client), collection, layout)
     return PostgresStore(client, collection, layout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -35,9 +35,8 @@ from psycopg import Cursor, sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
-from . import queries
+from . import filters, queries
 from .errors import EXTENSION, store_errors
-from .filters import where
 
 if TYPE_CHECKING:
     from .connections import Pool
@@ -65,9 +64,16 @@ class PostgresStore(Store):
 
     write_limits = WriteLimits(rows=5000, bytes=64 * 2**20)
 
-    def __init__(self, connections: Pool, collection: str, layout: PostgresLayout) -> None:
-        """`layout` is that of a new collection. `close` calls `close_own` of `connections`, if it has one."""
+    def __init__(
+        self,
+        connections: Pool,
+        collection: str,
+        layout: PostgresLayout,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`layout` is that of a new collection; `on_close` is called when the store is closed."""
         self._connections, self.collection, self.new_layout = connections, collection, layout
+        self._on_close = on_close
         self._table = sql.Identifier(table_name(collection))
 
     @property
@@ -136,9 +142,9 @@ class PostgresStore(Store):
                     copy.write_row((*_row(chunk), queries.KINDS[layout.datatype](vector).to_binary()))
             cursor.execute(queries.insertion(entry.table, incoming))
 
-    def delete(self, condition: Condition) -> None:
+    def delete(self, where: Condition) -> None:
         with self._opened() as (cursor, entry):
-            cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(entry.table, where(condition)))
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(entry.table, filters.where(where)))
 
     def nearest(
         self,
@@ -192,7 +198,7 @@ class PostgresStore(Store):
             cursor.execute(queries.ALIAS, (alias, self._entry(cursor, NO_SETTINGS).name))
 
     def close(self) -> None:
-        getattr(self._connections, "close_own", lambda: None)()
+        self._on_close()
 
     @contextmanager
     def _transaction(self) -> Iterator[Rows]:

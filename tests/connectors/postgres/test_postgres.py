@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import threading
 import time
@@ -37,7 +38,7 @@ from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
 from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
 from jina_v3_connectors.postgres.store import PostgresStore
-from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_connectors.store import STATE_VARIABLE, Store
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.testing import FakeEncoder
 
@@ -154,6 +155,12 @@ def test_what_is_passed_to_the_connector() -> None:
             PostgresConnector(FakeEncoder(), "docs", **options)
     with pytest.raises(InvalidInput, match=r"PostgresLayout\(hybrid=True"):
         PostgresConnector(FakeEncoder(), "docs", url="postgresql://h/d", hybrid=True, layout=PostgresLayout())
+
+
+def test_the_arguments_of_every_method_are_named_as_in_store() -> None:
+    for name in Store.__abstractmethods__ - {"journal_file"}:
+        wanted, named = (inspect.signature(getattr(kind, name)).parameters for kind in (Store, PostgresStore))
+        assert list(named) == list(wanted), name
 
 
 def test_a_layout_of_another_version(backend: Postgres) -> None:
@@ -472,6 +479,9 @@ def test_a_pool_of_the_caller(backend: Postgres) -> None:
     class Pool:
         opened = 0
 
+        def close_own(self) -> None:
+            raise AssertionError("it stays open")
+
         @contextmanager
         def connection(self) -> Iterator[psycopg.Connection[Any]]:
             self.opened += 1
@@ -483,6 +493,14 @@ def test_a_pool_of_the_caller(backend: Postgres) -> None:
         store.ingest(documents())
         assert store.search("a black cat", limit=1)[0].chunk.document_id == "cats"
     assert pool.opened > 5
+
+
+def test_a_connection_of_a_url_is_closed_with_the_store(backend: Postgres) -> None:
+    with backend.connect() as store:
+        connections: Any = store.store._connections  # type: ignore[attr-defined]
+        assert not connections._client.closed
+    assert connections._client.closed
+    store.close()
 
 
 def test_a_connection_that_broke_is_opened_again(backend: Postgres) -> None:
