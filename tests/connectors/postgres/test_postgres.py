@@ -153,6 +153,12 @@ def test_what_is_passed_to_the_connector() -> None:
     for options in both:
         with pytest.raises(InvalidInput, match="pass one of url='postgresql"):
             PostgresConnector(FakeEncoder(), "docs", **options)
+    neither: list[dict[str, Any]] = [{"url": 5}, {"url": b"postgresql://h/d"}, {"client": object()}, {"client": 5}]
+    for options in neither:
+        with pytest.raises(
+            InvalidInput, match=r"got (int|bytes|object): pass a str as url.*psycopg.Connection or a pool"
+        ):
+            PostgresConnector(FakeEncoder(), "docs", **options)
     with pytest.raises(InvalidInput, match=r"PostgresLayout\(hybrid=True"):
         PostgresConnector(FakeEncoder(), "docs", url="postgresql://h/d", hybrid=True, layout=PostgresLayout())
 
