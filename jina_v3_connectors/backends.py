@@ -34,7 +34,7 @@ class Location:
     path: Path | None = None
     """A folder on this machine."""
     address: str | None = None
-    """The URL of a server, or the name of an index. Used if `folder` is None."""
+    """The URL of a server, or the name of an index. Used if `path` is None."""
 
 
 @dataclass(frozen=True)
