@@ -209,7 +209,6 @@ def test_names_of_tables() -> None:
         ("psycopg", MissingExtra),
         ("pgvector", MissingExtra),
         ("jina_v3_connectors.postgres.errors", ModuleNotFoundError),
-        ("jina_v3_connectors.postgres.filters", ModuleNotFoundError),
     ],
 )
 def test_only_a_package_that_is_not_installed_is_told_as_missing(
