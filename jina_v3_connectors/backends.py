@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jina_v3_encoder.address import HIDDEN, SCHEME, SCHEMES, server_address, without_userinfo
+from jina_v3_encoder.address import HIDDEN, SCHEME, SCHEMES, scheme_alone, server_address, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
@@ -33,7 +34,7 @@ class Location:
     path: Path | None = None
     """A folder on this machine."""
     address: str | None = None
-    """The URL of a server, or the name of an index. Used if `folder` is None."""
+    """The URL of a server, or the name of an index. Used if `path` is None."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +125,12 @@ BACKENDS = (
     ),
     Backend("postgresql", "PostgreSQL", "postgres", _postgresql, server="postgresql://user@host:5432/database"),
 )
-PARAMETER = re.compile(r"([?&])(?!(?:host|port|dbname|user|sslmode)=)[^&]*")
+PARAMETER = re.compile(r"([?&;])(?!(?:host|port|dbname|sslmode)=[\w./%:,\[\]-]*(?:[&;]|$))[^&;]*")
 """Parameters of a URL that may be secret, as in `postgresql://host/database?password=…`."""
+PLAIN = re.compile(r"[\w.:,%\[\]~/+*@-]+(?:[?&;]|$)")
+"""What may stand before the parameters."""
+FOLDER = re.compile(r"[\w./~-]*")
+"""Where the backend's name was forgotten."""
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 STORE_FORMS = ", ".join(form for backend in BACKENDS for form in backend.examples) + " (http may be https)"
 
@@ -136,8 +141,7 @@ def find_location(url: str) -> tuple[Backend, Location]:
     Raises:
         InvalidInput: the URL has no known form.
     """
-    kind, _, rest = url.partition(":")
-    name, _, scheme = kind.partition("+")
+    name, scheme, rest = _divided(url)
     location = BY_NAME[name].locate(scheme, rest) if name in BY_NAME else None
     if location is None:
         raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {STORE_FORMS}")
@@ -216,16 +220,28 @@ def filled_store(url: str, collection: str) -> tuple[Store, Stored]:
 
 
 def shown_url(url: str) -> str:
-    """A store's URL without user and password, to show. A folder's name may hold an @."""
+    """A store's URL without user and password, to show. Of an unknown form, only the backend and the scheme are shown.
+
+    A folder's name is shown as it is; it may hold an @.
+    """
+    name, scheme, rest = _divided(url)
+    if name not in BY_NAME:
+        return url if FOLDER.fullmatch(url) else scheme_alone(url)
+    with suppress(InvalidInput):
+        location = BY_NAME[name].locate(scheme, rest)
+        if location is not None and location.path is not None:
+            return url
+        shown = without_userinfo(PARAMETER.sub(rf"\1{HIDDEN}", url))
+        if location is not None and PLAIN.match(shown) and url.count("@") == shown.count("@"):
+            return shown
+    return scheme_alone(url) if SCHEME.match(url) else f"{name}:{HIDDEN}"
+
+
+def _divided(url: str) -> tuple[str, str, str]:
+    """The backend's name, the scheme after its "+", and what follows the colon."""
     kind, _, rest = url.partition(":")
-    if kind not in BY_NAME or not BY_NAME[kind].folder:
-        shown = PARAMETER.sub(rf"\1{HIDDEN}", url)
-        if "@" in url and "@" not in shown:  # what looked like a parameter was part of a password
-            shown = f"{url.partition('://')[0]}://{HIDDEN}" if SCHEME.match(url) else HIDDEN
-        return without_userinfo(shown)
-    if "://" in rest:  # the + was forgotten
-        return f"{kind}:{without_userinfo(rest)}"
-    return without_userinfo(url) if rest.startswith("//") else url
+    name, _, scheme = kind.partition("+")
+    return name, scheme, rest
 
 
 def _empty(url: str, collection: str) -> StoreNotFound:

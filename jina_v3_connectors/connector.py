@@ -223,7 +223,7 @@ class VectorConnector:
             query: The question.
             limit: Hits at most.
             filter: Conditions on metadata, such as {"lang": "de", "year": {"gte": 2020}}; see `filters`.
-            hybrid: Also count shared words (BM25), where the collection was made for it. Ranks are fused; scores stay
+            hybrid: Also count shared words, where the collection was made for it. Ranks are fused; scores stay
                 cosines, so they need not fall from hit to hit.
 
         Raises:

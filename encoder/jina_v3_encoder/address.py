@@ -53,6 +53,12 @@ def server_address(url: str) -> Address:
     return Address(urlunsplit(parts._replace(netloc=host)), login)
 
 
+def scheme_alone(url: str) -> str:
+    """`url` with everything after its scheme hidden, for addresses of an unknown form."""
+    scheme = SCHEME.match(url)
+    return f"{scheme[0] if scheme else ''}{HIDDEN}"
+
+
 def without_userinfo(url: str) -> str:
     """`url` with everything hidden that may be a user and a password. It may be malformed."""
     before, at, rest = url.rpartition("@")

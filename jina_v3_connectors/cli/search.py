@@ -23,7 +23,7 @@ from .terminal import json_line
     "--filter", "condition", metavar="JSON", help="""Metadata, e.g. '{"lang": "de", "year": {"gte": 2020}}'."""
 )
 @click.option(
-    "--hybrid", is_flag=True, help="Also count shared words (BM25). The collection must have been made with --hybrid."
+    "--hybrid", is_flag=True, help="Also count shared words. The collection must have been made with --hybrid."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
 @click.option(

@@ -49,7 +49,7 @@ class PostgresConnector(VectorConnector):
             dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 
         Raises:
-            InvalidInput: none or both of `url` and `client`, or both `layout` and `hybrid`.
+            InvalidInput: none or both of `url` and `client`, one of another type, or both `layout` and `hybrid`.
             MissingExtra: psycopg or pgvector is not installed.
         """
         if hybrid and layout is not None:
@@ -71,7 +71,11 @@ class PostgresConnector(VectorConnector):
 def postgres_store(
     collection: str, *, layout: PostgresLayout, url: str | None = None, client: Connection[Any] | Pool | None = None
 ) -> Store:
-    """The store of one of `url` and `client`."""
+    """The store of one of `url` and `client`.
+
+    Raises:
+        InvalidInput: none or both of them, or one of another type.
+    """
     from .store import PostgresStore
 
     check_collection_name(collection)
@@ -79,6 +83,14 @@ def postgres_store(
         raise InvalidInput("pass one of url='postgresql://user@host/database' and client=psycopg.connect(...)")
     from psycopg import Connection
 
-    if client is None or isinstance(client, Connection):
-        return PostgresStore(OneConnection(url, client), collection, layout)
-    return PostgresStore(client, collection, layout)
+    if isinstance(url, str):
+        connection = OneConnection(url)
+        return PostgresStore(connection, collection, layout, connection.close)
+    if isinstance(client, Connection):
+        return PostgresStore(OneConnection(client=client), collection, layout)
+    if client is not None and callable(getattr(client, "connection", None)):
+        return PostgresStore(client, collection, layout)
+    raise InvalidInput(
+        f"got {type(url if client is None else client).__name__}: pass a str as url, as in "
+        "'postgresql://user@host/database', or as client a psycopg.Connection or a pool, which has a method connection"
+    )

@@ -37,7 +37,7 @@ def where(condition: Condition | None) -> sql.Composable:
         case Equal():
             return sql.SQL("terms ?| {}").format(_texts(condition.keywords))
         case Native(value):
-            return value if isinstance(value, sql.Composable) else sql.SQL(str(value))
+            return sql.SQL("({})").format(value if isinstance(value, sql.Composable) else sql.SQL(str(value)))
 
 
 def _compared(value: sql.Composable, bounds: Bounds) -> sql.Composable:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
@@ -25,15 +26,17 @@ from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .layout import COLUMNS, PostgresLayout, restored, storable, table_name
 
 try:
-    from psycopg import Cursor, sql
-    from psycopg.pq import TransactionStatus
-    from psycopg.rows import TupleRow, tuple_row
-
-    from . import queries
-    from .errors import EXTENSION, store_errors
-    from .filters import where
+    import pgvector  # noqa: F401
+    import psycopg  # noqa: F401
 except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
+
+from psycopg import Cursor, sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow, tuple_row
+
+from . import filters, queries
+from .errors import EXTENSION, store_errors
 
 if TYPE_CHECKING:
     from .connections import Pool
@@ -42,6 +45,7 @@ PAGE_ROWS = 5000
 MAKING = 0x6A696E61
 """The advisory lock for making a collection or an alias."""
 DENSE = re.compile(r"(vector|halfvec)\((\d+)\)")
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 Rows = Cursor[TupleRow]
 
 
@@ -60,9 +64,16 @@ class PostgresStore(Store):
 
     write_limits = WriteLimits(rows=5000, bytes=64 * 2**20)
 
-    def __init__(self, connections: Pool, collection: str, layout: PostgresLayout) -> None:
-        """`layout` is that of a new collection. `close` calls `close_own` of `connections`, if it has one."""
+    def __init__(
+        self,
+        connections: Pool,
+        collection: str,
+        layout: PostgresLayout,
+        on_close: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`layout` is that of a new collection; `on_close` is called when the store is closed."""
         self._connections, self.collection, self.new_layout = connections, collection, layout
+        self._on_close = on_close
         self._table = sql.Identifier(table_name(collection))
 
     @property
@@ -70,14 +81,14 @@ class PostgresStore(Store):
         return shared_journal()
 
     def read(self) -> Stored | None:
-        try:
-            with self._opened() as (_, entry):
-                pass
-        except StoreNotFound:
+        entry = self._registered()
+        if entry is None:
             with self._transaction() as cursor:
-                if self._table_is_there(cursor):
-                    raise ContractMissing(self.collection) from None
-            return None
+                if not self._table_is_there(cursor):
+                    return None
+            entry = self._registered()  # another process may have made it in between
+        if entry is None:
+            raise ContractMissing(self.collection)
         return Stored(EmbeddingContract.from_json(entry.contract, self.collection), entry.layout)
 
     def writer(self) -> str | None:
@@ -92,15 +103,16 @@ class PostgresStore(Store):
         """One transaction: if this is killed, nothing is left."""
         self.new_layout.check(contract.dimensions)
         with self._making() as cursor:
-            try:
-                self._entry(cursor, {})
-            except StoreNotFound:
+            if self._entry_or_none(cursor) is None:
                 for statement in queries.creation(self._table, contract, self.new_layout):
                     cursor.execute(statement)
                 self._enter(cursor, contract, self.new_layout)
 
     def adopt(self, contract: EmbeddingContract) -> None:
+        """A contract that another process wrote meanwhile stays."""
         with self._making() as cursor:
+            if self._entry_or_none(cursor) is not None:
+                return
             columns = dict(cursor.execute(queries.COLUMN_TYPES, (self._table.as_string(),)).fetchall())
             dense = DENSE.fullmatch(columns.pop("dense", ""))
             lacking = [f"{name} {kind}" for name, kind in COLUMNS.items() if columns.get(name) != kind]
@@ -130,9 +142,9 @@ class PostgresStore(Store):
                     copy.write_row((*_row(chunk), queries.KINDS[layout.datatype](vector).to_binary()))
             cursor.execute(queries.insertion(entry.table, incoming))
 
-    def delete(self, condition: Condition) -> None:
+    def delete(self, where: Condition) -> None:
         with self._opened() as (cursor, entry):
-            cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(entry.table, where(condition)))
+            cursor.execute(sql.SQL("DELETE FROM {} WHERE {}").format(entry.table, filters.where(where)))
 
     def nearest(
         self,
@@ -183,10 +195,10 @@ class PostgresStore(Store):
         with self._making() as cursor:
             if self._table_is_there(cursor, alias):
                 raise StoreError(f"{alias!r} is a table, so it cannot be an alias: choose another name")
-            cursor.execute(queries.ALIAS, (alias, self._entry(cursor, {}).name))
+            cursor.execute(queries.ALIAS, (alias, self._entry(cursor, NO_SETTINGS).name))
 
     def close(self) -> None:
-        getattr(self._connections, "close_own", lambda: None)()
+        self._on_close()
 
     @contextmanager
     def _transaction(self) -> Iterator[Rows]:
@@ -200,10 +212,10 @@ class PostgresStore(Store):
                 yield cursor
 
     @contextmanager
-    def _opened(self, settings: Mapping[str, str] | None = None) -> Iterator[tuple[Rows, Entry]]:
+    def _opened(self, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[tuple[Rows, Entry]]:
         """A transaction in which `settings` hold, and the collection. Raises StoreNotFound."""
         with self._transaction() as cursor:
-            yield cursor, self._entry(cursor, settings or {})
+            yield cursor, self._entry(cursor, settings)
 
     @contextmanager
     def _making(self) -> Iterator[Rows]:
@@ -217,7 +229,22 @@ class PostgresStore(Store):
             cursor.execute(queries.REGISTRY)
             yield cursor
 
+    def _registered(self) -> Entry | None:
+        """The collection's row, read in a transaction of its own."""
+        try:
+            with self._opened() as (_, entry):
+                return entry
+        except StoreNotFound:
+            return None
+
     def _entry(self, cursor: Rows, settings: Mapping[str, str]) -> Entry:
+        """As `_entry_or_none`. Raises StoreNotFound."""
+        entry = self._entry_or_none(cursor, settings)
+        if entry is None:
+            raise StoreNotFound(f"there is no collection {self.collection!r}; ingest documents into it first")
+        return entry
+
+    def _entry_or_none(self, cursor: Rows, settings: Mapping[str, str] = NO_SETTINGS) -> Entry | None:
         """The collection's row. For an alias, the row of the collection that it names."""
         set_ = sql.SQL(", set_config({}, {}, true)")
         query = sql.SQL(queries.ENTRY).format(
@@ -225,7 +252,7 @@ class PostgresStore(Store):
         )
         row = cursor.execute(query, (self.collection,)).fetchone()
         if row is None:
-            raise StoreNotFound(f"there is no collection {self.collection!r}; ingest documents into it first")
+            return None
         name, table, contract, layout, writer = row[:5]
         try:
             return Entry(name, sql.Identifier(table), contract, PostgresLayout(**json.loads(layout)), writer)

@@ -237,3 +237,35 @@ def test_a_forgotten_plus_makes_no_folder_and_tells_no_password() -> None:
     with pytest.raises(InvalidInput, match="unknown store") as caught:
         stores.store_at("qdrant:http://u:s3cret@h:6333", "docs")
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://user:s3cret@host:5432/database", "postgresql://***@host:5432/database"),
+        (
+            "postgresql://[::1]:5432/my-db?host=/tmp/x&user=me&sslmode=require",
+            "postgresql://[::1]:5432/my-db?host=/tmp/x&***&sslmode=require",
+        ),
+        ("postgresql://h/db;password=s3cret", "postgresql://h/db;***"),
+        ("postgresql://h/db?host=x;password=s3cret", "postgresql://h/db?host=x;***"),
+        ("postgresql://h/db?host=x password=s3cret", "postgresql://h/db?***"),
+        ("postgresql://h/db password=s3cret", "postgresql://***"),
+        ("postgresql://h/db#s3cret", "postgresql://***"),
+        ("postgresql://h/db?password=s3cret@s3cret", "postgresql://***"),
+        ("postgresql:host=h password=s3cret", "postgresql:***"),
+        ("postgresql:s3cret", "postgresql:***"),
+        ("host=h password=s3cret", "***"),
+        ("mysql://h/s3cret", "mysql://***"),
+        ("qdrant:http://h/s3cret", "qdrant:***"),
+        ("milvus+http:h:s3cret", "milvus:***"),
+        ("qdrant+http://h:6333/a/b?api_key=s3cret", "qdrant+http://h:6333/a/b?***"),
+        ("qdrant+http://u:s3cret@h:x", "qdrant+http://***"),
+        ("pinecone:my-index", "pinecone:my-index"),
+        ("qdrant:./me@home/store; x=1", "qdrant:./me@home/store; x=1"),
+        ("milvus:/data/a b.db", "milvus:/data/a b.db"),
+        ("./folder", "./folder"),
+    ],
+)
+def test_what_is_shown_of_a_url(url: str, shown: str) -> None:
+    assert stores.shown_url(url) == shown

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +35,11 @@ from jina_v3_connectors.backends import open_store, shown_url
 from jina_v3_connectors.errors import StoreBusy
 from jina_v3_connectors.filters import as_condition
 from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
+from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
-from jina_v3_connectors.store import STATE_VARIABLE
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_connectors.postgres.store import PostgresStore
+from jina_v3_connectors.store import STATE_VARIABLE, Store
+from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.postgres import PostgresServer
@@ -103,6 +110,16 @@ def test_an_index_that_gives_up_is_not_believed(backend: Postgres) -> None:
         assert len(hits) == 2
 
 
+@pytest.mark.parametrize("condition", ["chunk < 0 or chunk = 0", psycopg.sql.SQL("chunk < 0 or chunk = 0")], ids=repr)
+def test_native_sql_with_an_or_stays_together(backend: Postgres, condition: Any) -> None:
+    """Without a shared word, hybrid search is the plain one."""
+    with backend.connect(hybrid=True) as store:
+        store.ingest(many(20))
+        plain = store.search("zzz", limit=20, filter=Native(condition))
+        assert len(plain) == 20
+        assert store.search("zzz", limit=20, filter=Native(condition), hybrid=True) == plain
+
+
 @pytest.mark.parametrize(
     ("layout", "dimensions", "message"),
     [
@@ -136,8 +153,20 @@ def test_what_is_passed_to_the_connector() -> None:
     for options in both:
         with pytest.raises(InvalidInput, match="pass one of url='postgresql"):
             PostgresConnector(FakeEncoder(), "docs", **options)
+    neither: list[dict[str, Any]] = [{"url": 5}, {"url": b"postgresql://h/d"}, {"client": object()}, {"client": 5}]
+    for options in neither:
+        with pytest.raises(
+            InvalidInput, match=r"got (int|bytes|object): pass a str as url.*psycopg.Connection or a pool"
+        ):
+            PostgresConnector(FakeEncoder(), "docs", **options)
     with pytest.raises(InvalidInput, match=r"PostgresLayout\(hybrid=True"):
         PostgresConnector(FakeEncoder(), "docs", url="postgresql://h/d", hybrid=True, layout=PostgresLayout())
+
+
+def test_the_arguments_of_every_method_are_named_as_in_store() -> None:
+    for name in Store.__abstractmethods__ - {"journal_file"}:
+        wanted, named = (inspect.signature(getattr(kind, name)).parameters for kind in (Store, PostgresStore))
+        assert list(named) == list(wanted), name
 
 
 def test_a_layout_of_another_version(backend: Postgres) -> None:
@@ -172,6 +201,26 @@ def test_names_of_tables() -> None:
     assert len({table_name(name) for name in long}) == 3
     assert max(len(table_name(name)) for name in long) <= LONGEST_NAME
     assert table_name("x" * LONGEST_NAME) == "x" * LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    ("module", "error"),
+    [
+        ("psycopg", MissingExtra),
+        ("pgvector", MissingExtra),
+        ("jina_v3_connectors.postgres.errors", ModuleNotFoundError),
+    ],
+)
+def test_only_a_package_that_is_not_installed_is_told_as_missing(
+    monkeypatch: pytest.MonkeyPatch, module: str, error: type[Exception]
+) -> None:
+    store = "jina_v3_connectors.postgres.store"
+    importlib.import_module(store)
+    monkeypatch.delitem(sys.modules, store)
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError) as caught:
+        importlib.import_module(store)
+    assert caught.type is error
 
 
 @pytest.mark.parametrize("name", ["a.b-C", "SELECT", "x" * 128, "1st"])
@@ -259,6 +308,34 @@ def test_several_make_one_collection(backend: Postgres) -> None:
         assert len({store.contract.collection_id for store in stores}) == 1
     for store in stores:
         store.close()
+
+
+def test_a_collection_that_another_process_makes_between_two_looks(
+    backend: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with backend.connect() as store, backend.connect() as other:
+        postgres = store.store
+        assert isinstance(postgres, PostgresStore)
+        begin, begun = postgres._transaction, 0
+
+        def begin_after_the_other() -> Any:
+            nonlocal begun
+            begun += 1
+            if begun == 2:
+                other.create()
+            return begin()
+
+        monkeypatch.setattr(postgres, "_transaction", begin_after_the_other)
+        stored = postgres.read()
+        assert stored is not None
+        assert stored == other.store.read()
+
+
+def test_adopting_leaves_a_contract_that_is_there_by_now(backend: Postgres) -> None:
+    backend.foreign()
+    with backend.connect(adopt=True) as store:
+        store.store.adopt(replace(store.contract, collection_id="another"))
+        assert store.store.read() == store.stored
 
 
 def test_an_alias_is_followed_by_those_who_opened_it(backend: Postgres) -> None:
@@ -361,6 +438,25 @@ def test_no_error_tells_a_password(url: str) -> None:
     assert time.monotonic() - start < 10, "a server that is not there is not waited for"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"host=h passwd={SECRET}",
+        f"host=h password={SECRET}",
+        f"host=h password={SECRET} nonsense",
+        f"h password={SECRET}",
+        f"password={SECRET}://h",
+        f"postgresql://h/%zz;password={SECRET}",
+        "",
+    ],
+)
+def test_only_urls_are_addresses_and_errors_show_their_scheme_alone(url: str) -> None:
+    for open_it in (partial(PostgresConnector, FakeEncoder(), "docs", url=url), partial(OneConnection, url)):
+        with pytest.raises(InvalidInput, match=r"'(postgresql://)?\*\*\*' is no address of a database") as caught:
+            open_it()
+        assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
 def test_connections_tell_no_password(backend: Postgres) -> None:
     url = backend.url.replace("//postgres@", f"//postgres:{SECRET}@")
     with open_store(url, FakeEncoder(), "docs", chunker=WholeDocument()) as store:
@@ -388,6 +484,9 @@ def test_a_pool_of_the_caller(backend: Postgres) -> None:
     class Pool:
         opened = 0
 
+        def close_own(self) -> None:
+            raise AssertionError("it stays open")
+
         @contextmanager
         def connection(self) -> Iterator[psycopg.Connection[Any]]:
             self.opened += 1
@@ -399,6 +498,14 @@ def test_a_pool_of_the_caller(backend: Postgres) -> None:
         store.ingest(documents())
         assert store.search("a black cat", limit=1)[0].chunk.document_id == "cats"
     assert pool.opened > 5
+
+
+def test_a_connection_of_a_url_is_closed_with_the_store(backend: Postgres) -> None:
+    with backend.connect() as store:
+        connections: Any = store.store._connections  # type: ignore[attr-defined]
+        assert not connections._client.closed
+    assert connections._client.closed
+    store.close()
 
 
 def test_a_connection_that_broke_is_opened_again(backend: Postgres) -> None:
