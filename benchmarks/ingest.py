@@ -28,9 +28,9 @@ from jina_v3_connectors.documents import Chunk, Document
 from jina_v3_connectors.ingestion.report import IngestReport
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_connectors.qdrant.layout import QdrantLayout
-from jina_v3_connectors.store import FloatArray
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.vectors import FloatArray
 
 from .command import Benchmark
 

@@ -18,11 +18,11 @@ from typing import Self
 
 import numpy as np
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.vectors import FloatArray
 
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
@@ -39,7 +39,6 @@ from .limits import check_vectors
 from .settings import Settings, agree
 from .store import Store, Stored
 
-FloatArray = NDArray[np.float32]
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidVector
+from jina_v3_encoder.vectors import FloatArray
 
 from .documents import Chunk
 from .errors import DocumentError
@@ -19,7 +19,6 @@ VECTOR_NUMBER_BYTES = 13
 """The longest float32, in its shortest exact decimal form and with a comma, has about this many characters."""
 POINT_BYTES = 300
 UNIT_TOLERANCE = 1e-3
-FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

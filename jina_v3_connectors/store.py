@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from jina_v3_encoder.vectors import FloatArray
 
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Hit
 from .filters import Condition
 from .limits import WriteLimits
 
-FloatArray = NDArray[np.float32]
 STATE_VARIABLE = "JINA_V3_STATE"
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from jina_v3_encoder.address import without_userinfo
+from jina_v3_encoder.address import HIDDEN, without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import SHORT_RETRY
+from jina_v3_encoder.vectors import FloatArray
 
 from ..backends import BY_NAME, find_location, open_store
 from ..connector import VectorConnector
 from ..documents import Hit
 from ..errors import AnotherWriter
-from .corpus import Corpus, FloatArray
+from .corpus import Corpus
 
 
 class Collections:
@@ -101,5 +102,8 @@ def label(url: str) -> str:
     backend, location = find_location(url)
     if location.path is not None:
         return f"{backend.title}, embedded"
-    server = without_userinfo((location.address or "").partition("?")[0])  # a password may hold a / that ends the host
-    return f"{backend.title} at {urlsplit(server).netloc.rpartition('@')[2] or 'its socket'}"
+    before, _, parameters = (location.address or "").partition("?")
+    if "@" in parameters and "@" not in before:  # the ? may be part of a password, and what is before it too
+        return f"{backend.title} at {HIDDEN}"
+    host = urlsplit(without_userinfo(before)).netloc.rpartition("@")[2]  # a password may hold a / that ends the host
+    return f"{backend.title} at {host or 'its socket'}"

@@ -8,19 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import Task
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import Span
-from jina_v3_encoder.vectors import finish
+from jina_v3_encoder.vectors import FloatArray, finish
 
 from ..chunking import Chunker
 from ..documents import Document
 from .projection import Projection, project
 
-FloatArray = NDArray[np.float32]
 MAX_CHUNKS = 5000
 MODES = (False, True)
 """Late chunking off and on."""

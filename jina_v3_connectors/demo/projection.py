@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float32]
+from jina_v3_encoder.vectors import FloatArray
+
 AXES = 2
 
 

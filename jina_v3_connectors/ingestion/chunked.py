@@ -6,10 +6,11 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from jina_v3_encoder.vectors import FloatArray
+
 from ..chunking.base import Chunker
 from ..document_checks import check_spans
 from ..documents import Chunk, Document
-from ..limits import FloatArray
 
 BATCH_CHARACTERS = 60_000
 BATCH_CHUNKS = 64

@@ -9,10 +9,11 @@ import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract
 from ..errors import DocumentError
-from ..limits import FloatArray, check_vectors
+from ..limits import check_vectors
 from .chunked import ChunkedDocument, EncodedDocument
 from .journal import Journal
 from .preparation import Refused

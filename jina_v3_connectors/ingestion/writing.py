@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from jina_v3_encoder.retry import RetryPolicy, with_retries
+from jina_v3_encoder.vectors import FloatArray
 
 from ..documents import Chunk, Document, Tail
 from ..filters import Condition, chunks_of
-from ..limits import FloatArray, WriteLimits, requests
+from ..limits import WriteLimits, requests
 from .chunked import ChunkedDocument, EncodedDocument
 from .journal import UNKNOWN_CHUNKS, Entry, Journal
 from .report import Tally

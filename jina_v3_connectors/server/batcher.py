@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from jina_v3_encoder.task import as_task
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.vectors import FloatArray
 
 from .errors import ApiError
-from .jobs import Document, FloatArray, Job, Piece, ReadsIds
+from .jobs import Document, Job, Piece, ReadsIds
 from .metrics import Metrics
 from .settings import ServerSettings
 from .waiting import Batch, Waiting

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.task import Task, TaskLike
 from jina_v3_encoder.texts.late_chunking import Span
+from jina_v3_encoder.vectors import FloatArray
 
 if TYPE_CHECKING:
     from jina_v3_encoder.network.late_document import LateDocument
 
-FloatArray = NDArray[np.float32]
 IdArray = NDArray[np.integer[Any]]
 
 

@@ -132,6 +132,7 @@ def test_closing_twice_is_safe(tmp_path: Path) -> None:
         ("qdrant+https://user:secret@host.example:6333/path?api_key=x", "Qdrant at host.example:6333"),
         ("milvus+http://[::1]:19530", "Milvus at [::1]:19530"),
         ("milvus+http://user:p%40ss@host:1", "Milvus at host:1"),
+        ("postgresql://user:se?cret@host", "PostgreSQL at ***"),
         ("postgresql://user:secret@host:5432/db?password=secret@x", "PostgreSQL at host:5432"),
         ("postgresql://user:pass/word@host/db", "PostgreSQL at host"),
         ("postgresql://one:1,two:2/db", "PostgreSQL at one:1,two:2"),
