@@ -146,7 +146,7 @@ def test_another_model_is_refused(run: Any, corpus: Path, tmp_path: Path) -> Non
     ("arguments", "words"),
     [
         (["search", "x", "--from", "STORE"], "yet; fill it with: jina-v3 ingest"),
-        (["search", "x", "--from", "mysql:x"], "unknown store 'mysql:x'"),
+        (["search", "x", "--from", "mysql:x"], "unknown store '***': use one of qdrant:./folder"),
         (["search", "x", "--from", "STORE", "--collection", "../up"], "collection name"),
         (["ingest", "nothing.txt", "--to", "STORE"], "nothing.txt does not exist"),
         (["ingest", __file__, "--to", "STORE"], "is not one of .txt, .md, .jsonl"),
