@@ -201,7 +201,7 @@ class VectorConnector:
             )
             report = run.run(documents)
             report.remarks += remarks
-            hold.check()
+            with_retries(hold.check, retry)
             if prune:
                 run.prune()
         with_retries(self.store.settle, retry)

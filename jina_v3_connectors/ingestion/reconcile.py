@@ -36,9 +36,9 @@ class Reconciled(NamedTuple):
 class Claim:
     """A run's hold on its collection. Each batch asks it first whether the collection is still the run's own."""
 
-    def __init__(self, collection: str, journal: Journal, store: Store, retry: RetryPolicy, *, marked: bool) -> None:
-        """`marked` says that the store keeps the mark of who writes."""
-        self._collection, self._journal, self._store, self._retry = collection, journal, store, retry
+    def __init__(self, collection: str, journal: Journal, store: Store, token: str, *, marked: bool) -> None:
+        """`token` is the run's mark. `marked` says that the store keeps it."""
+        self._collection, self._journal, self._store, self._token = collection, journal, store, token
         self._marked, self._last = marked, time.monotonic()
 
     def check_now_and_then(self) -> None:
@@ -48,21 +48,29 @@ class Claim:
             self._last = time.monotonic()
 
     def check(self) -> None:
-        """Ask the store who writes.
+        """Ask the store who writes. One try: the caller repeats it where the store is busy.
 
         Raises:
             AnotherWriter: another journal has taken over.
+            StoreBusy: the store cannot answer now.
             StoreError: the name stands for another collection by now.
         """
         if not self._marked:
             return
-        writer = Writer.parse(with_retries(self._store.writer, self._retry))
+        writer = Writer.parse(self._store.writer())
+        if writer is None and self._is_the_same():
+            self._store.set_writer(self._token)  # Milvus 2.3 forgets a mark when it is killed
+            return
         if writer is None or writer.collection_id not in ("", _collection_id(self._journal)):
             raise StoreError(
                 f"collection {self._collection!r} is another one than when this ingest began: an alias was moved, or "
                 "it was deleted and made again. What was acknowledged is kept in the old one; run the same again"
             )
         _check_journal(self._collection, self._journal, writer)
+
+    def _is_the_same(self) -> bool:
+        stored = self._store.read()
+        return stored is not None and stored.contract.collection_id == _collection_id(self._journal)
 
 
 class Writer(NamedTuple):
@@ -98,7 +106,7 @@ def claim(collection: str, journal: Journal, store: Store, retry: RetryPolicy, *
             _check_journal(collection, journal, writer)
     token = f"{journal.id}/{journal.next_generation()}/{_collection_id(journal)}"
     with_retries(lambda: store.set_writer(token), retry)
-    return Claim(collection, journal, store, retry, marked=with_retries(store.writer, retry) is not None)
+    return Claim(collection, journal, store, token, marked=with_retries(store.writer, retry) is not None)
 
 
 def _check_journal(collection: str, journal: Journal, writer: Writer) -> None:

@@ -94,7 +94,7 @@ class Writing:
             AnotherWriter: another journal has taken over; nothing of the batch is written.
             StoreError: the store refused, or stayed busy for too long.
         """
-        self._check_writer()
+        self._repeat(self._check_writer)
         documents = [encoded.chunked for encoded in batch]
         chunks = [chunk for chunked in documents for chunk in chunked.chunks]
         if chunks:

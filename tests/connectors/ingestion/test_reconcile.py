@@ -201,6 +201,35 @@ def test_an_alias_that_is_moved_during_a_run_stops_it(backend: Backend) -> None:
         assert new.ingest(many(1)).unchanged == 1
 
 
+def test_a_mark_that_the_server_lost_is_set_again(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Milvus 2.3 does when it is killed: the collection is the same, so the run goes on."""
+    if not has_writer(backend) or backend.url.startswith("milvus:"):
+        pytest.skip("the journal lies beside the data")
+    with backend.connect() as store:
+        store.ingest(many(1))
+        token = store.store.writer()
+        assert token is not None
+
+        def documents() -> Any:
+            monkeypatch.setattr(store.store, "writer", lambda: None)
+            yield from many(20)
+
+        set_writer = store.store.set_writer
+        marks: list[str] = []
+
+        def noted(mark: str) -> None:
+            marks.append(mark)
+            set_writer(mark)
+
+        monkeypatch.setattr(store.store, "set_writer", noted)
+        report = store.ingest(documents())
+        monkeypatch.undo()
+        assert (report.documents, report.unchanged) == (19, 1)
+        assert store.store.writer() == marks[-1] != token
+        assert len(marks) >= 2
+    assert same_vectors(backend.vectors(), expected(many(20)))
+
+
 def test_a_connector_that_was_opened_before_there_was_a_collection_sees_it(backend: Backend) -> None:
     with backend.connect("early") as early:
         with backend.connect("early") as other:
