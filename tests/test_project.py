@@ -208,3 +208,25 @@ def test_what_tools_leave_behind_is_not_committed() -> None:
 
 def test_no_generated_case_is_failed_by_the_clock() -> None:
     assert hypothesis.settings().deadline is None
+
+
+WITHOUT_WORDS = {"KeyboardInterrupt", "ZeroDivisionError", "asyncio.CancelledError", "httpx.ReadTimeout"}
+"""Exceptions that are not told to a user."""
+
+
+@pytest.mark.parametrize("path", TESTS, ids=names(TESTS))
+def test_errors_are_asked_for_their_words(path: Path) -> None:
+    """By `match`, or by what is asserted of the caught one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    caught = {
+        id(entered.context_expr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.With | ast.AsyncWith)
+        for entered in node.items
+        if entered.optional_vars is not None
+    }
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or ast.unparse(node.func) != "pytest.raises" or id(node) in caught:
+            continue
+        told = any(keyword.arg == "match" for keyword in node.keywords)
+        assert told or ast.unparse(node.args[0]) in WITHOUT_WORDS, f"line {node.lineno}: {ast.unparse(node)}"

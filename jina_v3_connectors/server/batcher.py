@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import copy_context
 from typing import TypeVar
 
 from jina_v3_encoder.task import as_task
@@ -111,16 +112,18 @@ class Batcher:
     def run(self, work: Callable[[], Answer]) -> Answer:
         """Have something done in the queue's thread, before its next batch, and wait for it.
 
-        For what is not a request: its size is not known, so a caller with much to do should call again and again.
+        For what is not a request: its size is not known, so a caller with much to do should call again and again. It
+        runs in the caller's context, so that the tokens it reads are counted there (`jina_v3_encoder.usage`).
 
         Raises:
             ApiError: 503 while closing. Errors of `work` rise here.
         """
         result: Future[Answer] = Future()
+        context = copy_context()
 
         def call() -> None:
             try:
-                result.set_result(work())
+                result.set_result(context.run(work))
             except BaseException as error:
                 result.set_exception(error)
 

@@ -12,7 +12,7 @@ from .batcher import Batcher
 
 
 class QueueEngine:
-    """The engine behind a queue. Each call is a job of the queue; tokens are counted in the caller's thread."""
+    """The engine behind a queue. Texts are read in the queue's thread, and counted in the caller's."""
 
     def __init__(self, batcher: Batcher) -> None:
         self._batcher, self._engine = batcher, batcher.encoder.engine

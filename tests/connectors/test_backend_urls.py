@@ -191,7 +191,7 @@ def test_a_collection_that_was_never_filled(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "a" * 300])
 def test_names_that_leave_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="must be 1 to 128 letters"):
         filled_store(f"qdrant:{tmp_path}", name)
 
 
@@ -208,7 +208,7 @@ def test_every_backend_has_a_url(name: str, tmp_path: Path, milvus_url: Any) -> 
         assert stored == store.stored
         assert VectorConnector(FakeEncoder(), collection, opened).count() == 2
         opened.close()
-        with pytest.raises((ContractMismatch, StoreNotFound)):
+        with pytest.raises((ContractMismatch, StoreNotFound), match=r"was filled in another way|does not exist yet"):
             open_store(backend.url, FakeEncoder(dimensions=32), collection)
 
 

@@ -121,7 +121,7 @@ def test_late_chunking_writes_its_window_into_the_contract() -> None:
 def test_nothing_is_created_before_the_first_ingest() -> None:
     shelf: Shelf = {}
     connector = DictConnector(shelf)
-    with pytest.raises(StoreNotFound):
+    with pytest.raises(StoreNotFound, match="does not exist yet; ingest documents into it first"):
         connector.search("x")
     assert shelf == {}
     connector.ingest([])
@@ -150,7 +150,7 @@ def test_other_settings_are_refused_on_opening(settings: dict[str, Any]) -> None
     shelf: Shelf = {}
     DictConnector(shelf).ingest([Document("a", "text")])
     before = dict(shelf)
-    with pytest.raises((ContractMismatch, InvalidDimensions)):
+    with pytest.raises((ContractMismatch, InvalidDimensions), match=r"was filled in another way|dimensions must be"):
         DictConnector(shelf, **settings)
     assert shelf == before
 

@@ -75,7 +75,7 @@ def test_records_of_somebody_else_are_told_before_adopting(backend: Backend, cas
     backend.put({"document_id": "d", "chunk": 0, field: value})
     with pytest.raises(StoreError, match=rf"record 7: its {message}.*ingest the documents into a new collection"):
         backend.connect(adopt=True)
-    with pytest.raises(ContractMissing):
+    with pytest.raises(ContractMissing, match="does not say which model made its vectors"):
         backend.connect()
 
 
@@ -130,7 +130,7 @@ def test_milvus_fields_of_another_type(tmp_path: Path, case: str) -> None:
         backend = Milvus(tmp_path, Failures(), client, f"milvus:{path}")
         with pytest.raises(StoreError, match=rf"'docs' cannot be adopted: {message}.*ingest into a new collection"):
             backend.connect(adopt=True)
-        with pytest.raises(ContractMissing):
+        with pytest.raises(ContractMissing, match="does not say which model made its vectors"):
             backend.connect()
     finally:
         close_lite(path, client)

@@ -111,5 +111,5 @@ def test_windows_belong_to_late_chunking(settings: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("settings", [{"window": 1}, {"window": 10**6}, {"overlap": -1}, {"window": "8"}])
 def test_windows_out_of_range(settings: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=next(iter(settings))):
         agreed(late_chunking=True, **settings)

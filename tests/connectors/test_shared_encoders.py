@@ -67,7 +67,7 @@ def test_another_batch_size_shares_the_weights(original_folder: Path) -> None:
 
 def test_what_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
     for _ in range(2):
-        with pytest.raises(CheckpointNotFound):
+        with pytest.raises(CheckpointNotFound, match=r"is no folder; pass a folder with config.json"):
             shared_encoder(str(tmp_path / "absent"))
 
 

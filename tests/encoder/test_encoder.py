@@ -207,7 +207,7 @@ def test_the_fingerprint_is_computed_once_for_all_batch_sizes(
     ],
 )
 def test_bad_loading_arguments(original_folder: Any, arguments: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=next(iter(arguments))):
         Encoder.from_pretrained(original_folder, **arguments)
 
 

@@ -1,4 +1,4 @@
-"""One suite over all engines: on this machine, in processes, behind a server, and made up.
+"""One suite over all engines: on this machine, in processes, behind a server, in a server's queue, and made up.
 
 The same call gives the same answer. What only one of them has stands in its own file.
 """
@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jina_v3_connectors.server.batcher import Batcher
+from jina_v3_connectors.server.metrics import Metrics
+from jina_v3_connectors.server.queue_engine import QueueEngine
 from jina_v3_encoder import EncoderPool, RemoteEncoder, TextEncoder
 from jina_v3_encoder import pool as pool_module
 from jina_v3_encoder.encoder import Encoder
@@ -35,7 +38,7 @@ from jina_v3_encoder.vectors import OUTPUT_TYPES
 
 from ..support.running import running
 
-COMPUTING = ("local", "pool", "remote")
+COMPUTING = ("local", "pool", "remote", "queue")
 """Engines that read the same checkpoint."""
 ALL = (*COMPUTING, "fake")
 CORES = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
@@ -57,7 +60,16 @@ def engines(encoder: Encoder, original_folder: Path) -> Iterator[dict[str, TextE
         running(encoder) as url,
         RemoteEncoder(url, max_items=7, max_characters=1000) as remote,
     ):
-        yield {"local": encoder, "pool": pool, "remote": remote, "fake": FakeEncoder(max_tokens=encoder.max_tokens)}
+        batcher = Batcher(encoder, max_waiting_tokens=1000, metrics=Metrics())
+        batcher.start()
+        yield {
+            "local": encoder,
+            "pool": pool,
+            "remote": remote,
+            "queue": TextEncoder(QueueEngine(batcher)),
+            "fake": FakeEncoder(max_tokens=encoder.max_tokens),
+        }
+        batcher.close()
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +87,7 @@ def computing(request: pytest.FixtureRequest, engines: dict[str, TextEncoder]) -
     return engines[request.param]
 
 
-@pytest.fixture(params=["local", "pool", "fake"])
+@pytest.fixture(params=["local", "pool", "queue", "fake"])
 def promptable(request: pytest.FixtureRequest, engines: dict[str, TextEncoder]) -> TextEncoder:
     """Servers always put the prompts in."""
     return engines[request.param]

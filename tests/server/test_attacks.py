@@ -89,9 +89,14 @@ def test_a_peer_has_its_own_limit() -> None:
 @pytest.mark.parametrize("limit", ["connections", "per_peer"])
 def test_health_and_metrics_answer_when_all_connections_are_served(limit: str) -> None:
     free = threading.Event()
+    admitted: list[object] = []
 
     class Held(FakeEncoder):
         """Every text takes until it is let go."""
+
+        def count_tokens(self, texts: Any, *arguments: Any, **settings: Any) -> Any:
+            admitted.append(texts)
+            return super().count_tokens(texts, *arguments, **settings)
 
         def encode(self, texts: Any, **settings: Any) -> Any:
             assert free.wait(SECONDS)
@@ -103,6 +108,7 @@ def test_health_and_metrics_answer_when_all_connections_are_served(limit: str) -
         served = connects(url, stack, 4)
         for connection in served:
             connection.sendall(request)
+        wait_for(lambda: len(admitted) == 4)  # until then they count as idle, and would give way
         wait_for(lambda: httpx.get(f"{url}/v1/models", timeout=SECONDS).status_code == 503)
         refused = httpx.post(f"{url}/v1/embeddings", json=GOOD, timeout=SECONDS)
         assert refused.status_code == 503

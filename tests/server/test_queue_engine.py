@@ -76,7 +76,7 @@ def test_answers_and_errors_are_those_of_the_encoder() -> None:
     assert np.array_equal(encoder.encode(["a", "b"], task="separation"), plain.encode(["a", "b"], task="separation"))
     assert (encoder.model_id, encoder.fingerprint) == (plain.model_id, plain.fingerprint)
     assert "FakeEncoder" in repr(batcher.encoder)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match="retrieval"):
         encoder.encode("a", task="retrieval")
     batcher.close()
 

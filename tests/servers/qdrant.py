@@ -36,20 +36,22 @@ class Service:
     def handle(self, method: str, path: str, body: Any) -> Answer:
         if path == "/":
             return 200, {"title": "qdrant", "version": version("qdrant-client")}
-        if path == "/aliases":
-            return 200, {"result": self.local.get_aliases().model_dump(mode="json"), "status": "ok", "time": 0.0}
-        if path == "/collections/aliases":
-            changed = self.local.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
-            return 200, {"result": changed, "status": "ok", "time": 0.0}
-        route = ROUTE.fullmatch(path)
-        if route is None:
-            return 404, {"status": {"error": f"no route {path}"}}
         try:
-            result = self._call(method, route["name"], route["rest"] or "", body)
+            result = self._result(method, path, body)
         except ValueError as error:
             status = 404 if "not found" in str(error) else 409 if "already exists" in str(error) else 400
             return status, {"status": {"error": str(error)}}
         return 200, {"result": result, "status": "ok", "time": 0.0}
+
+    def _result(self, method: str, path: str, body: Any) -> Any:
+        if path == "/aliases":
+            return self.local.get_aliases().model_dump(mode="json")
+        if path == "/collections/aliases":
+            return self.local.update_collection_aliases(models.ChangeAliasesOperation(**body).actions)
+        route = ROUTE.fullmatch(path)
+        if route is None:
+            raise ValueError(f"route {path} not found")
+        return self._call(method, route["name"], route["rest"] or "", body)
 
     def _call(self, method: str, name: str, rest: str, body: Any) -> Any:
         if rest.startswith("/points"):

@@ -268,7 +268,7 @@ def test_a_failing_store_does_not_read_the_whole_corpus(tmp_path: Path) -> None:
             yield Document(str(taken), "Text.")
 
     bench = Bench(tmp_path / "j", Gone())
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="what was acknowledged is kept, run the same again to go on"):
         bench.run(endless(), retry=RetryPolicy(first=0.001, longest=0.001, total=0.01))
     assert taken < 2000
 
@@ -312,7 +312,7 @@ def test_kept_vectors_are_not_given_to_other_spans(bench: Bench) -> None:
             return [(first[0], first[1] - 3), (first[1] - 3, second[1])]
 
     bench.shelf.before = refusing  # type: ignore[method-assign]
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="out of order"):
         bench.run(documents(1))
     del bench.shelf.before
     bench.chunker = Elsewhere()

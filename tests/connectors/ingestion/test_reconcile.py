@@ -124,7 +124,7 @@ def test_another_machine_is_refused_until_it_takes_over(
         assert (report.documents, report.pruned) == (4, 2)
         assert same_vectors(backend.vectors(), expected(newer))
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
-    with backend.connect() as store, pytest.raises(AnotherWriter):
+    with backend.connect() as store, pytest.raises(AnotherWriter, match="last written with another journal"):
         store.ingest(older)
 
 
@@ -158,7 +158,7 @@ def test_a_take_over_during_a_run_is_noticed_before_anything_is_pruned(
 
     with backend.connect() as first:
         first.ingest(many(5))
-        with pytest.raises(AnotherWriter):
+        with pytest.raises(AnotherWriter, match="last written with another journal"):
             first.ingest(documents(), prune=True)
         assert first.count() == 10
 
@@ -177,7 +177,7 @@ def test_a_take_over_during_a_run_stops_it_before_its_next_write(
         yield from older
 
     with backend.connect() as first:
-        with pytest.raises(AnotherWriter):
+        with pytest.raises(AnotherWriter, match="last written with another journal"):
             first.ingest(documents())
         assert same_vectors(backend.vectors(), expected(newer))
 

@@ -139,7 +139,7 @@ def test_errors_are_raised_and_not_logged(tmp_path: Path, caplog: pytest.LogCapt
         store.ingest([Document("a", "hello")])
         list(store.ids())
         store.store.client.drop_collection("docs")  # type: ignore[attr-defined]
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="collection 'docs' does not exist"):
             store.store.count()
     assert [record.name for record in caplog.records if record.name.startswith("pymilvus")] == []
     client = open_lite(tmp_path / "y.db")
@@ -297,7 +297,7 @@ def test_answers_that_are_too_large_are_asked_for_in_halves() -> None:
 
     assert in_parts(ask, range(10)) == [2 * number for number in range(10)]
     assert asked == [10, 5, 2, 3, 5, 2, 3]
-    with pytest.raises(AnswerTooLarge):
+    with pytest.raises(AnswerTooLarge, match="too large"):
         in_parts(ask, [1, -1])
 
 

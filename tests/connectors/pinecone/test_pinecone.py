@@ -84,7 +84,7 @@ def test_names_of_indexes(client: Pinecone, name: Any) -> None:
 
 @pytest.mark.parametrize("settings", [{"kind": "pods"}, {"namespace": ""}, {"namespace": None}])
 def test_bad_settings(client: Pinecone, settings: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput, match=next(iter(settings))):
         connect(client, **settings)
 
 

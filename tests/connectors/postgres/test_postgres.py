@@ -237,7 +237,7 @@ def test_names_that_need_quotes(backend: Postgres, name: str) -> None:
 def test_the_table_of_contracts_is_no_collection(backend: Postgres) -> None:
     with backend.connect() as store:
         store.ingest(documents())
-    with pytest.raises(ContractMissing):
+    with pytest.raises(ContractMissing, match="does not say which model made its vectors"):
         backend.connect("jina_v3_collections")
     with pytest.raises(StoreError, match="cannot be adopted: its table needs the columns id uuid, document_id text"):
         backend.connect("jina_v3_collections", adopt=True)
@@ -257,7 +257,7 @@ def test_a_table_of_somebody_else_is_left_alone(backend: Postgres) -> None:
 def test_a_table_that_comes_between_is_left_alone(backend: Postgres) -> None:
     with backend.connect() as store:
         backend.execute("CREATE TABLE docs (mine text)")
-        with pytest.raises(ContractMissing):
+        with pytest.raises(ContractMissing, match="does not say which model made its vectors"):
             store.ingest(documents())
     assert backend.execute("SELECT * FROM docs") == []
 

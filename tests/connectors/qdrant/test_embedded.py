@@ -143,7 +143,7 @@ def test_collection_names(tmp_path: Path, name: Any) -> None:
     ],
 )
 def test_bad_settings(tmp_path: Path, settings: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=next(iter(settings))):
         connect(tmp_path, **settings)
 
 
