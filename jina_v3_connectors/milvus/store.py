@@ -179,8 +179,34 @@ class MilvusStore(Store):
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
     def delete(self, where: Condition) -> None:
+        """Delete by primary keys, until no row is left.
+
+        Given an expression, a server deletes the rows that it sees, and it may see a state that is seconds old.
+        """
         self._check_room(TO_DELETE)
-        self._call(lambda client: client.delete(self.collection, filter=expression(where), timeout=TIMEOUT))
+        deleted: list[str] = []
+        while keys := self._keys(where):
+            if keys == deleted:
+                raise StoreBusy(f"collection {self.collection!r}: Milvus still shows {len(keys):,} rows that it deleted")
+            self._delete_keys(keys)
+            deleted = keys
+
+    def _delete_keys(self, keys: list[str]) -> None:
+        self._call(lambda client: client.delete(self.collection, ids=keys, timeout=TIMEOUT))
+
+    def _keys(self, where: Condition) -> list[str]:
+        """Primary keys of rows for which `where` holds, as many as one answer takes."""
+        rows = self._call(
+            lambda client: client.query(
+                self.collection,
+                filter=expression(where),
+                output_fields=["id"],
+                limit=MAX_LIMIT,
+                consistency_level="Strong",
+                timeout=TIMEOUT,
+            )
+        )
+        return sorted(row["id"] for row in rows)
 
     def nearest(
         self,

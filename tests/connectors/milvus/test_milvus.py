@@ -246,6 +246,21 @@ def test_values_cannot_break_out_of_an_expression(tmp_path: Path) -> None:
         assert store.count() == 2
 
 
+def test_deleted_rows_are_gone_also_from_a_server_that_sees_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen on Milvus 2.3.5: a delete by expression left rows that were stored seconds before."""
+    with connect(tmp_path) as store:
+        store.ingest([Document("a", "hello"), Document("b", "hello")])
+        client = store.store.client  # type: ignore[attr-defined]
+        monkeypatch.setattr(client, "delete", lambda collection, ids=(), filter="", timeout=None: None)
+        with pytest.raises(StoreBusy, match="'docs': Milvus still shows 1 rows that it deleted"):
+            store.store.delete(chunks_of([Tail("a", 0)]))
+        monkeypatch.undo()
+        store.store.delete(chunks_of([Tail("a", 0)]))
+        assert list(store.ids()) == [("b", 0)]
+
+
 def test_a_partition_key_keeps_tenants_apart(tmp_path: Path) -> None:
     corpus = [Document(f"{tenant}{n}", f"text {n}", {"tenant": tenant}) for tenant in "abc" for n in range(10)]
     with connect(tmp_path, layout=MilvusLayout(partition_key="tenant")) as store:
