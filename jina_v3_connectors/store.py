@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from jina_v3_encoder.state import state_folder
 from jina_v3_encoder.vectors import FloatArray
 
 from .contract import EmbeddingContract
@@ -16,14 +16,10 @@ from .documents import Chunk, Document, Hit
 from .filters import Condition
 from .limits import WriteLimits
 
-STATE_VARIABLE = "JINA_V3_STATE"
-
 
 def shared_journal() -> Path:
-    """The journal of collections on servers: in the folder $JINA_V3_STATE, else in the user's state folder."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    folder = os.environ.get(STATE_VARIABLE) or Path(base) / "jina-v3"
-    return Path(folder) / "journal.sqlite"
+    """The journal of collections on servers: in the state folder."""
+    return state_folder() / "journal.sqlite"
 
 
 class Layout(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 if "JINA_V3_WEIGHTS" not in os.environ:  # the golden tests may name a hub id
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("JINA_V3_KERNELS", "default")  # the same on every run; test_kernels has the trials
 # Before torch is loaded: processes share the cores, and threads that spin while they wait take them from the others.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

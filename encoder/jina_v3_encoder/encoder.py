@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,12 +20,15 @@ from .checkpoints.save import save_checkpoint
 from .config import QUANTIZATIONS, ModelConfig, Quantization
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest, silent
 from .errors import CheckpointMismatch, InvalidInput
-from .network.batching import Reading, fill, pack, plan_batches, used_rows, window_readings
+from .network.batching import Reading, window_readings
+from .network.cores import resolve_threads
 from .network.device import default_batch_tokens, resolve_device, resolve_dtype
 from .network.jina_v3 import JinaV3Model
+from .network.kernels import Chosen, choose
 from .network.late_document import LateDocument
-from .network.pooling import sum_states
 from .network.quantize import check_int8
+from .network.reader import Reader
+from .network.team import team_of
 from .task import Task, TaskLike, as_task
 from .text_encoder import TextEncoder
 from .texts.inputs import as_spans, as_texts
@@ -35,6 +39,10 @@ from .vectors import FloatArray
 
 BLOCK_TEXTS = 4096
 """Texts in one block. The next block is tokenised while one is read. Texts are sorted by length within a block."""
+SLOW_INT8 = (
+    "quantize='int8' is slower than {} for batches on this processor (`jina-v3 info --quantize int8` shows the times). "
+    "It takes half the memory, and single short texts are faster"
+)
 _Block = TypeVar("_Block")
 
 
@@ -47,13 +55,18 @@ class LocalEngine:
         checkpoint: Checkpoint,
         tokenizer: TextTokenizer,
         max_batch_tokens: int | None = None,
+        threads: int | None = None,
+        chosen: Chosen | None = None,
     ) -> None:
-        """`model` is used as it is. Pack it first if it should be fast on a CPU."""
+        """`model` is used as it is. Pack it first if it should be fast on a CPU. `chosen` says why it is packed so."""
         whole = isinstance(max_batch_tokens, int) and not isinstance(max_batch_tokens, bool)
         if max_batch_tokens is not None and (not whole or max_batch_tokens < 1):
             raise InvalidInput(f"max_batch_tokens must be a whole number above 0, got {max_batch_tokens!r}")
         self.model, self.checkpoint, self.tokenizer = model, checkpoint, tokenizer
-        self.max_batch_tokens = max_batch_tokens or default_batch_tokens(model.config, model.device, model.dtype)
+        default = model.kernels.batch_tokens or default_batch_tokens(model.config, model.device, model.dtype)
+        self.max_batch_tokens, self.threads = max_batch_tokens or default, resolve_threads(threads)
+        self.chosen = chosen
+        self._reader = Reader(model, self.max_batch_tokens, self.threads)
         self.info = EncoderInfo(
             model_id=checkpoint.model_id,
             revision=checkpoint.revision,
@@ -69,6 +82,7 @@ class LocalEngine:
             device=str(model.device),
             dtype=str(model.dtype).removeprefix("torch."),
             max_batch_tokens=self.max_batch_tokens,
+            threads=self.threads if model.device.type == "cpu" else None,
         )
 
     def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
@@ -104,7 +118,7 @@ class LocalEngine:
 
     def with_batch_tokens(self, max_batch_tokens: int) -> LocalEngine:
         """Another engine over the same weights. Their fingerprint is computed once."""
-        other = LocalEngine(self.model, self.checkpoint, self.tokenizer, max_batch_tokens)
+        other = LocalEngine(self.model, self.checkpoint, self.tokenizer, max_batch_tokens, self.threads, self.chosen)
         other.info = replace(other.info, compute_fingerprint=lambda: self.info.fingerprint)
         return other
 
@@ -166,24 +180,14 @@ class LocalEngine:
         return means
 
     def _add_all(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading], progress: Progress) -> None:
-        """Read batch after batch and add the states to `sums` and `counts`."""
-        lengths = [len(reading.ids) for reading in readings]
-        banks = [reading.bank for reading in readings]
-        for batch in plan_batches(lengths, banks, self.max_batch_tokens):
-            progress(self._add(sums, counts, [readings[index] for index in batch]))
-        add_tokens(sum(lengths))
-
-    def _add(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading]) -> int:
-        """Read one batch and add its states to their vectors. Return how many of these vectors had no state before."""
-        readings = fill(readings)
-        states = self.model(pack(readings, self.model.device))[:, : sums.shape[1]]
-        vectors, owners = np.unique(np.concatenate([reading.owners for reading in readings]), return_inverse=True)
-        partial_sums = sum_states(states, used_rows(readings), owners, len(vectors))
-        target = torch.from_numpy(vectors)
-        sums.index_add_(0, target, partial_sums.cpu())
-        counted = counts[target, 0]
-        counts[target, 0] = counted + torch.from_numpy(np.bincount(owners).astype(np.float32))
-        return len(vectors) - int(counted.count_nonzero())
+        """Read, and add the states to `sums` and `counts`. Progress counts vectors that had no state before."""
+        for batch in self._reader.read(readings, sums.shape[1]):
+            target = torch.from_numpy(batch.vectors)
+            sums.index_add_(0, target, batch.sums)
+            counted = counts[target, 0]
+            counts[target, 0] = counted + batch.counts
+            progress(len(batch.vectors) - int(counted.count_nonzero()))
+        add_tokens(sum(len(reading.ids) for reading in readings))
 
 
 class Encoder(TextEncoder):
@@ -200,10 +204,17 @@ class Encoder(TextEncoder):
 
     engine: LocalEngine
 
-    def __init__(self, engine: LocalEngine, device: str | None = None, max_batch_tokens: int | None = None) -> None:
-        """`device` and `max_batch_tokens` are the caller's arguments. Pickling keeps them as they are."""
+    def __init__(
+        self,
+        engine: LocalEngine,
+        device: str | None = None,
+        max_batch_tokens: int | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """`device`, `max_batch_tokens` and `threads` are the caller's arguments. Pickling keeps them as they are."""
         super().__init__(engine)
-        self._given_device, self._given_batch_tokens = device or str(engine.model.device), max_batch_tokens
+        self._given_device = device or str(engine.model.device)
+        self._given_batch_tokens, self._given_threads = max_batch_tokens, threads
 
     @classmethod
     def from_pretrained(
@@ -215,6 +226,7 @@ class Encoder(TextEncoder):
         quantize: Quantization | None = None,
         revision: str | None = None,
         max_batch_tokens: int | None = None,
+        threads: int | None = None,
         download: bool = True,
     ) -> Encoder:
         """Load a checkpoint of either published layout.
@@ -226,7 +238,10 @@ class Encoder(TextEncoder):
             quantize: "int8" rounds the linear layers of the blocks to bytes: half the memory of bfloat16 and faster on
                 CPUs with VNNI, at a cosine of about 0.999 to float32. The fingerprint changes with it.
             revision: Branch, tag or commit on the hub; ignored for folders.
-            max_batch_tokens: Tokens computed together; more is faster up to the caches' size and takes more memory.
+            max_batch_tokens: Tokens that a thread computes together; more is faster up to the caches' size and takes
+                more memory. None takes what was fastest on this machine.
+            threads: Computing threads on the CPU; None for the cores that the machine grants this process (affinity,
+                quota of its container, torch's own setting).
             download: False: only what is on this machine already, the hub's cache included.
 
         Raises:
@@ -243,11 +258,17 @@ class Encoder(TextEncoder):
         model = load_model(checkpoint, number_format)
         if quantize and not model.config.quantization:
             model.quantize()
-        model = model.to(target)
+        model, chosen = model.to(target), None
+        count = resolve_threads(threads)
         if target.type == "cpu":
-            model.pack()
+            batch_tokens = default_batch_tokens(model.config, target, number_format)
+            chosen = choose(model.config, number_format, team_of(count), batch_tokens)
+            if chosen.int8_is_slower:
+                warnings.warn(SLOW_INT8.format(number_format), stacklevel=2)
+            model.pack(chosen.kernels)
         tokenizer = TextTokenizer(checkpoint.tokenizer_file, model.config)
-        return cls(LocalEngine(model, checkpoint, tokenizer, max_batch_tokens), device, max_batch_tokens)
+        engine = LocalEngine(model, checkpoint, tokenizer, max_batch_tokens, count, chosen)
+        return cls(engine, device, max_batch_tokens, threads)
 
     def with_batch_tokens(self, max_batch_tokens: int) -> Encoder:
         """Another encoder over the same weights, with its own `max_batch_tokens`.
@@ -255,7 +276,8 @@ class Encoder(TextEncoder):
         Raises:
             InvalidInput: not a whole number above 0.
         """
-        return Encoder(self.engine.with_batch_tokens(max_batch_tokens), self._given_device, max_batch_tokens)
+        engine = self.engine.with_batch_tokens(max_batch_tokens)
+        return Encoder(engine, self._given_device, max_batch_tokens, self._given_threads)
 
     @property
     def config(self) -> ModelConfig:
@@ -282,8 +304,13 @@ class Encoder(TextEncoder):
 
     @property
     def max_batch_tokens(self) -> int:
-        """Tokens computed together."""
+        """Tokens that a thread computes together."""
         return self.engine.max_batch_tokens
+
+    @property
+    def threads(self) -> int:
+        """Computing threads on the CPU."""
+        return self.engine.threads
 
     @property
     def tokenizer_file(self) -> Path:
@@ -343,6 +370,7 @@ class Encoder(TextEncoder):
             "quantize": self.quantization,
             "revision": self.revision,
             "max_batch_tokens": self._given_batch_tokens,
+            "threads": self._given_threads,
         }
         return _loaded_again, (self.engine.checkpoint.portable_name, settings, self.fingerprint)
 

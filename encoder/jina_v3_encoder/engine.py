@@ -53,7 +53,9 @@ class EncoderInfo:
     device: str | None = None
     dtype: str | None = None
     max_batch_tokens: int | None = None
-    """Tokens computed together, where that is known."""
+    """Tokens that a thread computes together, where that is known."""
+    threads: int | None = None
+    """Computing threads, where that is known."""
     can_leave_prompts_out: bool = True
     can_read_windows: bool = True
     """True: windows of any size, and spans with gaps or overlaps. False: only chunks that follow one another."""

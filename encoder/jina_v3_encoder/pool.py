@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ class PoolEngine:
         self.group = group
         self._lock = threading.Lock()
         self._closed = False
-        self.info: EncoderInfo = self._one(_info)
+        self.info: EncoderInfo = replace(self._one(_info), threads=group.threads)
 
     def text_means(self, request: TextRequest, progress: Progress) -> FloatArray:
         """Part by part, as workers come free."""

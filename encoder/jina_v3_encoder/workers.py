@@ -75,6 +75,7 @@ class WorkerGroup:
         self._calls, self._answers = spawn.Queue(), spawn.Queue()
         self._numbers = count()
         self._workers = len(plan.cores)
+        self.threads = sum(map(len, plan.cores))
         arguments = (plan, self._calls, self._answers)
         self._processes: list[BaseProcess]
         if sys.platform == "linux":
@@ -155,7 +156,8 @@ def _load(plan: Plan, answers: Any) -> Engine | None:
     from .encoder import Encoder
 
     try:
-        return Encoder.from_pretrained(plan.name, device="cpu", **plan.settings).engine
+        threads = max(map(len, plan.cores))
+        return Encoder.from_pretrained(plan.name, device="cpu", threads=threads, **plan.settings).engine
     except BaseException as error:
         answers.put(Answer(0, None, _sendable(error)))
         return None

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from jina_v3_encoder import Encoder
+    from jina_v3_encoder.network.kernels import Chosen
 
 from .options import ModelChoice, model_options
 from .terminal import json_line, printable
@@ -14,7 +18,11 @@ from .terminal import json_line, printable
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @model_options
 def command(as_json: bool, choice: ModelChoice) -> None:
-    """Show a model: tasks, dimensions, limits, licence of the weights, device, dtype, threads, fingerprint."""
+    """Show a model: tasks, dimensions, limits, licence of the weights, device, dtype, threads, fingerprint.
+
+    On the CPU also which of several ways to compute were taken (kernels), and the times that decided it. The trial is
+    made once on a machine; $JINA_V3_KERNELS tells instead, for example product=packed,attention=tiles.
+    """
     values = describe(choice.load())
     if as_json:
         click.echo(json_line(values))
@@ -32,9 +40,7 @@ def command(as_json: bool, choice: ModelChoice) -> None:
     Console().print(table)
 
 
-def describe(encoder: Any) -> dict[str, Any]:
-    import torch
-
+def describe(encoder: Encoder) -> dict[str, Any]:
     config = encoder.config
     return {
         "model": encoder.model_id,
@@ -49,6 +55,21 @@ def describe(encoder: Any) -> dict[str, Any]:
         "vocabulary": config.vocab_size,
         "device": str(encoder.device),
         "dtype": str(encoder.dtype).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
+        "threads": encoder.threads,
         "batch_tokens": encoder.max_batch_tokens,
+        **_kernels(encoder.engine.chosen),
+    }
+
+
+def _kernels(chosen: Chosen | None) -> dict[str, Any]:
+    """Which ways of computing are used, and the times that decided it."""
+    if chosen is None:
+        return {}
+    times = {
+        choice: ", ".join(f"{way} {milliseconds:.2f} ms" for way, milliseconds in ways.items())
+        for choice, ways in chosen.times.items()
+    }
+    return {
+        "kernels": f"{chosen.kernels} ({chosen.reason})",
+        "kernel_times": [f"{choice}: {ways}" for choice, ways in times.items()],
     }

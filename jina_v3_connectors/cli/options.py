@@ -35,6 +35,7 @@ class ModelChoice:
     device: str
     dtype: str
     quantize: Quantization | None
+    threads: int | None = None
     url: str | None = field(default=None, repr=False)
 
     def load(self, model: str | None = None, revision: str | None = None, *, download: bool = True) -> Encoder:
@@ -47,14 +48,15 @@ class ModelChoice:
             device=self.device,
             dtype=self.dtype,
             quantize=self.quantize,
+            threads=self.threads,
             download=download,
         )
 
     def arguments(self) -> list[str]:
         """The options that give another process the same encoder."""
         model_options = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}
-        values = {**model_options, "device": self.device, "dtype": self.dtype}
-        return [part for name, value in values.items() if value is not None for part in (f"--{name}", value)]
+        values = {**model_options, "device": self.device, "dtype": self.dtype, "threads": self.threads}
+        return [part for name, value in values.items() if value is not None for part in (f"--{name}", str(value))]
 
     def text_encoder(
         self, model: str | None = None, revision: str | None = None, *, download: bool = True
@@ -79,7 +81,10 @@ MODEL_OPTIONS = (
     click.option("--revision", help="Branch, tag or commit of a hub model."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
     click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
-    click.option("--quantize", type=click.Choice(["int8"]), help="int8: faster on CPUs with VNNI, half the memory."),
+    click.option("--quantize", type=click.Choice(["int8"]), help="int8: half the memory; `info` says if faster here."),
+    click.option(
+        "--threads", type=click.IntRange(min=1), help="Computing threads on the CPU.  [default: the cores granted here]"
+    ),
 )
 URL_OPTION = click.option(
     "--encoder",
@@ -92,7 +97,7 @@ URL_OPTION = click.option(
 
 
 def model_options(function: _F) -> _F:
-    """--model, --revision, --device, --dtype, --quantize; the command gets them as `choice`."""
+    """--model, --revision, --device, --dtype, --quantize, --threads; the command gets them as `choice`."""
     return _collected(function, MODEL_OPTIONS)
 
 

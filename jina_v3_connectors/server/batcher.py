@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TypeVar
 
+from jina_v3_encoder.engine import EncoderInfo
 from jina_v3_encoder.task import as_task
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.vectors import FloatArray
@@ -27,11 +28,7 @@ Answer = TypeVar("Answer")
 
 
 class Batcher:
-    """A queue and the one thread that computes: nothing else uses the engine while it runs.
-
-    libgomp gives every thread that computes a team of threads of its own, and lets them sleep instead of spin as soon
-    as all teams together are larger than the machine: nano on two cores was 10 to 35 % slower with two such threads.
-    """
+    """A queue and the one thread that uses the engine. It reads one batch at a time, on all cores."""
 
     def __init__(
         self,
@@ -42,7 +39,7 @@ class Batcher:
     ) -> None:
         self.encoder, self.metrics, self._limit = encoder, metrics, max_waiting_tokens
         self._max_vector_bytes = max_vector_bytes
-        self.budget = encoder.info.max_batch_tokens or BATCH_TOKENS
+        self.budget = _budget(encoder.info)
         self._jobs = Waiting(self.budget)
         self._calls: deque[Callable[[], None]] = deque()
         self._waiting = 0
@@ -246,3 +243,8 @@ class Batcher:
                 self._encode([piece])
             except BaseException as piece_error:
                 piece[0].fail(piece_error)
+
+
+def _budget(info: EncoderInfo) -> int:
+    """Tokens of a batch: half of what the engine's threads compute at a time, so that small requests wait less."""
+    return (info.max_batch_tokens or BATCH_TOKENS) * max(1, (info.threads or 1) // 2)

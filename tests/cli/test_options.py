@@ -44,9 +44,24 @@ def test_nothing_said_is_the_default() -> None:
 
 
 def test_every_option_arrives() -> None:
-    arguments = ["--model", "m", "--revision", "r", "--device", "cpu", "--dtype", "float32", "--quantize", "int8"]
-    assert asked([*arguments, "--encoder", "http://h"]) == ModelChoice("m", "r", "cpu", "float32", "int8", "http://h")
-    assert asked(arguments, model_options) == ModelChoice("m", "r", "cpu", "float32", "int8")
+    arguments = [
+        "--model",
+        "m",
+        "--revision",
+        "r",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+        "--quantize",
+        "int8",
+        "--threads",
+        "3",
+    ]
+    assert asked([*arguments, "--encoder", "http://h"]) == ModelChoice(
+        "m", "r", "cpu", "float32", "int8", 3, "http://h"
+    )
+    assert asked(arguments, model_options) == ModelChoice("m", "r", "cpu", "float32", "int8", 3)
 
 
 def test_the_environment_names_model_and_server() -> None:
@@ -65,7 +80,7 @@ def test_what_is_no_option(arguments: list[str]) -> None:
 
 
 def test_the_same_encoder_for_another_process() -> None:
-    given = ModelChoice("m", "r", "cpu", "float32", "int8")
+    given = ModelChoice("m", "r", "cpu", "float32", "int8", 3)
     assert asked(given.arguments(), model_options) == given
     assert asked(PLAIN.arguments(), model_options).model == DEFAULT_MODEL
 
@@ -79,12 +94,12 @@ def test_loading_takes_the_callers_model_where_none_was_asked_for(original_folde
 
 def test_a_server_and_a_model_exclude_each_other() -> None:
     with pytest.raises(InvalidInput, match="--encoder or --model, not both"):
-        ModelChoice("m", None, "auto", "auto", None, "http://127.0.0.1:9").text_encoder()
+        ModelChoice("m", None, "auto", "auto", None, url="http://127.0.0.1:9").text_encoder()
 
 
 def test_a_server_that_is_not_there_is_told() -> None:
     with pytest.raises(RemoteError, match=r"127\.0\.0\.1:9"):
-        ModelChoice(None, None, "auto", "auto", None, "http://127.0.0.1:9").text_encoder()
+        ModelChoice(None, None, "auto", "auto", None, url="http://127.0.0.1:9").text_encoder()
 
 
 @pytest.mark.parametrize("task", [*TASK_NAMES, "none"])

@@ -150,7 +150,7 @@ def test_what_objects_tell_of_themselves() -> None:
     url = f"http://u:{SECRET}@h"
     embedding = JinaV3Embedding(model_name=url, encoder=FakeEncoder())
     output = io.StringIO()
-    print(embedding, [embedding], embedding.to_payload(), ModelChoice(None, None, "", "", None, url), file=output)
+    print(embedding, [embedding], embedding.to_payload(), ModelChoice(None, None, "", "", None, url=url), file=output)
     assert SECRET not in output.getvalue()
     assert JinaV3Embedding.from_dict(embedding.to_dict()).model_name == url, "what is saved can be loaded"
     with pytest.raises(InvalidInput, match="is a server") as caught:

@@ -16,7 +16,7 @@ from pymilvus import MilvusClient
 
 from jina_v3_connectors import Document, RetryPolicy, StoreError
 from jina_v3_connectors.milvus import MilvusConnector
-from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import free_port, start_milvus

@@ -14,8 +14,8 @@ from jina_v3_connectors.demo.corpus import Corpus
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.errors import StoreError
 from jina_v3_connectors.filters import chunks_of
-from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 from tests.servers.milvus import milvus_server
 from tests.servers.qdrant import qdrant_server

@@ -59,6 +59,8 @@ def test_it_goes_on_after_progress_failed(pool: EncoderPool, encoder: Encoder) -
 class OneAfterTheOther:
     """Workers that are done in a given order. Parts that begin with 'bad' are too long."""
 
+    threads = 1
+
     def __init__(self, order: list[int]) -> None:
         self.order, self.answered = order, 0
 

@@ -25,7 +25,7 @@ from jina_v3_connectors import VectorConnector
 from jina_v3_connectors.backends import BY_NAME
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
-from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import ask_often, milvus_server

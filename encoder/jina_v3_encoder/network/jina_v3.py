@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,9 @@ from torch.nn import functional as F
 
 from ..config import ModelConfig
 from .attention import EqualTexts, attend, rotary_table, rotate
-from .linear import PackedProduct, Product, can_pack
+from .kernels import Kernels
+from .linear import ExtendedProduct, PackedProduct, Product, Runs, can_pack
 from .quantize import Int8Product, quantize_weight
-
-Runs = tuple[tuple[int, slice], ...]
-"""Token ranges that share an adapter, as (bank, rows); tokens in no range use the base weights."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class AdaptedLinear(nn.Module):
         super().__init__()
         tasks, rank = len(config.lora_adaptations), config.lora_rank
         self.scaling = config.lora_scaling
-        self.product: Product | None = None
+        self.product: Product | ExtendedProduct | None = None
         if int8:
             self.weight = nn.Parameter(torch.empty(outputs, inputs, dtype=torch.int8), requires_grad=False)
             self.weight_scale = nn.Parameter(torch.empty(outputs), requires_grad=False)
@@ -60,21 +59,27 @@ class AdaptedLinear(nn.Module):
         self.lora_A = nn.Parameter(torch.empty(tasks, rank, inputs))
         self.lora_B = nn.Parameter(torch.empty(tasks, outputs, rank))
 
-    def forward(self, x: Tensor, runs: Runs) -> Tensor:
-        """(N, in) -> (N, out)."""
+    def forward(self, x: Tensor, runs: Runs, *, gelu: bool = False) -> Tensor:
+        """(N, in) -> (N, out), with exact GELU after it if asked."""
+        if isinstance(self.product, ExtendedProduct):
+            return self.product(self.product.extend(x, runs, self.lora_A), self.bias, gelu=gelu)
         y = F.linear(x, self.weight, self.bias) if self.product is None else self.product(x, self.bias)
         for bank, rows in runs:
             y[rows].addmm_(x[rows] @ self.lora_A[bank].T, self.lora_B[bank].T, alpha=self.scaling)
-        return y
+        return _gelu(y) if gelu else y
 
-    def pack(self) -> None:
+    def pack(self, kernels: Kernels) -> None:
         """Bring the weight into the form that the CPU multiplies fastest. `plain_weight` still returns it as it was."""
         if self.product is not None:
             return
         if self.weight.dtype is torch.int8:
             self.product = Int8Product.of(self.weight, self.weight_scale)
-        elif can_pack(self.weight):
-            self.product = PackedProduct.of(self.weight)
+        elif kernels.product != "plain" and can_pack(self.weight):
+            self.product = (
+                ExtendedProduct.of(self.weight, self.lora_B, self.scaling)
+                if kernels.product == "extended"
+                else PackedProduct.of(self.weight)
+            )
         if self.product is not None:
             del self.weight
 
@@ -126,12 +131,21 @@ class Block(nn.Module):
         self.fc2 = AdaptedLinear(config.intermediate_size, size, config, int8=int8)
         self.norm2 = nn.LayerNorm(size, eps=eps)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, batch: PackedBatch) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, batch: PackedBatch, kernels: Kernels) -> Tensor:
         """(N, C) -> (N, C)."""
-        qkv = self.qkv(x, batch.runs).view(len(x), 3, self.heads, -1)
-        mixed = attend(rotate(qkv[:, :2], cos, sin), qkv[:, 2], batch.groups, batch.starts)
-        x = self.norm1(self.out_proj(mixed, batch.runs).add_(x))
-        return self.norm2(self.fc2(_gelu(self.fc1(x, batch.runs)), batch.runs).add_(x))  # type: ignore[no-any-return]
+        qk, v = self.project(x, cos, sin, batch.runs)
+        mixed = attend(qk, v, batch.groups, batch.starts, kernels.attention)
+        return self.finish(x, mixed, batch.runs)
+
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor, runs: Runs) -> tuple[Tensor, Tensor]:
+        """Rotated queries and keys (N, 2, H, D), and values (N, H, D)."""
+        qkv = self.qkv(x, runs).view(len(x), 3, self.heads, -1)
+        return rotate(qkv[:, :2], cos, sin), qkv[:, 2]
+
+    def finish(self, x: Tensor, mixed: Tensor, runs: Runs) -> Tensor:
+        """What follows attention, row by row. Shapes: both (N, C) -> (N, C)."""
+        x = self.norm1(self.out_proj(mixed, runs).add_(x))
+        return self.norm2(self.fc2(self.fc1(x, runs, gelu=True), runs).add_(x))  # type: ignore[no-any-return]
 
 
 def _gelu(x: Tensor) -> Tensor:
@@ -151,6 +165,7 @@ class JinaV3Model(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.pooler = AdaptedLinear(config.hidden_size, config.hidden_size, config)
         self._rotary: Tensor | None = None
+        self.kernels = Kernels()
 
     @property
     def dtype(self) -> torch.dtype:
@@ -162,13 +177,24 @@ class JinaV3Model(nn.Module):
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """Last hidden states (N, C)."""
-        x = self.word_embeddings(batch.ids, batch.runs)
-        x = x + self.token_type_embeddings(torch.zeros_like(batch.ids), batch.runs)
-        x = self.embedding_norm(x)
-        cos, sin = self._rotary_table()[:, batch.positions, None, None]
+        x = self.embed(batch.ids, batch.runs)
+        cos, sin = self.rotary(batch.positions)
         for layer in self.layers:
-            x = layer(x, cos, sin, batch)
-        return x  # type: ignore[no-any-return]
+            x = layer(x, cos, sin, batch, self.kernels)
+        return x
+
+    def embed(self, ids: Tensor, runs: Runs) -> Tensor:
+        """The first layer's input (N, C)."""
+        x = self.word_embeddings(ids, runs)
+        x = x + self.token_type_embeddings(torch.zeros_like(ids), runs)
+        return self.embedding_norm(x)  # type: ignore[no-any-return]
+
+    def rotary(self, positions: Tensor) -> Tensor:
+        """Cosines and sines (2, N, 1, 1, D/2) of positions (N,)."""
+        return self._rotary_table()[:, positions, None, None]
+
+    def block(self, layer: int) -> Block:
+        return cast(Block, self.layers[layer])
 
     def cast(self, dtype: torch.dtype) -> JinaV3Model:
         """Convert to another compute dtype. Bytes and their scales stay as they are."""
@@ -183,10 +209,11 @@ class JinaV3Model(nn.Module):
             layer.quantize()
         self.config = replace(self.config, quantization="int8")
 
-    def pack(self) -> None:
+    def pack(self, kernels: Kernels) -> None:
         """Bring weights into the form that the CPU multiplies fastest, one layer at a time. For inference only."""
+        self.kernels = kernels
         for layer in self._block_linears():
-            layer.pack()
+            layer.pack(kernels)
 
     def tensor_names(self) -> list[str]:
         """Names of all weights, sorted; packing does not change them."""

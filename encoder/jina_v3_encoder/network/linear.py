@@ -10,13 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 PACKED_DTYPES = (torch.float32, torch.bfloat16)
+COLUMN_STEP = 32
+"""Elements of bfloat16 in a row of an AMX tile."""
+Runs: TypeAlias = tuple[tuple[int, slice], ...]
+"""Token ranges that share an adapter, as (bank, rows); tokens in no range use the base weights."""
 
 
 class Product(Protocol):
@@ -45,6 +49,50 @@ class PackedProduct:
 
     def plain(self) -> Tensor:
         return self.packed.to_dense()
+
+
+@dataclass(frozen=True)
+class ExtendedProduct:
+    """A packed weight with the adapters' second factors as further columns.
+
+    The input is extended by the adapters' first products, each in its task's columns, 0 elsewhere. One product then
+    serves the weight and the adapters of all tasks. The columns are rounded up to a multiple of 32.
+    """
+
+    packed: Tensor
+    inputs: int
+    columns: int
+
+    @classmethod
+    def of(cls, weight: Tensor, second_factors: Tensor, scaling: float) -> ExtendedProduct:
+        """Shapes: weight (out, in), second_factors (T, out, r)."""
+        outputs, inputs = weight.shape
+        tasks, _, rank = second_factors.shape
+        columns = -(-tasks * rank // COLUMN_STEP) * COLUMN_STEP
+        extended = weight.new_zeros(outputs, inputs + columns)
+        extended[:, :inputs] = weight.detach()
+        extended[:, inputs : inputs + tasks * rank] = second_factors.detach().transpose(0, 1).flatten(1) * scaling
+        return cls(torch.ops.mkldnn._reorder_linear_weight(extended, None), inputs, columns)
+
+    def extend(self, x: Tensor, runs: Runs, first_factors: Tensor) -> Tensor:
+        """(N, in) -> (N, in + columns). first_factors: (T, r, in)."""
+        rank = first_factors.shape[1]
+        extended = x.new_empty(len(x), self.inputs + self.columns)
+        extended[:, : self.inputs] = x
+        extended[:, self.inputs :] = 0
+        for bank, rows in runs:
+            start = self.inputs + bank * rank
+            extended[rows, start : start + rank] = x[rows] @ first_factors[bank].T
+        return extended
+
+    def __call__(self, extended: Tensor, bias: Tensor, *, gelu: bool) -> Tensor:
+        """(N, in + columns) -> (N, out), with exact GELU after it if asked."""
+        activation = "gelu" if gelu else "none"
+        product: Tensor = torch.ops.mkldnn._linear_pointwise(extended, self.packed, bias, activation, [], "none")
+        return product
+
+    def plain(self) -> Tensor:
+        return self.packed.to_dense()[:, : self.inputs].contiguous()
 
 
 def can_pack(weight: Tensor) -> bool:

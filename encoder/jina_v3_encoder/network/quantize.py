@@ -36,11 +36,19 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
     step = max(1, BLOCK // x.shape[1])
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
-        exact = x[rows].float()
-        largest = exact.abs().amax(dim=1, keepdim=True).clamp_min_(torch.finfo(torch.float32).tiny)
-        rounded[rows] = (exact * (LEVELS / largest)).round_()
+        largest = _largest(x[rows]).clamp_min_(torch.finfo(torch.float32).tiny)
+        rounded[rows] = x[rows].to(torch.float32, copy=True).mul_(LEVELS / largest).round_()
         scales[rows] = largest / LEVELS
     return rounded.view(torch.uint8).bitwise_xor_(ZERO), scales
+
+
+def _largest(x: Tensor) -> Tensor:
+    """The largest absolute value of each row: (N, in) -> float32 (N, 1).
+
+    Without their sign, floating-point numbers are in the order of their bits. Whole numbers take half the time.
+    """
+    bits, without_sign = (torch.int16, 0x7FFF) if x.element_size() == 2 else (torch.int32, 0x7FFFFFFF)
+    return (x.view(bits) & without_sign).amax(dim=1, keepdim=True).view(x.dtype).float()
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Int8Product:
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             rows, 1.0, ZERO, self.packed, self.scales, self.zeros, None, 1.0, 0, x.dtype, "none", [], ""
         )
-        return product.mul_(scale).add_(bias)
+        return torch.addcmul(bias, product, scale)
 
     def plain(self) -> Tensor:
         """The bytes (out, in)."""

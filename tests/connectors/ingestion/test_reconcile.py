@@ -14,7 +14,7 @@ from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion import reconcile
 from jina_v3_connectors.ingestion.journal import Journal
 from jina_v3_connectors.pinecone import store as pinecone_store
-from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_encoder.state import STATE_VARIABLE
 
 from ...support.backends import Backend, Embedded, same_vectors
 from ..test_backends import expected, many

@@ -26,7 +26,7 @@ from jina_v3_connectors.milvus import store as milvus_store
 from jina_v3_connectors.milvus.connector import TOKEN_VARIABLE, connect
 from jina_v3_connectors.milvus.schema import collection_schema, properties
 from jina_v3_connectors.milvus.store import MilvusStore
-from jina_v3_connectors.store import STATE_VARIABLE
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.milvus_standalone import MISSING, PASSWORD, PROGRAM, Standalone, running

@@ -18,9 +18,9 @@ from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.pinecone.convert import to_fields
 from jina_v3_connectors.pinecone.filters import expression
 from jina_v3_connectors.pinecone.schema import from_tags, index_arguments, to_tags
-from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_connectors.stored_chunk import to_hit
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.pinecone import holds, pinecone_server

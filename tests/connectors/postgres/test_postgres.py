@@ -38,8 +38,9 @@ from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
 from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
 from jina_v3_connectors.postgres.store import PostgresStore
-from jina_v3_connectors.store import STATE_VARIABLE, Store
+from jina_v3_connectors.store import Store
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.postgres import PostgresServer

@@ -17,8 +17,8 @@ from jina_v3_connectors.qdrant.filters import metadata_key
 from jina_v3_connectors.qdrant.layout import fused_depth
 from jina_v3_connectors.qdrant.remote import collection_config, query_request
 from jina_v3_connectors.qdrant.words import document_words, query_words
-from jina_v3_connectors.store import STATE_VARIABLE
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 LAYOUTS = [

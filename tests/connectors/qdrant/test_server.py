@@ -19,9 +19,10 @@ from jina_v3_connectors import (
 )
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.qdrant.server import CONTRACT_KEY
-from jina_v3_connectors.store import STATE_VARIABLE, shared_journal
+from jina_v3_connectors.store import shared_journal
 from jina_v3_connectors.vectors import shortest
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
 from ...servers.qdrant import qdrant_server

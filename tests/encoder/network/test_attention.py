@@ -63,7 +63,6 @@ def test_each_text_sees_itself_only(lengths: list[int], training: bool) -> None:
 def test_tiles_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, tile: int, lengths: list[int]) -> None:
     monkeypatch.setattr(module, "TILE", tile)
     monkeypatch.setattr(module, "MIN_TILE_ROWS", 7)
-    monkeypatch.setattr(module, "TILED_FLOAT32_LENGTH", 10**6)
     qk, v, groups = packed(lengths)
     with torch.inference_mode():
         assert torch.allclose(attend(qk, v, groups), plain(qk, v, lengths), atol=1e-5)

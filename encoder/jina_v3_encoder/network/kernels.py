@@ -1,0 +1,271 @@
+"""Which of several ways to compute the same is fastest on this processor, found out by trying each once.
+
+What wins on AMD may lose on Intel, and the other way round. All ways agree within the rounding of the number format.
+The outcome is kept in the state folder, for this processor, torch and number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..config import ModelConfig
+from ..errors import InvalidInput
+from ..state import state_folder
+from .attention import ALL_TILES, LENGTH_CLASSES, AttentionChoice, attend_rows
+from .linear import ExtendedProduct, PackedProduct, can_pack
+from .quantize import Int8Product, quantize_weight
+from .team import Team
+
+VARIABLE = "JINA_V3_KERNELS"
+FILE = "kernels.json"
+VERSION = 1
+"""Part of the key of what is kept. Raise it when candidates or their code change."""
+Form: TypeAlias = Literal["packed", "extended", "plain"]
+FORMS: tuple[Form, ...] = get_args(Form)
+TILES, FUSED = "tiles", "fused"
+CLEARLY = 0.95
+"""Share of the default's time below which another way is taken. Near draws would flip from machine to machine."""
+ROUNDS = 3
+TRIAL_SECONDS = 0.1
+"""Quick ways get more rounds, up to about this time."""
+TRIED_TOKENS = 256
+TRIED_LENGTHS = (32, 128, 512, 2048)
+"""One for each of `LENGTH_CLASSES`."""
+TRIED_ROWS = 256
+INT8_TRIAL = "int8"
+Times: TypeAlias = dict[str, dict[str, float]]
+"""Milliseconds of each way, by choice."""
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The ways that are used."""
+
+    product: Form = "packed"
+    """A weight in oneDNN's blocks; the same extended by the adapters as columns; or torch's plain product."""
+    attention: AttentionChoice = ALL_TILES
+    batch_tokens: int | None = None
+    """Tokens that one thread computes together, None for `device.default_batch_tokens`."""
+
+    def __str__(self) -> str:
+        attention = "/".join(TILES if tiled else FUSED for tiled in self.attention.tiles)
+        tokens = f",batch_tokens={self.batch_tokens}" if self.batch_tokens else ""
+        return f"product={self.product},attention={attention}{tokens}"
+
+    @classmethod
+    def parse(cls, text: str, base: Kernels) -> Kernels:
+        """What `str` gives, or some parts of it. The rest is as in `base`.
+
+        Raises:
+            InvalidInput: an unknown part or value.
+        """
+        kernels = base
+        for part in filter(None, text.split(",")):
+            name, _, value = part.partition("=")
+            kernels = replace(kernels, **{name: _parsed(name, value)})
+        return kernels
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Kernels, and why these."""
+
+    kernels: Kernels
+    reason: str
+    times: Times
+
+    @property
+    def int8_is_slower(self) -> bool:
+        """Whether bytes were tried, and took longer than the number format of the rest."""
+        ways = self.times.get(INT8_TRIAL)
+        return ways is not None and ways["int8"] > ways["not rounded"]
+
+
+def default_kernels(dtype: torch.dtype) -> Kernels:
+    """What is right on most machines, from the instructions that the processor has."""
+    if dtype is torch.bfloat16:
+        amx = bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        return Kernels(attention=AttentionChoice((not amx,) * len(LENGTH_CLASSES)))
+    return Kernels(attention=AttentionChoice((True, True, False, False)))
+
+
+def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: int) -> Chosen:
+    """The kernels for a model: those told in $JINA_V3_KERNELS, those kept from an earlier trial, or a trial's.
+
+    `batch_tokens` is the default. $JINA_V3_KERNELS is "default", for no trial, or parts such as "product=plain".
+
+    Raises:
+        InvalidInput: $JINA_V3_KERNELS has an unknown part or value.
+    """
+    default = default_kernels(dtype)
+    told = os.environ.get(VARIABLE, "")
+    if told:
+        return Chosen(Kernels.parse("" if told == "default" else told, default), f"${VARIABLE}", {})
+    key = _key(config, dtype, team.threads)
+    kept = _read_kept().get(key)
+    if kept is not None:
+        return Chosen(Kernels.parse(kept["kernels"], default), "tried on this machine", kept["times"])
+    chosen = team.alone(partial(_try_all, config, dtype, default, batch_tokens))
+    _keep(key, chosen)
+    return chosen
+
+
+@torch.inference_mode()
+def _try_all(config: ModelConfig, dtype: torch.dtype, default: Kernels, batch_tokens: int) -> Chosen:
+    times: Times = {"product": _time(_products(config, dtype))}
+    product = _winner(times["product"], default.product)
+    tiles = []
+    for length, tiled in zip(TRIED_LENGTHS, default.attention.tiles, strict=True):
+        ways = times[f"attention of {length} tokens"] = _time(_attentions(config, dtype, length))
+        tiles.append(_winner(ways, TILES if tiled else FUSED) == TILES)
+    if config.quantization == "int8":
+        times[INT8_TRIAL] = _time(_int8(config, dtype))
+    parts = times["batch_tokens"] = _time(_batches(config, dtype, batch_tokens), rounds=2)
+    kernels = replace(default, product=product, attention=AttentionChoice(tuple(tiles)))
+    return Chosen(replace(kernels, batch_tokens=int(_winner(parts, str(batch_tokens)))), "tried just now", times)
+
+
+def _products(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """The widest layer with one adapter, and GELU."""
+    size, wide, rank = config.hidden_size, config.intermediate_size, config.lora_rank
+    tasks = max(1, len(config.lora_adaptations))
+    x, weight, bias = (torch.rand(shape, dtype=dtype) for shape in ((TRIED_TOKENS, size), (wide, size), (wide,)))
+    first, second = torch.rand(tasks, rank, size, dtype=dtype), torch.rand(tasks, wide, rank, dtype=dtype)
+    runs = ((0, slice(0, len(x))),)
+
+    def beside(product: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        y = product(x, bias).addmm_(x @ first[0].T, second[0].T)
+        return torch.ops.aten.gelu_(y)  # type: ignore[no-any-return]
+
+    ways: dict[str, Callable[[], object]] = {"plain": lambda: beside(lambda x, bias: F.linear(x, weight, bias))}
+    if can_pack(weight):
+        packed, extended = PackedProduct.of(weight), ExtendedProduct.of(weight, second, config.lora_scaling)
+        ways["packed"] = lambda: beside(packed)
+        ways["extended"] = lambda: extended(extended.extend(x, runs, first), bias, gelu=True)
+    return ways
+
+
+def _int8(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """The widest layer with its weight as bytes, and as it was."""
+    x, weight = (torch.rand(rows, config.hidden_size, dtype=dtype) for rows in (TRIED_TOKENS, config.intermediate_size))
+    bias = torch.zeros(len(weight), dtype=dtype)
+    exact = PackedProduct.of(weight) if can_pack(weight) else partial(F.linear, weight=weight)
+    return {
+        "int8": partial(Int8Product.of(*quantize_weight(weight)), x, bias),
+        "not rounded": partial(exact, x, bias=bias),
+    }
+
+
+def _attentions(config: ModelConfig, dtype: torch.dtype, length: int) -> dict[str, Callable[[], object]]:
+    """All heads of one text, some rows of it where it is long."""
+    heads, size = config.num_attention_heads, config.head_size
+    query = torch.rand(min(length, TRIED_ROWS), heads, size, dtype=dtype)
+    key, value = torch.rand(2, heads, length, size, dtype=dtype)
+    ways = {TILES: True, FUSED: False}
+    return {
+        name: partial(attend_rows, query, key, value, AttentionChoice((tiled,) * len(LENGTH_CLASSES)))
+        for name, tiled in ways.items()
+    }
+
+
+def _batches(config: ModelConfig, dtype: torch.dtype, most: int) -> dict[str, Callable[[], object]]:
+    """The same tokens through the layer with the widest input, in batches of several sizes."""
+    size, wide = config.hidden_size, config.intermediate_size
+    x, weight, bias = (torch.rand(shape, dtype=dtype) for shape in ((most, wide), (size, wide), (size,)))
+    product = PackedProduct.of(weight) if can_pack(weight) else partial(F.linear, weight=weight)
+
+    def run(tokens: int) -> None:
+        for start in range(0, most, tokens):
+            torch.ops.aten.gelu_(x[start : start + tokens])
+            product(x[start : start + tokens], bias=bias)
+
+    return {str(most // parts): partial(run, most // parts) for parts in (1, 2, 4)}
+
+
+def _time(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dict[str, float]:
+    """Least milliseconds of each way. They take turns; the first one warms up."""
+    least = dict.fromkeys(ways, float("inf"))
+    until = time.perf_counter() + TRIAL_SECONDS
+    while rounds > 0 or time.perf_counter() < until:
+        rounds -= 1
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            least[name] = min(least[name], 1000 * (time.perf_counter() - start))
+    return {name: round(milliseconds, 3) for name, milliseconds in least.items()}
+
+
+def _winner(times: Mapping[str, float], default: str) -> Any:
+    """The fastest, or the default where it is nearly as fast."""
+    best = min(times, key=lambda name: times[name])
+    return best if default not in times or times[best] < CLEARLY * times[default] else default
+
+
+def _parsed(name: str, value: str) -> Any:
+    if name == "product" and value in FORMS:
+        return value
+    parts = value.split("/")
+    if name == "attention" and set(parts) <= {TILES, FUSED} and len(parts) in (1, len(LENGTH_CLASSES)):
+        tiles = [part == TILES for part in parts] * (len(LENGTH_CLASSES) // len(parts))
+        return AttentionChoice(tuple(tiles))
+    if name == "batch_tokens" and value.isdecimal() and int(value):
+        return int(value)
+    raise InvalidInput(
+        f"${VARIABLE}: unknown part {name}={value!r}. Use default, or parts with commas between them: "
+        f"product={'|'.join(FORMS)}, attention={TILES}|{FUSED} (one, or four with / between them, for texts up to "
+        f"{', '.join(map(str, LENGTH_CLASSES[:-1]))} and more tokens), batch_tokens=a number"
+    )
+
+
+def _key(config: ModelConfig, dtype: torch.dtype, threads: int) -> str:
+    sizes = config.hidden_size, config.intermediate_size, config.num_attention_heads, config.lora_rank
+    limits = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    values = [VERSION, _processor(), limits, torch.__version__, threads, str(dtype), config.quantization, sizes]
+    return json.dumps(values)
+
+
+@cache
+def _processor() -> str:
+    """The processor's name and the instructions that torch may use on it."""
+    name = platform.processor()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    except OSError:
+        pass
+    return f"{name} {sorted(name for name, there in torch.cpu.get_capabilities().items() if there is True)}"
+
+
+def _read_kept() -> dict[str, dict[str, Any]]:
+    """What earlier trials found, nothing if it cannot be read."""
+    try:
+        kept = json.loads((state_folder() / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _keep(key: str, chosen: Chosen) -> None:
+    """Write a trial's outcome down. Without a folder for it, the next process tries again."""
+    kept = _read_kept() | {key: {"kernels": str(chosen.kernels), "times": chosen.times}}
+    folder = state_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False, encoding="utf-8") as file:
+            json.dump(kept, file, indent=1)
+        Path(file.name).replace(folder / FILE)
+    except OSError:
+        return

@@ -1,0 +1,14 @@
+"""The folder for what this machine remembers from one run to the next."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+STATE_VARIABLE = "JINA_V3_STATE"
+
+
+def state_folder() -> Path:
+    """$JINA_V3_STATE, else a folder in the user's state folder. It may not exist yet."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(os.environ.get(STATE_VARIABLE) or Path(base) / "jina-v3")
