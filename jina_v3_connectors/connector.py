@@ -28,7 +28,7 @@ from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .document_checks import is_text
 from .documents import Document, Hit
-from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
+from .errors import ContractMismatch, ContractMissing, DocumentError, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal
@@ -148,7 +148,7 @@ class VectorConnector:
 
     def ingest(
         self,
-        documents: Iterable[Document],
+        documents: Iterable[Document | DocumentError],
         *,
         skip_bad: bool = False,
         prune: bool = False,
@@ -163,7 +163,8 @@ class VectorConnector:
         the last run ended. Documents are read as they are needed, never all at once. Encoding and writing overlap.
 
         Args:
-            documents: Any iterable. Ids must be stable between runs, and unique in one.
+            documents: Any iterable. Ids must be stable between runs, and unique in one. A DocumentError in place of a
+                document says that it cannot be read.
             skip_bad: Leave out documents that cannot be stored and name them in the report, instead of stopping. An
                 older version that is stored stays.
             prune: Afterwards delete the documents of earlier runs that are not in this one.
@@ -320,7 +321,7 @@ class VectorConnector:
 
     async def ingest_async(
         self,
-        documents: Iterable[Document],
+        documents: Iterable[Document | DocumentError],
         *,
         skip_bad: bool = False,
         prune: bool = False,

@@ -23,6 +23,9 @@ from jina_v3_encoder.retry import BUSY_STATUS
 class DocumentError(JinaV3Error):
     """A document cannot be read, cut into chunks or encoded."""
 
+    document_id: str | None = None
+    """The document's id, where a file that cannot be read has one."""
+
 
 class StoreError(JinaV3Error):
     """A store cannot be opened, read or written."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..documents import Document
+    from ..errors import DocumentError
     from ..ingestion.report import IngestReport
 
 HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
@@ -43,7 +44,7 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
     is_flag=True,
     help="Use a collection that does not name its model. You must know that this model filled it.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
+@click.option("--skip-bad", is_flag=True, help="Leave out what cannot be read or encoded, and name it at the end.")
 @click.option("--prune", is_flag=True, help="Afterwards delete documents of earlier runs that were not in this one.")
 @click.option(
     "--take-over",
@@ -179,17 +180,22 @@ class Stop:
             ) from None
 
 
-def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document]:
+def _documents(
+    files: list[Path], progress: Progress, bar: TaskID, stop: Stop
+) -> Iterator[Document | DocumentError]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from rich.markup import escape
 
-    from ..files.folders import read_documents
+    from ..documents import Document
+    from ..files.folders import documents_or_errors
 
     for file in files:
         size, read = file.stat().st_size, 0
-        for document in read_documents(file):
+        for document in documents_or_errors(file):
             stop.check()
             yield document
+            if not isinstance(document, Document):
+                continue
             step = min(len(document.text.encode("utf-8", "replace")), size - read)
             read += step
             progress.update(bar, advance=step, description=f"ingesting {escape(printable(file.name))}")
