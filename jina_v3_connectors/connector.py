@@ -36,7 +36,7 @@ from .ingestion.reconcile import claim, reconcile
 from .ingestion.report import IngestReport
 from .ingestion.writing import DELETED_AT_ONCE, delete_documents
 from .limits import check_vectors
-from .settings import Settings, agree
+from .settings import Settings, agree, check_layout
 from .store import Store, Stored
 
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -142,7 +142,7 @@ class VectorConnector:
 
         Raises:
             ContractMismatch: it exists and was filled in another way.
-            StoreError: the store refuses.
+            StoreError: the store refuses, or it exists with another layout than you ask for.
         """
         self._make(DEFAULT_RETRY)
 
@@ -177,7 +177,7 @@ class VectorConnector:
             AnotherWriter: the collection was last written with another journal, and `take_over` is off.
             ContractMismatch: the collection was cut by another chunker.
             DocumentError: a document cannot be read or encoded. What was encoded before it is stored.
-            StoreError: the store or the journal refuses.
+            StoreError: the store or the journal refuses, or the collection has another layout than you ask for.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
         if not isinstance(documents, Iterable):
@@ -416,6 +416,7 @@ class VectorConnector:
                 stored = self._read(self.store.read, retry)
             if stored is None:
                 raise StoreNotFound(f"collection {self.collection!r} was deleted again while it was being made")
+            check_layout(self.store.new_layout, stored.layout, self.collection)
             return stored
 
     def _nearest(
