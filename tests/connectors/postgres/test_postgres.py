@@ -42,7 +42,7 @@ from jina_v3_connectors.store import STATE_VARIABLE, Store
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.testing import FakeEncoder
 
-from ...servers.postgres import PostgresServer
+from ...servers.postgres import PostgresServer, postgres_server
 from ...support.backends import Postgres, Sentences, backend_named, same_vectors, shared_postgres
 from ..test_backends import documents, expected, many
 
@@ -601,6 +601,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres
         yield running
     finally:
         running.close()
+
+
+def test_the_tests_server_on_another_port() -> None:
+    shared_postgres()  # skips where none can run
+    with postgres_server(port="54329") as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SHOW port").fetchone() == ("54329",)
 
 
 def test_a_server_that_is_killed_and_comes_back(server: PostgresServer) -> None:
