@@ -42,7 +42,7 @@ class ContractMissing(StoreError):
         super().__init__(
             f"collection {collection!r} exists but does not say which model made its vectors, so it was not made "
             "by this project. Ingest into a new collection; or, if you know that it was filled by this very model and "
-            "settings, open it with adopt=True. Nothing was changed."
+            "settings, open it with adopt=True (--adopt). Nothing was changed."
         )
 
 

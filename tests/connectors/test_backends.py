@@ -199,7 +199,8 @@ def test_another_chunker_may_search_but_not_write(backend: Backend) -> None:
 def test_a_collection_without_a_contract(backend: Backend) -> None:
     backend.foreign()
     with pytest.raises(
-        ContractMissing, match=r"(?s)does not say which model made its vectors.*adopt=True.*Nothing was changed"
+        ContractMissing,
+        match=r"(?s)does not say which model made its vectors.*adopt=True \(--adopt\)\. Nothing was changed",
     ):
         backend.connect()
     with backend.connect(adopt=True) as store:
