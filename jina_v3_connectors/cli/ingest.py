@@ -29,16 +29,23 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
 @click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; it is made on first use.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
-@click.option("--dimensions", type=int, help="Stored size of a vector; default the model's own.")
+@click.option(
+    "--dimensions", type=int, help="Stored size of a vector; default that of the collection, or of the model."
+)
 @click.option(
     "--late-chunking/--no-late-chunking",
     default=None,
-    help="Read each document as a whole, then pool its chunks: each vector depends on its context.",
+    help="Read each document as a whole, then pool its chunks: each vector depends on its context. Default as the "
+    "collection, or off.",
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
-@click.option("--hybrid", is_flag=True, help=f"Make a new collection for hybrid search as well ({HYBRID}).")
+@click.option(
+    "--hybrid",
+    is_flag=True,
+    help=f"Make a new collection for hybrid search as well ({HYBRID}); refused if it exists without.",
+)
 @click.option(
     "--adopt",
     is_flag=True,
@@ -180,9 +187,7 @@ class Stop:
             ) from None
 
 
-def _documents(
-    files: list[Path], progress: Progress, bar: TaskID, stop: Stop
-) -> Iterator[Document | DocumentError]:
+def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document | DocumentError]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from rich.markup import escape
 

@@ -118,7 +118,9 @@ def test_an_option_of_the_layout_may_be_left_out_or_repeated(same: dict[str, Any
     ],
 )
 def test_another_layout_is_refused_with_both_values(wanted: QdrantLayout, words: str) -> None:
-    with pytest.raises(StoreError, match=f"'docs' was made with another layout, .*\n  {words}\nLeave these options out"):
+    with pytest.raises(
+        StoreError, match=f"'docs' was made with another layout, .*\n  {words}\nLeave these options out"
+    ):
         check_layout(wanted, MADE, "docs")
 
 
