@@ -131,6 +131,8 @@ PLAIN = re.compile(r"[\w.:,%\[\]~/+*@-]+(?:[?&;]|$)")
 """What may stand before the parameters."""
 FOLDER = re.compile(r"[\w./~-]*")
 """Where the backend's name was forgotten."""
+SYNONYMS = {"postgres": "postgresql"}
+"""Other first words of URLs, as the clients take them."""
 BY_NAME = {backend.name: backend for backend in BACKENDS}
 STORE_FORMS = ", ".join(form for backend in BACKENDS for form in backend.examples) + " (http may be https)"
 
@@ -241,7 +243,7 @@ def _divided(url: str) -> tuple[str, str, str]:
     """The backend's name, the scheme after its "+", and what follows the colon."""
     kind, _, rest = url.partition(":")
     name, _, scheme = kind.partition("+")
-    return name, scheme, rest
+    return SYNONYMS.get(name, name), scheme, rest
 
 
 def _empty(url: str, collection: str) -> StoreNotFound:

@@ -28,7 +28,7 @@ from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
 from .document_checks import is_text
 from .documents import Document, Hit
-from .errors import ContractMismatch, ContractMissing, StoreError, StoreNotFound
+from .errors import ContractMismatch, ContractMissing, DocumentError, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal
@@ -36,7 +36,7 @@ from .ingestion.reconcile import claim, reconcile
 from .ingestion.report import IngestReport
 from .ingestion.writing import DELETED_AT_ONCE, delete_documents
 from .limits import check_vectors
-from .settings import Settings, agree
+from .settings import Settings, agree, check_layout
 from .store import Store, Stored
 
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
@@ -142,13 +142,13 @@ class VectorConnector:
 
         Raises:
             ContractMismatch: it exists and was filled in another way.
-            StoreError: the store refuses.
+            StoreError: the store refuses, or it exists with another layout than you ask for.
         """
         self._make(DEFAULT_RETRY)
 
     def ingest(
         self,
-        documents: Iterable[Document],
+        documents: Iterable[Document | DocumentError],
         *,
         skip_bad: bool = False,
         prune: bool = False,
@@ -163,7 +163,8 @@ class VectorConnector:
         the last run ended. Documents are read as they are needed, never all at once. Encoding and writing overlap.
 
         Args:
-            documents: Any iterable. Ids must be stable between runs, and unique in one.
+            documents: Any iterable. Ids must be stable between runs, and unique in one. A DocumentError in place of a
+                document says that it cannot be read.
             skip_bad: Leave out documents that cannot be stored and name them in the report, instead of stopping. An
                 older version that is stored stays.
             prune: Afterwards delete the documents of earlier runs that are not in this one.
@@ -176,7 +177,7 @@ class VectorConnector:
             AnotherWriter: the collection was last written with another journal, and `take_over` is off.
             ContractMismatch: the collection was cut by another chunker.
             DocumentError: a document cannot be read or encoded. What was encoded before it is stored.
-            StoreError: the store or the journal refuses.
+            StoreError: the store or the journal refuses, or the collection has another layout than you ask for.
             InvalidVector: the encoder returned a vector that must not be stored.
         """
         if not isinstance(documents, Iterable):
@@ -320,7 +321,7 @@ class VectorConnector:
 
     async def ingest_async(
         self,
-        documents: Iterable[Document],
+        documents: Iterable[Document | DocumentError],
         *,
         skip_bad: bool = False,
         prune: bool = False,
@@ -415,6 +416,7 @@ class VectorConnector:
                 stored = self._read(self.store.read, retry)
             if stored is None:
                 raise StoreNotFound(f"collection {self.collection!r} was deleted again while it was being made")
+            check_layout(self.store.new_layout, stored.layout, self.collection)
             return stored
 
     def _nearest(

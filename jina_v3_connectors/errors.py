@@ -23,6 +23,9 @@ from jina_v3_encoder.retry import BUSY_STATUS
 class DocumentError(JinaV3Error):
     """A document cannot be read, cut into chunks or encoded."""
 
+    document_id: str | None = None
+    """The document's id, where a file that cannot be read has one."""
+
 
 class StoreError(JinaV3Error):
     """A store cannot be opened, read or written."""
@@ -39,7 +42,7 @@ class ContractMissing(StoreError):
         super().__init__(
             f"collection {collection!r} exists but does not say which model made its vectors, so it was not made "
             "by this project. Ingest into a new collection; or, if you know that it was filled by this very model and "
-            "settings, open it with adopt=True. Nothing was changed."
+            "settings, open it with adopt=True (--adopt). Nothing was changed."
         )
 
 

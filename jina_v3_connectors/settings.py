@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
@@ -11,6 +11,7 @@ from jina_v3_encoder.vectors import check_dimensions
 
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
+from .errors import StoreError
 
 NO_WINDOWS = "window and overlap belong to late chunking: pass late_chunking=True with them"
 
@@ -69,6 +70,28 @@ def agree(
     if stored:
         stored.check(contract, collection)
     return contract
+
+
+def check_layout(wanted: object, stored: object, collection: str) -> None:
+    """Compare the options of a layout that the caller set with the collection's own. A default asks for nothing.
+
+    Raises:
+        StoreError: an option differs.
+    """
+    if not is_dataclass(wanted):
+        return
+    default = type(wanted)()
+    lines = []
+    for name in (option.name for option in fields(wanted)):
+        value, stored_value = getattr(wanted, name), getattr(stored, name)
+        if value not in (getattr(default, name), stored_value):
+            lines.append(f"{name}: the collection has {stored_value!r}, you use {value!r}")
+    if lines:
+        raise StoreError(
+            f"collection {collection!r} was made with another layout, which cannot be changed:\n  "
+            + "\n  ".join(lines)
+            + "\nLeave these options out, or ingest into a new collection. Nothing was changed."
+        )
 
 
 def _late_chunking(

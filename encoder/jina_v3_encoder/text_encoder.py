@@ -81,7 +81,8 @@ class TextEncoder:
         """Encode each text on its own: (n, dimensions) in input order, or (dimensions,) for a single str.
 
         Args:
-            texts: A str, or a sequence of them; an empty sequence gives (0, dimensions).
+            texts: A str, or a sequence of them; an empty sequence gives (0, dimensions). An empty text is no error: its
+                vector is that of the prompt and the special tokens.
             task: One task for all texts, or one per text in the same batch; None is the base model.
             dimensions: 1 to `self.dimensions`, sliced and renormalised (Matryoshka); None for all.
             normalize: L2-normalise each vector.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from ..documents import Document
+    from ..errors import DocumentError
     from ..ingestion.report import IngestReport
 
 HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
@@ -28,22 +29,29 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
 @click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; it is made on first use.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
-@click.option("--dimensions", type=int, help="Stored size of a vector; default the model's own.")
+@click.option(
+    "--dimensions", type=int, help="Stored size of a vector; default that of the collection, or of the model."
+)
 @click.option(
     "--late-chunking/--no-late-chunking",
     default=None,
-    help="Read each document as a whole, then pool its chunks: each vector depends on its context.",
+    help="Read each document as a whole, then pool its chunks: each vector depends on its context. Default as the "
+    "collection, or off.",
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
 @click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
 @click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
-@click.option("--hybrid", is_flag=True, help=f"Make a new collection for hybrid search as well ({HYBRID}).")
+@click.option(
+    "--hybrid",
+    is_flag=True,
+    help=f"Make a new collection for hybrid search as well ({HYBRID}); refused if it exists without.",
+)
 @click.option(
     "--adopt",
     is_flag=True,
     help="Use a collection that does not name its model. You must know that this model filled it.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be encoded, and name them at the end.")
+@click.option("--skip-bad", is_flag=True, help="Leave out what cannot be read or encoded, and name it at the end.")
 @click.option("--prune", is_flag=True, help="Afterwards delete documents of earlier runs that were not in this one.")
 @click.option(
     "--take-over",
@@ -179,17 +187,20 @@ class Stop:
             ) from None
 
 
-def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document]:
+def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document | DocumentError]:
     """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
     from rich.markup import escape
 
-    from ..files.folders import read_documents
+    from ..documents import Document
+    from ..files.folders import documents_or_errors
 
     for file in files:
         size, read = file.stat().st_size, 0
-        for document in read_documents(file):
+        for document in documents_or_errors(file):
             stop.check()
             yield document
+            if not isinstance(document, Document):
+                continue
             step = min(len(document.text.encode("utf-8", "replace")), size - read)
             read += step
             progress.update(bar, advance=step, description=f"ingesting {escape(printable(file.name))}")

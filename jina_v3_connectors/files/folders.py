@@ -10,7 +10,7 @@ from jina_v3_encoder.json_file import is_special
 
 from ..documents import Document
 from ..errors import DocumentError
-from .json_lines import read_json_lines
+from .json_lines import rows_or_errors
 
 SUFFIXES = (".txt", ".md", ".jsonl")
 
@@ -47,27 +47,42 @@ def read_documents(file: Path) -> Iterator[Document]:
     Raises:
         DocumentError: unreadable file, not UTF-8, or a malformed line; the message names file and line.
     """
+    for document in documents_or_errors(file):
+        if isinstance(document, DocumentError):
+            raise document
+        yield document
+
+
+def documents_or_errors(file: Path) -> Iterator[Document | DocumentError]:
+    """As `read_documents`, with the error in place of a document that cannot be read. `ingest` takes both."""
+    if file.suffix.lower() == ".jsonl":
+        for where, row in rows_or_errors(file):
+            yield row if isinstance(row, DocumentError) else _from_row(row, file, where)
+    else:
+        yield _from_file(file)
+
+
+def _from_file(file: Path) -> Document | DocumentError:
+    source = file.as_posix()
     try:
-        if file.suffix.lower() == ".jsonl":
-            yield from (_from_row(row, file, where) for where, row in read_json_lines(file))
-        else:
-            markdown = file.suffix.lower() == ".md"
-            text = file.read_text(encoding="utf-8-sig")
-            source = file.as_posix()
-            yield Document(source, text, {"source": source}, "markdown" if markdown else "text")
+        text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DocumentError(f"{file} is not UTF-8 (byte {error.start}): convert it, for example with iconv") from error
+        unreadable = DocumentError(f"{file} is not UTF-8 (byte {error.start}): convert it, for example with iconv")
     except OSError as error:
-        raise DocumentError(f"{file} cannot be read: {error.strerror}") from error
+        unreadable = DocumentError(f"{file} cannot be read: {error.strerror}")
+    else:
+        return Document(source, text, {"source": source}, "markdown" if file.suffix.lower() == ".md" else "text")
+    unreadable.document_id = source
+    return unreadable
 
 
-def _from_row(row: dict[str, Any], file: Path, where: str) -> Document:
+def _from_row(row: dict[str, Any], file: Path, where: str) -> Document | DocumentError:
     if not isinstance(row.get("text"), str):
-        raise DocumentError(f'{where} must be an object with a string "text", and optionally "id" and "metadata"')
+        return DocumentError(f'{where} must be an object with a string "text", and optionally "id" and "metadata"')
     number = where.rpartition(" ")[2]
     identifier, metadata = row.get("id", f"{file.as_posix()}:{number}"), row.get("metadata", {})
     if not isinstance(identifier, str | int) or isinstance(identifier, bool):
-        raise DocumentError(f'{where}: "id" must be a string or a whole number, got {identifier!r}')
+        return DocumentError(f'{where}: "id" must be a string or a whole number, got {identifier!r}')
     if not isinstance(metadata, dict):
-        raise DocumentError(f'{where}: "metadata" must be an object, got {type(metadata).__name__}')
+        return DocumentError(f'{where}: "metadata" must be an object, got {type(metadata).__name__}')
     return Document(str(identifier), row["text"], {"source": file.as_posix(), **metadata})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import DocumentError
 
@@ -18,19 +18,42 @@ def read_json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     Raises:
         DocumentError: the file cannot be read or is not UTF-8; a line is too long, or no JSON object.
     """
+    for where, row in rows_or_errors(file):
+        if isinstance(row, DocumentError):
+            raise row
+        yield where, row
+
+
+def rows_or_errors(file: Path) -> Iterator[tuple[str, dict[str, Any] | DocumentError]]:
+    """As `read_json_lines`, with the error in place of an object that cannot be read."""
     try:
         with file.open("rb") as lines:
-            for number, line in enumerate(iter(lambda: lines.readline(MAX_LINE_BYTES + 1), b""), 1):
+            for number, line in enumerate(_lines(lines), 1):
                 where = f"{file}, line {number}"
-                if len(line) > MAX_LINE_BYTES:
-                    raise DocumentError(f"{where} is over {MAX_LINE_BYTES // 2**20} MiB: split the document")
                 if line.strip():
-                    yield where, _parse(line, where)
+                    yield where, _row_or_error(line, where)
     except OSError as error:
-        raise DocumentError(f"{file} cannot be read: {error.strerror}") from error
+        yield str(file), DocumentError(f"{file} cannot be read: {error.strerror}")
+
+
+def _lines(lines: BinaryIO) -> Iterator[bytes]:
+    """Each line. One that is too long is cut just past the limit, and its rest is passed over."""
+    while line := lines.readline(MAX_LINE_BYTES + 1):
+        yield line
+        while len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
+            line = lines.readline(MAX_LINE_BYTES + 1)
+
+
+def _row_or_error(line: bytes, where: str) -> dict[str, Any] | DocumentError:
+    try:
+        return _parse(line, where)
+    except DocumentError as error:
+        return error
 
 
 def _parse(line: bytes, where: str) -> dict[str, Any]:
+    if len(line) > MAX_LINE_BYTES:
+        raise DocumentError(f"{where} is over {MAX_LINE_BYTES // 2**20} MiB: split the document")
     try:
         row = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

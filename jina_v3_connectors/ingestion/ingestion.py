@@ -14,6 +14,7 @@ from jina_v3_encoder.usage import count_usage
 
 from ..chunking import Chunker
 from ..documents import Document
+from ..errors import DocumentError
 from ..limits import estimated_bytes
 from ..store import Stored
 from .chunked import Batches, ChunkedDocument, EncodedDocument
@@ -25,6 +26,8 @@ from .writing import Sink, Writing
 
 QUEUED_BATCHES = 1
 """Encoded batches that may wait for the writer. One hides a store's pauses. More would only be lost in a crash."""
+
+NOT_PRUNED = "nothing was pruned: what could not be read may hold any document; mend it and run the same again"
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ class Ingestion:
         self._queue: Queue[list[EncodedDocument] | None] = Queue(QUEUED_BATCHES)
         self._failure: BaseException | None = None
 
-    def run(self, documents: Iterable[Document]) -> IngestReport:
-        """Ingest `documents`. Whatever stops it, documents that are already encoded are written and journalled first.
+    def run(self, documents: Iterable[Document | DocumentError]) -> IngestReport:
+        """Ingest `documents`. An error stands for one that cannot be read. Whatever stops it, documents that are already encoded are written and journalled first.
 
         Raises:
             DocumentError: a document cannot be read, cut or encoded, and `skip_bad` is off.
@@ -95,12 +98,17 @@ class Ingestion:
     def prune(self) -> None:
         """Delete the documents that were not in this run. Refused ones were in it.
 
+        Nothing is deleted if one of the refused has no id: it may be any document.
+
         Raises:
             StoreError: the store refused, or stayed busy for too long.
         """
-        self._writing.prune()
+        if self._preparation.sees_all:
+            self._writing.prune()
+        else:
+            self._tally.report.remarks.append(NOT_PRUNED)
 
-    def _encode_all(self, documents: Iterable[Document]) -> None:
+    def _encode_all(self, documents: Iterable[Document | DocumentError]) -> None:
         """The caller's thread. Ends early where the writer has failed."""
         for document in documents:
             match self._preparation.prepare(document):

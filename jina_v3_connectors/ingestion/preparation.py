@@ -32,12 +32,20 @@ class Refused:
 class Preparation:
     """Checks documents against the journal and the limits of the store, and cuts them into chunks."""
 
+    sees_all = True
+    """False if something could not be read that may be any document. Then nobody knows which are absent."""
+
     def __init__(self, stored: Stored, chunker: Chunker, sink: Sink, journal: Journal) -> None:
         self._stored, self._chunker, self._sink, self._journal = stored, chunker, sink, journal
         self._form = json.dumps(stored.contract.deciding(), sort_keys=True).encode()
 
-    def prepare(self, document: Document) -> ChunkedDocument | Unchanged | Refused:
-        """Mark the document as part of this run, and say what has to be done with it."""
+    def prepare(self, document: Document | DocumentError) -> ChunkedDocument | Unchanged | Refused:
+        """Mark the document as part of this run, and say what has to be done with it.
+
+        An error in its place refuses a document that cannot be read.
+        """
+        if isinstance(document, DocumentError):
+            return self._unreadable(document)
         try:
             self._mark_as_present(document)
             check_document(document)
@@ -51,6 +59,13 @@ class Preparation:
         except DocumentError as reason:
             return Refused(reason)
         return ChunkedDocument(document, chunks, digest)
+
+    def _unreadable(self, reason: DocumentError) -> Refused:
+        if reason.document_id is None:
+            self.sees_all = False
+        elif is_text(reason.document_id):
+            self._journal.mark_as_present(reason.document_id)
+        return Refused(reason)
 
     def _mark_as_present(self, document: Document) -> None:
         """Mark the document as part of this run, first of all: prune then keeps the stored version of a refused one.

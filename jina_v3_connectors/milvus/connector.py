@@ -57,7 +57,7 @@ class MilvusConnector(VectorConnector):
             path: Where Milvus Lite keeps its data, ending in `.db`; it becomes a folder.
             client: A `pymilvus.MilvusClient`. It stays open when this is closed.
             url: A server, as `http://localhost:19530`; a token comes from $MILVUS_TOKEN.
-            layout: How a new collection is stored; an existing one keeps its own.
+            layout: How a new collection is stored. An ingest into an existing one is refused if it has other options.
             hybrid: Short for `layout=MilvusLayout(hybrid=True)`.
             dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("postgresql://", "postgres://")
 """Both are the client's. Its other form, "host=… password=…", is not taken."""
+PARAMETER_NAME = re.compile(r"[a-z_]{1,40}")
 DEFAULTS = {"connect_timeout": 10, "keepalives_idle": 30, "tcp_user_timeout": 60_000}
 """Keep-alive settings, so that a server that silently went away is noticed within a minute."""
 
@@ -38,11 +40,38 @@ def connection_string(url: str) -> str:
 
     with suppress(psycopg.Error):
         if url.startswith(SCHEMES):
-            return make_conninfo("", **{**DEFAULTS, **conninfo_to_dict(url)})
+            options = conninfo_to_dict(url)
+            if not _cuts_a_password(options) and all(map(_is_port, str(options.get("port") or "").split(","))):
+                return make_conninfo("", **{**DEFAULTS, **options})
+    unknown = _unknown_parameter(url)
     raise InvalidInput(
-        f"{scheme_alone(url)!r} is no address of a database: write it as "
-        "postgresql://user:password@host:5432/database, with special characters as %xx"
+        f"{scheme_alone(url)!r} is no address of a database: {unknown}write it as "
+        "postgresql://user:password@host:5432/database, the port a number from 1 to 65535, special characters as %xx"
     )
+
+
+def _cuts_a_password(options: Mapping[str, Any]) -> bool:
+    """Whether an unescaped "@" or "/" of a password ended it too early. The rest of it would be shown as a host."""
+    in_host = "@" in str(options.get("host", ""))
+    return in_host or ("user" not in options and "host" in options and "@" in str(options.get("dbname", "")))
+
+
+def _is_port(port: str) -> bool:
+    """An empty one is the default."""
+    return not port or (port.isdecimal() and 0 < int(port) < 2**16)
+
+
+def _unknown_parameter(url: str) -> str:
+    """Words about the first parameter of the URL that the client does not know. Empty if all may be part of a password."""
+    from psycopg.pq import Conninfo
+
+    parameters = url.partition("?")[2]
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} | {"ssl"}
+    if not url.startswith(SCHEMES) or "@" in parameters:
+        return ""
+    names = (parameter.partition("=")[0] for parameter in parameters.split("&"))
+    unknown = next((name for name in names if name not in known and PARAMETER_NAME.fullmatch(name)), None)
+    return "" if unknown is None else f"the client knows no parameter {unknown!r}; "
 
 
 class OneConnection:

@@ -44,7 +44,7 @@ class PostgresConnector(VectorConnector):
             url: As `postgresql://user@host:5432/database`; a password stands in it, in
                 $PGPASSWORD, or in ~/.pgpass.
             client: A psycopg connection that nobody else uses meanwhile, or a pool. It stays open when this is closed.
-            layout: How a new collection is stored; an existing one keeps its own.
+            layout: How a new collection is stored. An ingest into an existing one is refused if it has other options.
             hybrid: Short for `layout=PostgresLayout(hybrid=True)`.
             dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 

@@ -16,6 +16,10 @@ EXTENSION = (
 BUSY_STATES = frozenset({"40001", "40P01", "53200", "53300", "53400", "55006", "55P03", "57P01", "57P02", "57P03"})
 """Serialization, deadlock, memory, connections, locks, a server that starts or ends. All of class 08 count too."""
 PASSING = ("too many c", "connection slots", "starting up", "shutting down", "recovery mode", "not yet accepting")
+ABSENT = ("connection failed", "connection time", "failed to resolve host")
+MALFORMED = ("connection is bad: invalid", "connection is bad: could not match")
+"""The client refuses a setting of the URL. It has asked no server yet."""
+ESCAPE = "if this is not what you meant, write special characters in the URL as %xx"
 REMEDIES = {
     "57014": "raise statement_timeout, as in ?options=-cstatement_timeout%3D60s, or ask for less",
     "25006": "this server takes no writes, as a standby does: connect to the primary one",
@@ -49,6 +53,8 @@ def _meaning(where: str, error: psycopg.Error) -> StoreError:
         return StoreError(message)
     if "FATAL" in cause and not any(sign in cause for sign in PASSING):  # without a state it is the answer to a log-in
         return StoreError(f"{message}; user, password and database stand in the URL, or in $PGUSER, $PGPASSWORD, …")
-    return StoreBusy(
-        message, absent="FATAL" not in cause and cause.startswith(("connection failed", "connection time"))
-    )
+    if cause.startswith(MALFORMED):
+        return StoreError(f"{message}; {ESCAPE}")
+    if cause.startswith("failed to resolve host"):
+        message += f"; {ESCAPE}"
+    return StoreBusy(message, absent="FATAL" not in cause and cause.startswith(ABSENT))

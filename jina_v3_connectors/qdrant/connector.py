@@ -52,7 +52,7 @@ class QdrantConnector(VectorConnector):
             client: A `qdrant_client.QdrantClient`, for a server or in memory. It stays open when this is closed.
             url: A server, as `http://localhost:6333`; the API key comes from $QDRANT_API_KEY, a user and password of a
                 proxy may stand in it.
-            layout: How a new collection is stored; an existing one keeps its own.
+            layout: How a new collection is stored. An ingest into an existing one is refused if it has other options.
             hybrid: Short for `layout=QdrantLayout(hybrid=True)`.
             dimensions, late_chunking, chunker, window, overlap, adopt: As `VectorConnector`.
 

@@ -59,6 +59,7 @@ class QdrantLayout:
         sizes = list(self.slices)
         if any(not isinstance(size, int) or size < 1 for size in sizes) or sizes != sorted(set(sizes)):
             raise InvalidInput(f"slices must be whole numbers above 0 that grow, got {self.slices!r}")
+        object.__setattr__(self, "slices", tuple(sizes))
 
     def check(self, dimensions: int) -> None:
         """Raises InvalidInput where a slice is not smaller than the vector."""

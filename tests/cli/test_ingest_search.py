@@ -116,6 +116,37 @@ def test_documents_that_cannot_be_encoded(run: Any, corpus: Path) -> None:
     assert "skipped: document 'bad'" in result.stderr
 
 
+def test_files_that_cannot_be_read_are_left_out_and_stay_stored(run: Any, corpus: Path) -> None:
+    """Random bytes in a folder stopped the run, `--skip-bad` or not."""
+    count = len(list(corpus.iterdir()))
+    ingest(run, corpus)
+    (corpus / "plain.txt").write_bytes(b"caf\xe9")
+    (corpus / "a.txt").write_text("New.")
+    stopped = ingest(run, corpus)
+    assert stopped.exit_code == 1
+    assert f"{corpus / 'plain.txt'} is not UTF-8 (byte 3)" in stopped.stderr
+    result = ingest(run, corpus, "--skip-bad", "--prune")
+    assert result.exit_code == 0, result.output
+    assert "1 skipped" in result.stderr
+    assert f"skipped: {corpus / 'plain.txt'} is not UTF-8 (byte 3)" in " ".join(result.stderr.split())
+    assert "pruned" not in result.stderr, "its older version stays"
+    assert len(list(corpus.iterdir())) == count + 1
+
+
+def test_lines_that_cannot_be_read_are_left_out_and_nothing_is_pruned(run: Any, corpus: Path) -> None:
+    """The line may hold any document."""
+    rows = corpus / "rows.jsonl"
+    rows.write_text('{"id": "a", "text": "One."}\n{"id": "b", "text": "Two."}\n')
+    ingest(run, corpus)
+    rows.write_text('broken\n{"id": "c", "text": "Three."}\n')
+    result = ingest(run, corpus, "--skip-bad", "--prune")
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stderr.split())
+    assert "stored 1 chunks of 1 documents" in told
+    assert f"skipped: {rows}, line 1 is not JSON" in told
+    assert "note: nothing was pruned: what could not be read may hold any document" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [

@@ -247,6 +247,7 @@ def test_a_forgotten_plus_makes_no_folder_and_tells_no_password() -> None:
             "postgresql://[::1]:5432/my-db?host=/tmp/x&user=me&sslmode=require",
             "postgresql://[::1]:5432/my-db?host=/tmp/x&***&sslmode=require",
         ),
+        ("postgres://user:s3cret@host/database", "postgres://***@host/database"),
         ("postgresql://h/db;password=s3cret", "postgresql://h/db;***"),
         ("postgresql://h/db?host=x;password=s3cret", "postgresql://h/db?host=x;***"),
         ("postgresql://h/db?host=x password=s3cret", "postgresql://h/db?***"),

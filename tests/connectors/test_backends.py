@@ -24,6 +24,7 @@ from jina_v3_connectors import (
 )
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
+from jina_v3_encoder.usage import count_usage
 
 from ..support.backends import Backend, Embedded, Milvus, PineconeService, Postgres, same_vectors
 
@@ -198,7 +199,8 @@ def test_another_chunker_may_search_but_not_write(backend: Backend) -> None:
 def test_a_collection_without_a_contract(backend: Backend) -> None:
     backend.foreign()
     with pytest.raises(
-        ContractMissing, match=r"(?s)does not say which model made its vectors.*adopt=True.*Nothing was changed"
+        ContractMissing,
+        match=r"(?s)does not say which model made its vectors.*adopt=True \(--adopt\)\. Nothing was changed",
     ):
         backend.connect()
     with backend.connect(adopt=True) as store:
@@ -400,6 +402,23 @@ def test_hybrid_search(backend: Backend) -> None:
             3,
             3,
         ]
+
+
+def test_hybrid_search_is_not_added_to_a_collection(backend: Backend) -> None:
+    """It was accepted without a word, and `search(hybrid=True)` refused it after everything was encoded."""
+    if not backend.hybrid:
+        return
+    with backend.connect() as store:
+        store.ingest(many(3))
+    words = "'docs' was made with another layout, .*\n  hybrid: the collection has False, you use True\n.* Nothing was"
+    encoder = FakeEncoder()
+    with backend.connect(hybrid=True, encoder=encoder) as store:
+        for write in (store.create, lambda: store.ingest(many(4))):
+            with pytest.raises(StoreError, match=words), count_usage() as usage:
+                write()
+            assert usage.tokens == 0
+        assert store.search("text"), "a search needs no layout"
+        assert store.count() == 6
 
 
 def test_aliases(backend: Backend) -> None:

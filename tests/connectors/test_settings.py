@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.errors import ContractMismatch
-from jina_v3_connectors.settings import Settings, agree
+from jina_v3_connectors.errors import ContractMismatch, StoreError
+from jina_v3_connectors.qdrant.layout import QdrantLayout
+from jina_v3_connectors.settings import Settings, agree, check_layout
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
@@ -95,6 +96,32 @@ def test_a_collection_of_more_dimensions_than_the_model_has_is_a_mismatch_not_a_
     with pytest.raises(ContractMismatch) as wrong:
         agreed(replace(STORED, dimensions=1024, fingerprint="0" * 16))
     assert "fingerprint" in wrong.value.differences
+
+
+MADE = QdrantLayout(slices=(8,), quantization="scalar", indexes={"year": "integer"})
+
+
+@pytest.mark.parametrize("same", [{}, {"slices": [8]}, {"quantization": "scalar", "indexes": {"year": "integer"}}])
+def test_an_option_of_the_layout_may_be_left_out_or_repeated(same: dict[str, Any]) -> None:
+    check_layout(QdrantLayout(**same), MADE, "docs")
+    check_layout(None, MADE, "docs")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        (QdrantLayout(slices=(8, 16)), r"slices: the collection has \(8,\), you use \(8, 16\)"),
+        (QdrantLayout(datatype="float16"), "datatype: the collection has 'float32', you use 'float16'"),
+        (QdrantLayout(quantization="binary"), "quantization: the collection has 'scalar', you use 'binary'"),
+        (QdrantLayout(on_disk=True), "on_disk: the collection has False, you use True"),
+        (QdrantLayout(indexes={"a": "text"}), "indexes: the collection has {'year': 'integer'}, you use {'a': 'text'}"),
+    ],
+)
+def test_another_layout_is_refused_with_both_values(wanted: QdrantLayout, words: str) -> None:
+    with pytest.raises(
+        StoreError, match=f"'docs' was made with another layout, .*\n  {words}\nLeave these options out"
+    ):
+        check_layout(wanted, MADE, "docs")
 
 
 @pytest.mark.parametrize("dimensions", [0, -1, 65, 1.5, "8", True])

@@ -2,6 +2,8 @@
 
 It listens on a socket in a folder of its own, and refuses to run as root: then it runs as `nobody`, who must be able to
 read the programs. It does not wait for the disk: only a kill of the whole machine would tell.
+
+`python -m tests.servers.postgres` runs one until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -26,7 +29,7 @@ PROGRAMS = Path(
 )
 NOBODY = 65534
 START_SECONDS = 60.0
-SETTINGS = {"fsync": "off", "max_connections": "50", "shared_buffers": "64MB", "listen_addresses": ""}
+SETTINGS = {"fsync": "off", "max_connections": "50", "shared_buffers": "64MB", "listen_addresses": "", "port": "5432"}
 
 
 class Unavailable(Exception):
@@ -54,7 +57,7 @@ class PostgresServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://postgres@/{database}?host={self.folder}"
+        return f"postgresql://postgres@/{database}?host={self.folder}&port={self._settings['port']}"
 
     def start(self) -> None:
         """Start, and wait until it answers; one that was just killed still holds its memory for a moment."""
@@ -127,3 +130,10 @@ def postgres_server(**settings: str) -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+if __name__ == "__main__":
+    with postgres_server() as server, suppress(KeyboardInterrupt):
+        sys.stdout.write(f"{server.url()}\n")
+        sys.stdout.flush()
+        signal.pause()

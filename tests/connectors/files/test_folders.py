@@ -7,7 +7,7 @@ import pytest
 
 from jina_v3_connectors.documents import Document
 from jina_v3_connectors.errors import DocumentError
-from jina_v3_connectors.files.folders import find_files, read_documents
+from jina_v3_connectors.files.folders import documents_or_errors, find_files, read_documents
 
 
 def test_folders_are_searched_and_files_taken_as_they_are(tmp_path: Path) -> None:
@@ -97,3 +97,28 @@ def test_overlong_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     path.write_text(json.dumps({"text": "x" * 2**20}))
     with pytest.raises(DocumentError, match="line 1 is over 1 MiB"):
         list(read_documents(path))
+
+
+def test_after_an_error_the_next_line_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jina_v3_connectors.files.json_lines.MAX_LINE_BYTES", 100)
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\nbroken\n{}\n' + "x" * 350 + '\n{"text": "five"}\n')
+    first, *errors, last = documents_or_errors(path)
+    assert (first, last) == (
+        Document(f"{path}:1", "one", {"source": str(path)}),
+        Document(f"{path}:5", "five", {"source": str(path)}),
+    )
+    said = [str(error) for error in errors if isinstance(error, DocumentError)]
+    assert [message.partition(f"{path}, ")[2].split(":")[0] for message in said] == [
+        "line 2 is not JSON",
+        'line 3 must be an object with a string "text", and optionally "id" and "metadata"',
+        "line 4 is over 0 MiB",
+    ]
+
+
+def test_a_file_that_cannot_be_read_names_its_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"caf\xe9")
+    (error,) = documents_or_errors(path)
+    assert isinstance(error, DocumentError)
+    assert (str(error).split(":")[0], error.document_id) == (f"{path} is not UTF-8 (byte 3)", path.as_posix())

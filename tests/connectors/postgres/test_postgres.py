@@ -43,7 +43,7 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
-from ...servers.postgres import PostgresServer
+from ...servers.postgres import PostgresServer, postgres_server
 from ...support.backends import Postgres, Sentences, backend_named, same_vectors, shared_postgres
 from ..test_backends import documents, expected, many
 
@@ -442,6 +442,50 @@ def test_no_error_tells_a_password(url: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [
+        "postgresql://me:pw@127.0.0.1:54329x/mine",
+        "postgresql://127.0.0.1/mine?port=0",
+        "postgresql://127.0.0.1:1,127.0.0.1:70000/mine",
+        f"postgresql://me:12/{SECRET}@127.0.0.1:9/mine",
+        f"postgresql://me:{SECRET}/x@127.0.0.1:9/mine",
+        f"postgresql://me:x@{SECRET}@127.0.0.1:9/mine",
+        f"postgresql://me:x/{SECRET}?{SECRET}=1@127.0.0.1:9/mine",
+    ],
+)
+def test_what_is_no_address_is_told_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client took parts of a password for a host, a port and a database, and was asked again for ten seconds."""
+    monkeypatch.setattr("psycopg.connect", lambda *_, **__: pytest.fail("nobody is asked"))
+    words = r"'postgresql://\*\*\*' is no address of a database: write it as .*, the port a number .* characters as %xx"
+    with pytest.raises(InvalidInput, match=words) as caught:
+        open_store(url, FakeEncoder(), "docs")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "words"),
+    [
+        ("postgresql://me@absent.invalid/mine", StoreBusy, r"failed to resolve host 'absent.invalid': .* as %xx"),
+        ("postgresql://127.0.0.1:9/mine?sslmode=x", StoreError, r"invalid sslmode value: \"x\"; .* as %xx"),
+        ("postgres://127.0.0.1:9/mine", StoreBusy, "'docs': .*Connection refused"),
+    ],
+)
+def test_a_server_that_is_not_there_is_asked_once(
+    url: str, error: type[StoreError], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: pytest.fail("no second try"))
+    with pytest.raises(StoreError, match=words) as caught:
+        open_store(url, FakeEncoder(), "docs")
+    assert type(caught.value) is error
+
+
+def test_an_unknown_parameter_is_named() -> None:
+    with pytest.raises(InvalidInput, match="the client knows no parameter 'optins'; write it as") as caught:
+        open_store(f"postgresql://h/mine?sslmode=require&optins={SECRET}", FakeEncoder(), "docs")
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
         f"host=h passwd={SECRET}",
         f"host=h password={SECRET}",
         f"host=h password={SECRET} nonsense",
@@ -558,6 +602,12 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres
         yield running
     finally:
         running.close()
+
+
+def test_the_tests_server_on_another_port() -> None:
+    shared_postgres()  # skips where none can run
+    with postgres_server(port="54329") as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SHOW port").fetchone() == ("54329",)
 
 
 def test_a_server_that_is_killed_and_comes_back(server: PostgresServer) -> None:
