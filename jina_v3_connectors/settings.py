@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
@@ -80,12 +80,12 @@ def check_layout(wanted: object, stored: object, collection: str) -> None:
     """
     if not is_dataclass(wanted):
         return
-    default = type(wanted)()
     lines = []
-    for name in (option.name for option in fields(wanted)):
-        value, stored_value = getattr(wanted, name), getattr(stored, name)
-        if value not in (getattr(default, name), stored_value):
-            lines.append(f"{name}: the collection has {stored_value!r}, you use {value!r}")
+    for option in fields(wanted):
+        value, stored_value = getattr(wanted, option.name), getattr(stored, option.name)
+        default = option.default if option.default_factory is MISSING else option.default_factory()
+        if value not in (default, stored_value):
+            lines.append(f"{option.name}: the collection has {stored_value!r}, you use {value!r}")
     if lines:
         raise StoreError(
             f"collection {collection!r} was made with another layout, which cannot be changed:\n  "

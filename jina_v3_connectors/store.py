@@ -47,7 +47,7 @@ class Store(ABC):
 
     write_limits: WriteLimits
     """What one request may hold."""
-    new_layout: Layout | None = None
+    new_layout: Any = None
     """How a new collection is stored. None where the backend leaves no choice."""
     partition: str = ""
     """The part of a collection that this store works in, if the backend divides collections."""
