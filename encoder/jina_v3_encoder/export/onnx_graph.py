@@ -39,9 +39,10 @@ def write_onnx(network: PaddedNetwork, path: Path, *, with_tasks: bool) -> None:
     except ImportError as error:
         raise MissingExtra("onnxscript", "export") from error
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
-    example = torch.ones(2, 7, dtype=torch.int64)
     shapes: list[dict[int, Any]] = [{0: batch, 1: sequence}, {0: batch, 1: sequence}, {0: batch}]
-    arguments = (example, example, example[:, 0]) if with_tasks else (example, example)
+    sizes = [(2, 7), (2, 7), (2,)] if with_tasks else [(2, 7), (2, 7)]
+    # Each input a tensor of its own: the exporter takes one that comes twice for one input.
+    arguments = tuple(torch.ones(size, dtype=torch.int64) for size in sizes)
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             network.eval(),
@@ -50,7 +51,7 @@ def write_onnx(network: PaddedNetwork, path: Path, *, with_tasks: bool) -> None:
             opset_version=OPSET,
             input_names=INPUTS[: len(arguments)],
             output_names=OUTPUTS,
-            dynamic_shapes=(*shapes[: len(arguments)], *[None] * (len(INPUTS) - len(arguments))),
+            dynamic_shapes=tuple(shapes[: len(arguments)]),
             verbose=False,
         )
     if program is None:  # only an exporter that writes the file itself returns nothing

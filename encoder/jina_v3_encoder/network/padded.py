@@ -101,18 +101,24 @@ class _Linear(nn.Module):
 
 
 class _Table(nn.Module):
-    """An embedding with one adapter merged, or with all of them beside it: (T + 1, num, r) and (T + 1, r, C), scaled."""
+    """An embedding with one adapter merged, or with all of them beside it.
+
+    The banks are ((T + 1) × num, r), one table under the other, and (T + 1, r, C), scaled.
+    """
 
     def __init__(self, table: AdaptedEmbedding, bank: int | None, all_tasks: bool) -> None:
         super().__init__()
         self.weight = nn.Parameter(table.merged_weight(bank), requires_grad=False)
         if all_tasks:
-            self.down = _banks(table.lora_A)
+            self.down = nn.Parameter(_banks(table.lora_A).flatten(0, 1), requires_grad=False)
             self.up = _banks(table.lora_B * table.scaling)
 
     def forward(self, ids: Tensor, task_id: Tensor | None) -> Tensor:
         y = F.embedding(ids, self.weight)
-        return y if task_id is None else y + self.down[task_id[:, None], ids] @ self.up[task_id]
+        if task_id is None:
+            return y
+        rows = ids + task_id[:, None] * len(self.weight)
+        return y + F.embedding(rows, self.down) @ self.up[task_id]
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, masked: Tensor) -> Tensor:
