@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..config import Quantization
+from .formats import ONNX_FILE, OPENVINO_FILE, ROUNDED_ONNX_FILE, ROUNDED_OPENVINO_FILE
 from .subject import Subject
 
 LICENCES = {"CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0"}
@@ -69,7 +70,7 @@ def _prompt(subject: Subject) -> str:
 
 
 def _onnx(subject: Subject, quantize: Quantization | None) -> str:
-    prompt, file = _python(subject), "onnx/model_quantized.onnx" if quantize else "onnx/model.onnx"
+    prompt, file = _python(subject), ROUNDED_ONNX_FILE if quantize else ONNX_FILE
     task = ', "task_id": np.zeros(1, dtype=np.int64)' if subject.has_all_tasks else ""
     first = f"""## onnxruntime
 
@@ -91,9 +92,9 @@ Inputs are int64, (texts, tokens). `last_hidden_state` has the token states; `se
 
 ## text-embeddings-inference
 
-    text-embeddings-router --model-id /path/to/this/folder{f' --default-prompt-name {name}' if name else ''}
+    text-embeddings-router --model-id /path/to/this/folder{f" --default-prompt-name {name}" if name else ""}
 
-On a CPU, with its ONNX backend: the others take the model for another architecture. It reads `onnx/model.onnx`.
+On a CPU, with its ONNX backend: the others take the model for another architecture. It reads `{ONNX_FILE}`.
 
 ## fastembed
 
@@ -121,7 +122,7 @@ const vectors = await model([{prompt} + "a text"], {{ pooling: "mean", normalize
 
 
 def _openvino(subject: Subject, quantize: Quantization | None) -> str:
-    file = "openvino_model_qint8_quantized.xml" if quantize else "openvino_model.xml"
+    file = ROUNDED_OPENVINO_FILE if quantize else OPENVINO_FILE
     task = ', "task_id": np.zeros(1, dtype=np.int64)' if subject.has_all_tasks else ""
     return f"""## OpenVINO
 
@@ -129,7 +130,7 @@ def _openvino(subject: Subject, quantize: Quantization | None) -> str:
 import numpy as np, openvino
 from tokenizers import Tokenizer
 
-model = openvino.Core().compile_model("openvino/{file}", "CPU")
+model = openvino.Core().compile_model("{file}", "CPU")
 ids = np.array([Tokenizer.from_file("tokenizer.json").encode({_python(subject)} + "a text").ids])
 vectors = model({{"input_ids": ids, "attention_mask": np.ones_like(ids){task}}})["sentence_embedding"]
 ```

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tokenizers import Tokenizer
 
 from ..checkpoints.checkpoint import TOKENIZER_FILE
 from ..config import CONFIG_FILE, ModelConfig
+from .formats import DATA_SUFFIX
 from .subject import SIDES, Subject
 
 MODULES = ("Transformer", "Pooling", "Normalize")
@@ -48,12 +48,14 @@ def write_companions(subject: Subject, folder: Path) -> None:
     write_json(folder / "config_sentence_transformers.json", _prompts(subject))
 
 
-def write_graph_config(subject: Subject, folder: Path, external: Mapping[str, int]) -> None:
-    """Write config.json for runtimes that get a graph. `external` counts the data files of each ONNX file.
+def write_graph_config(subject: Subject, folder: Path) -> None:
+    """Write config.json for the runtimes that read the graph in `folder`.
 
     They know no rotary XLM-RoBERTa, and read of it only the limit, the padding and the sizes.
     """
     config = subject.encoder.config
+    # Transformers.js looks for no data file that is not announced. It wants the number of files for each graph.
+    external = {file.name.removesuffix(DATA_SUFFIX): 1 for file in folder.glob(f"*/*.onnx{DATA_SUFFIX}")}
     same = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     same = (*same, "type_vocab_size", "layer_norm_eps", "bos_token_id", "pad_token_id", "eos_token_id")
     values = {
@@ -65,7 +67,7 @@ def write_graph_config(subject: Subject, folder: Path, external: Mapping[str, in
         "position_embedding_type": "rotary",
         "hidden_act": "gelu",
         "torch_dtype": "float32",
-        **({"transformers.js_config": {"use_external_data_format": dict(external)}} if external else {}),
+        **({"transformers.js_config": {"use_external_data_format": external}} if external else {}),
         "jina_v3_export": {
             "model": subject.encoder.model_id,
             "fingerprint": subject.encoder.fingerprint,

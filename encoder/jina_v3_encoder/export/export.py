@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias
 
 from ..checkpoints.save import save_merged
 from ..config import QUANTIZATIONS, Quantization
@@ -16,13 +16,21 @@ from ..errors import CheckpointError, InvalidInput
 from ..task import TaskLike
 from .card import write_card
 from .companions import write_companions, write_graph_config
+from .formats import (
+    DATA_SUFFIX,
+    FORMATS,
+    ONNX_FILE,
+    OPENVINO_FILE,
+    ROUNDED_ONNX_FILE,
+    ROUNDED_OPENVINO_FILE,
+    AllTasks,
+    ExportFormat,
+)
 from .onnx_graph import onnx_vectors, quantize_onnx, write_onnx
 from .openvino_graph import openvino_vectors, quantize_openvino, write_openvino
 from .reading import Trial
 from .subject import Subject
 
-ExportFormat: TypeAlias = Literal["onnx", "openvino", "sentence-transformers"]
-FORMATS: tuple[str, ...] = get_args(ExportFormat)
 Say: TypeAlias = Callable[[str], None]
 """Called with a line for people before each step that takes long."""
 
@@ -31,7 +39,7 @@ def export_model(
     encoder: Encoder,
     folder: str | Path,
     *,
-    task: TaskLike | Literal["all"],
+    task: TaskLike | AllTasks,
     file_format: ExportFormat = "onnx",
     quantize: Quantization | None = None,
     say: Say = lambda _: None,
@@ -91,31 +99,29 @@ def _write_graphs(
     subject: Subject, folder: Path, file_format: ExportFormat, quantize: Quantization | None, say: Say
 ) -> None:
     trial = Trial.of(subject.encoder, subject.tasks)
-    onnx_file = folder / "onnx" / "model.onnx"
-    onnx_file.parent.mkdir()
+    graph = folder / ONNX_FILE
+    graph.parent.mkdir()
     say(f"writing the graph of {subject.encoder.config.num_hidden_layers} layers, which takes a while")
-    write_onnx(subject.network(), onnx_file, with_tasks=subject.has_all_tasks)
+    write_onnx(subject.network(), graph, with_tasks=subject.has_all_tasks)
     if file_format == "onnx":
         say("comparing it with the encoder")
-        trial.check(onnx_vectors(onnx_file, trial.texts), onnx_file.name, None)
+        trial.check(onnx_vectors(graph, trial.texts), ONNX_FILE, None)
         if quantize:
             say("rounding its weights to int8")
-            rounded = onnx_file.with_name("model_quantized.onnx")
-            quantize_onnx(onnx_file, rounded)
-            trial.check(onnx_vectors(rounded, trial.texts), rounded.name, quantize)
+            quantize_onnx(graph, folder / ROUNDED_ONNX_FILE)
+            trial.check(onnx_vectors(folder / ROUNDED_ONNX_FILE, trial.texts), ROUNDED_ONNX_FILE, quantize)
     else:
-        say("converting it to OpenVINO's files")
-        exact = folder / "openvino" / "openvino_model.xml"
-        exact.parent.mkdir()
-        write_openvino(onnx_file, exact)
-        shutil.rmtree(onnx_file.parent)
-        trial.check(openvino_vectors(exact, trial.texts), exact.name, None)
+        say("converting it to OpenVINO's files, and comparing them with the encoder")
+        converted = folder / OPENVINO_FILE
+        converted.parent.mkdir()
+        write_openvino(graph, converted)
+        shutil.rmtree(graph.parent)
+        trial.check(openvino_vectors(converted, trial.texts), OPENVINO_FILE, None)
         if quantize:
             say("rounding its weights to int8")
-            rounded = exact.with_name("openvino_model_qint8_quantized.xml")
-            quantize_openvino(exact, rounded)
-            trial.check(openvino_vectors(rounded, trial.texts), rounded.name, quantize)
-    write_graph_config(subject, folder, {file.name.removesuffix("_data"): 1 for file in folder.glob("onnx/*_data")})
+            quantize_openvino(converted, folder / ROUNDED_OPENVINO_FILE)
+            trial.check(openvino_vectors(folder / ROUNDED_OPENVINO_FILE, trial.texts), ROUNDED_OPENVINO_FILE, quantize)
+    write_graph_config(subject, folder)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import torch
 from ..errors import MissingExtra
 from ..network.padded import PaddedNetwork
 from ..vectors import FloatArray
+from .formats import DATA_SUFFIX
 from .reading import PaddedTexts
 
 OPSET = 20
@@ -59,7 +60,7 @@ def write_onnx(network: PaddedNetwork, path: Path, *, with_tasks: bool) -> None:
     model = program.model
     _forget_source(model)
     bytes_of_weights = sum(parameter.nbytes for parameter in network.parameters())
-    external = f"{path.name}_data" if bytes_of_weights > LARGEST_FILE else None
+    external = path.name + DATA_SUFFIX if bytes_of_weights > LARGEST_FILE else None
     onnx_ir.save(model, path, external_data=external)
 
 
@@ -76,9 +77,7 @@ def quantize_onnx(source: Path, target: Path) -> None:
     except ImportError as error:
         raise MissingExtra("onnxruntime", "export") from error
     with _quiet():
-        quantize_dynamic(
-            source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8
-        )
+        quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
 
 
 def onnx_vectors(path: Path, texts: PaddedTexts) -> FloatArray:

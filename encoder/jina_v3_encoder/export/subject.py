@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from ..encoder import Encoder
 from ..errors import InvalidInput
 from ..network.padded import PaddedNetwork
 from ..task import Task, TaskLike, as_task
+from .formats import ALL_TASKS, AllTasks
 
-ALL_TASKS: Literal["all"] = "all"
 SIDES = {Task.RETRIEVAL_QUERY: "query", Task.RETRIEVAL_PASSAGE: "document"}
 """Names of sentence-transformers, for `encode_query` and `encode_document`."""
 
@@ -25,7 +24,7 @@ class Subject:
     """One, or all of them and None."""
 
     @classmethod
-    def of(cls, encoder: Encoder, task: TaskLike | Literal["all"]) -> Subject:
+    def of(cls, encoder: Encoder, task: TaskLike | AllTasks) -> Subject:
         """Check the arguments.
 
         Raises:

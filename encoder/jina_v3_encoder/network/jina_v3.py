@@ -85,7 +85,9 @@ class AdaptedLinear(nn.Module):
     def merged_weight(self, bank: int | None) -> Tensor:
         """(out, in) in float32: the weight with one adapter added, or as it is. Not for bytes."""
         weight = self.plain_weight().detach().float()
-        return weight if bank is None else weight + self.scaling * (self.lora_B[bank].float() @ self.lora_A[bank].float())
+        return (
+            weight if bank is None else weight + self.scaling * (self.lora_B[bank].float() @ self.lora_A[bank].float())
+        )
 
     def quantize(self) -> None:
         """Round the weight to bytes."""
@@ -118,7 +120,9 @@ class AdaptedEmbedding(nn.Module):
     def merged_weight(self, bank: int | None) -> Tensor:
         """(num, C) in float32: the table with one adapter added, or as it is."""
         weight = self.weight.detach().float()
-        return weight if bank is None else weight + self.scaling * (self.lora_A[bank].float() @ self.lora_B[bank].float())
+        return (
+            weight if bank is None else weight + self.scaling * (self.lora_A[bank].float() @ self.lora_B[bank].float())
+        )
 
 
 class Block(nn.Module):

@@ -67,16 +67,15 @@ class _PaddedBlock(nn.Module):
 
     def __init__(self, block: Block, bank: int | None, all_tasks: bool) -> None:
         super().__init__()
-        self.heads = block.heads
+        self.heads, self.head_size = block.heads, block.out_proj.lora_A.shape[-1] // block.heads
         self.qkv, self.out_proj = (_Linear(layer, bank, all_tasks) for layer in (block.qkv, block.out_proj))
         self.fc1, self.fc2 = (_Linear(layer, bank, all_tasks) for layer in (block.fc1, block.fc2))
         self.norm1, self.norm2 = _norm(block.norm1), _norm(block.norm2)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, masked: Tensor, task_id: Tensor | None) -> Tensor:
-        texts, length, size = x.shape
-        qkv = self.qkv(x, task_id).view(texts, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        qkv = self.qkv(x, task_id).unflatten(-1, (3, self.heads, self.head_size)).permute(2, 0, 3, 1, 4)
         query, key = _rotate(qkv[0], cos, sin), _rotate(qkv[1], cos, sin)
-        mixed = _attention(query, key, qkv[2], masked).transpose(1, 2).reshape(texts, length, size)
+        mixed = _attention(query, key, qkv[2], masked).transpose(1, 2).flatten(2)
         x = self.norm1(self.out_proj(mixed, task_id) + x)
         return self.norm2(self.fc2(F.gelu(self.fc1(x, task_id)), task_id) + x)  # type: ignore[no-any-return]
 
