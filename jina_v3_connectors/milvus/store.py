@@ -187,9 +187,7 @@ class MilvusStore(Store):
         deleted: list[str] = []
         while keys := self._keys(where):
             if keys == deleted:
-                raise StoreBusy(
-                    f"collection {self.collection!r}: Milvus still shows {len(keys):,} rows that it deleted"
-                )
+                raise StoreBusy(f"collection {self.collection!r}: Milvus still shows {len(keys):,} rows that it deleted")
             self._delete_keys(keys)
             deleted = keys
 

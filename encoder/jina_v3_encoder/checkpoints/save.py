@@ -57,7 +57,7 @@ def save_checkpoint(
 
 
 def save_merged(model: JinaV3Model, folder: Path, bank: int | None) -> None:
-    """Write config.json and float32 weights with one adapter merged, as transformers' own class reads them: no adapters.
+    """Write config.json and float32 weights with one adapter merged, as transformers' own class reads them.
 
     `folder` exists. `model` must hold no bytes.
     """

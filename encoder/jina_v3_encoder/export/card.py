@@ -57,15 +57,15 @@ def _prompt(subject: Subject) -> str:
             for number, task in enumerate(subject.tasks)
         )
         return (
-            "## Task and prompt\n\n`task_id` holds the task of each text. Put its prompt in front of the text yourself: no "
-            f"graph can do that.\n\n| task_id | task | prompt |\n|---|---|---|\n{listed}"
+            "## Task and prompt\n\n`task_id` holds the task of each text. Put its prompt in front of the text yourself; "
+            f"no graph can do that.\n\n| task_id | task | prompt |\n|---|---|---|\n{listed}"
         )
     prompt = next(iter(subject.prompts.values()), "")
     if not prompt:
         return "## Prompt\n\nThis task has none: texts are read as they are."
     return (
-        "## Prompt\n\nThis task was trained with an instruction. Put it in front of every text, before tokenising; no graph "
-        f"can do that:\n\n    {prompt}\n\nIt ends with a space. Only sentence-transformers adds it by itself."
+        "## Prompt\n\nThis task was trained with an instruction. Put it in front of every text, before tokenising; no "
+        f"graph can do that:\n\n    {prompt}\n\nIt ends with a space. Only sentence-transformers adds it by itself."
     )
 
 
@@ -83,7 +83,8 @@ ids = np.array([Tokenizer.from_file("tokenizer.json").encode({prompt} + "a text"
 vectors = session.run(["sentence_embedding"], {{"input_ids": ids, "attention_mask": np.ones_like(ids){task}}})[0]
 ```
 
-Inputs are int64, (texts, tokens). `last_hidden_state` has the token states; `sentence_embedding` their means, normalised."""
+Inputs are int64, (texts, tokens). `last_hidden_state` has the token states, `sentence_embedding` their means,
+normalised."""
     if subject.has_all_tasks:
         return first
     dtype = "q8" if quantize else "fp32"
@@ -135,7 +136,8 @@ ids = np.array([Tokenizer.from_file("tokenizer.json").encode({_python(subject)} 
 vectors = model({{"input_ids": ids, "attention_mask": np.ones_like(ids){task}}})["sentence_embedding"]
 ```
 
-Inputs are int64, (texts, tokens). For float32 products on every processor, pass `{{"INFERENCE_PRECISION_HINT": "f32"}}`."""
+Inputs are int64, (texts, tokens). For float32 products on every processor, give `compile_model`
+`{{"INFERENCE_PRECISION_HINT": "f32"}}`."""
 
 
 def _sentence_transformers(subject: Subject, _: Quantization | None) -> str:

@@ -1,7 +1,8 @@
 """The small files beside the weights: what each runtime reads to tokenise, to pool and to know the limits.
 
 text-embeddings-inference reads config.json, tokenizer.json, 1_Pooling and sentence_bert_config.json; fastembed the
-tokenizer's files; Transformers.js config.json and the tokenizer's files; sentence-transformers modules.json and the rest.
+tokenizer's files; Transformers.js config.json and the tokenizer's files; sentence-transformers modules.json and what it
+names.
 """
 
 from __future__ import annotations

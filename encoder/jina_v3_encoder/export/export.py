@@ -17,7 +17,6 @@ from ..task import TaskLike
 from .card import write_card
 from .companions import write_companions, write_graph_config
 from .formats import (
-    DATA_SUFFIX,
     FORMATS,
     ONNX_FILE,
     OPENVINO_FILE,
@@ -44,7 +43,7 @@ def export_model(
     quantize: Quantization | None = None,
     say: Say = lambda _: None,
 ) -> None:
-    """Write a folder that another runtime reads as it is. Graphs are compared with the encoder before they are handed out.
+    """Write a folder that another runtime reads as it is. A graph is compared with the encoder before it is handed out.
 
     A step that fails, or a kill, leaves nothing at `folder`.
 

@@ -19,7 +19,7 @@ from .formats import DATA_SUFFIX
 from .reading import PaddedTexts
 
 OPSET = 20
-"""The newest that the runtimes of the last years read. From 23 on there is an operator for attention, which they lack."""
+"""The newest that the runtimes of the last years read. From 23 on there is an operator for attention: they lack it."""
 INPUTS = ("input_ids", "attention_mask", "task_id")
 OUTPUTS = ("last_hidden_state", "sentence_embedding")
 """Token states come first: fastembed and Transformers.js pool the first output themselves."""

@@ -67,6 +67,6 @@ class Trial:
         cosine, lowest = float((vectors * self.wanted).sum(axis=1).min()), LOWEST_COSINE[quantize]
         if not cosine >= lowest:
             raise CheckpointMismatch(
-                f"{file} gives vectors of cosine {cosine:.4f} to the encoder's, at least {lowest} is needed; nothing was "
-                "written. " + ("Export without int8" if quantize else "Use the versions in constraints.txt")
+                f"{file} gives vectors of cosine {cosine:.4f} to the encoder's, at least {lowest} is needed; nothing "
+                "was written. " + ("Export without int8" if quantize else "Use the versions in constraints.txt")
             )

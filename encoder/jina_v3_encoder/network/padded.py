@@ -1,7 +1,8 @@
 """The network over padded texts, for graphs that run elsewhere: plain operators, and shapes that only B and S decide.
 
-The packed network splits its batch by the lengths of the texts, which no exporter can follow. This one computes the same
-from `input_ids` and `attention_mask`, pools and normalises. Shapes: B texts, S tokens of the longest, C hidden size.
+The packed network splits its batch by the lengths of the texts, which no exporter can follow. This one computes the
+same from `input_ids` and `attention_mask`, pools and normalises. Shapes: B texts, S tokens of the longest, C hidden
+size.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from ..task import Task
 from .jina_v3 import AdaptedEmbedding, AdaptedLinear, Block, JinaV3Model
 
 HEADS_AT_ONCE = 4
-"""Attention holds S × S weights for each of so many heads: 2 GiB at 8192 tokens, where all 16 take 9 GiB. It is as fast,
-since their products fit the caches better."""
+"""Attention holds S × S weights for so many heads at once: 2 GiB at 8192 tokens, where 16 heads take 9 GiB. It is no
+slower."""
 MASKED = -3e4
 """Added to the attention to padding. It is finite in float16 too, so that a graph may be converted."""
 
@@ -29,8 +30,8 @@ def task_id(config: ModelConfig, task: Task | None) -> int:
 class PaddedNetwork(nn.Module):
     """Token states and unit vectors of padded texts, in float32.
 
-    With a bank, or with None for the base model, that adapter is merged into the weights. With all tasks, `forward` takes
-    the adapter of each text, and computes the low-rank parts for the given tokens only.
+    With a bank, or with None for the base model, that adapter is merged into the weights. With all tasks, `forward`
+    takes the task of each text (`task_id`), and computes the low-rank parts for the given tokens only.
     """
 
     def __init__(self, model: JinaV3Model, bank: int | None, *, all_tasks: bool = False) -> None:
