@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from ..checkpoints.checkpoint import TOKENIZER_FILE
 from ..config import CONFIG_FILE, ModelConfig
 from .formats import DATA_SUFFIX
-from .subject import SIDES, Subject
+from .subject import Subject
 
 MODULES = ("Transformer", "Pooling", "Normalize")
 SPECIALS = {
@@ -28,6 +28,8 @@ SPECIALS = {
     "pad_token": "pad_token_id",
 }
 """Names in the tokenizer's files, and the fields of config.json that have their ids."""
+SIDES = ("query", "document")
+"""The prompts that sentence-transformers takes for `encode_query` and `encode_document`."""
 OTHER_SPECIALS = {"unk_token": "<unk>", "mask_token": "<mask>"}
 
 
@@ -116,8 +118,12 @@ def _modules() -> list[dict[str, Any]]:
 
 
 def _prompts(subject: Subject) -> dict[str, Any]:
-    """A folder of one task puts its prompt in front by default, as our own `encode` does."""
-    prompts = dict(subject.prompts)
-    sides = {name: prompts[task.value] for task, name in SIDES.items() if task.value in prompts}
-    default = None if subject.has_all_tasks else next(iter(prompts), None)
-    return {"prompts": {**prompts, **sides}, "default_prompt_name": default, "similarity_fn_name": "cosine"}
+    """A folder of one task puts its prompt in front by default, as our own `encode` does.
+
+    `encode_query` and `encode_document` would add none if their names were missing.
+    """
+    prompts, default = dict(subject.prompts), None
+    if prompts and not subject.has_all_tasks:
+        ((default, prompt),) = subject.prompts.items()
+        prompts |= dict.fromkeys(SIDES, prompt)
+    return {"prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine"}

@@ -11,9 +11,6 @@ from ..network.padded import PaddedNetwork
 from ..task import Task, TaskLike, as_task
 from .formats import ALL_TASKS, AllTasks
 
-SIDES = {Task.RETRIEVAL_QUERY: "query", Task.RETRIEVAL_PASSAGE: "document"}
-"""Names of sentence-transformers, for `encode_query` and `encode_document`."""
-
 
 @dataclass(frozen=True)
 class Subject:

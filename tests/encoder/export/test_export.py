@@ -68,7 +68,7 @@ def test_the_tokenizer_is_the_models_own(merged: Path, encoder: Encoder) -> None
 
 def test_the_prompt_is_the_default_of_its_folder(merged: Path, encoder: Encoder, tmp_path: Path) -> None:
     config = values(merged / "config_sentence_transformers.json")
-    assert config["prompts"] == {"retrieval.passage": PROMPT, "document": PROMPT}
+    assert config["prompts"] == dict.fromkeys(["retrieval.passage", "query", "document"], PROMPT)
     assert config["default_prompt_name"] == "retrieval.passage"
     export_model(encoder, tmp_path / "none", task=None, file_format="sentence-transformers")
     config = values(tmp_path / "none" / "config_sentence_transformers.json")
@@ -118,7 +118,9 @@ def test_a_folder_that_is_not_empty_is_left_alone(encoder: Encoder, tmp_path: Pa
 def test_a_failure_leaves_nothing(small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A graph with other vectors is never handed out."""
     monkeypatch.setattr("jina_v3_encoder.network.padded.MASKED", 0.0)
-    with pytest.raises(CheckpointMismatch, match=r"model.onnx gives vectors of cosine 0\.\d+ to the encoder's, at least"):
+    with pytest.raises(
+        CheckpointMismatch, match=r"model.onnx gives vectors of cosine 0\.\d+ to the encoder's, at least"
+    ):
         export_model(small, tmp_path / "onnx", task="separation")
     assert list(tmp_path.iterdir()) == []
 
@@ -132,7 +134,11 @@ def test_a_place_that_cannot_be_written(encoder: Encoder, tmp_path: Path) -> Non
 def test_what_cannot_be_exported_is_said_before_anything_is_done(encoder: Encoder, original_folder: Path) -> None:
     refused: list[tuple[dict[str, Any], type[Exception], str]] = [
         ({"task": "retrieval"}, UnknownTask, "unknown task 'retrieval'"),
-        ({"file_format": "gguf"}, InvalidInput, "unknown format 'gguf': use one of onnx, openvino, sentence-transformers"),
+        (
+            {"file_format": "gguf"},
+            InvalidInput,
+            "unknown format 'gguf': use one of onnx, openvino, sentence-transformers",
+        ),
         ({"quantize": "int4"}, InvalidInput, "quantize must be one of"),
         ({"task": "all", "file_format": "sentence-transformers"}, InvalidInput, "export one folder for each"),
         ({"quantize": "int8", "file_format": "sentence-transformers"}, InvalidInput, "leave quantize out"),
