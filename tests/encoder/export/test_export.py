@@ -147,7 +147,7 @@ def test_what_cannot_be_exported_is_said_before_anything_is_done(encoder: Encode
         with pytest.raises(kind, match=message):
             export_model(encoder, "never", **{"task": "separation", **arguments})
     rough = Encoder.from_pretrained(original_folder, dtype="bfloat16", device="cpu")
-    with pytest.raises(InvalidInput, match="the encoder is in bfloat16.*load it with dtype='float32'"):
+    with pytest.raises(InvalidInput, match=r"the encoder is in bfloat16.*load it with dtype='float32'"):
         export_model(rough, "never", task="separation")
     assert not Path("never").exists()
 
