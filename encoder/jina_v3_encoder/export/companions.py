@@ -19,6 +19,19 @@ from ..config import CONFIG_FILE, ModelConfig
 from .formats import DATA_SUFFIX
 from .subject import Subject
 
+SAME_FIELDS = (
+    "vocab_size",
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "intermediate_size",
+    "type_vocab_size",
+    "layer_norm_eps",
+    "bos_token_id",
+    "pad_token_id",
+    "eos_token_id",
+)
+"""Fields of config.json that mean the same in every XLM-RoBERTa."""
 MODULES = ("Transformer", "Pooling", "Normalize")
 SPECIALS = {
     "bos_token": "bos_token_id",
@@ -59,12 +72,10 @@ def write_graph_config(subject: Subject, folder: Path) -> None:
     config = subject.encoder.config
     # Transformers.js looks for no data file that is not announced. It wants the number of files for each graph.
     external = {file.name.removesuffix(DATA_SUFFIX): 1 for file in folder.glob(f"*/*.onnx{DATA_SUFFIX}")}
-    same = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
-    same = (*same, "type_vocab_size", "layer_norm_eps", "bos_token_id", "pad_token_id", "eos_token_id")
     values = {
         "model_type": "xlm-roberta",
         "architectures": ["XLMRobertaModel"],
-        **{name: getattr(config, name) for name in same},
+        **{name: getattr(config, name) for name in SAME_FIELDS},
         # XLM-RoBERTa counts positions from the padding's id on, so a runtime takes that off again.
         "max_position_embeddings": config.max_tokens + config.pad_token_id + 1,
         "position_embedding_type": "rotary",
@@ -122,8 +133,6 @@ def _prompts(subject: Subject) -> dict[str, Any]:
 
     `encode_query` and `encode_document` would add none if their names were missing.
     """
-    prompts, default = dict(subject.prompts), None
-    if prompts and not subject.has_all_tasks:
-        ((default, prompt),) = subject.prompts.items()
-        prompts |= dict.fromkeys(SIDES, prompt)
+    prompts = {**subject.prompts, **(dict.fromkeys(SIDES, subject.prompt) if subject.prompt else {})}
+    default = subject.task_name if subject.prompt else None
     return {"prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine"}

@@ -63,6 +63,11 @@ class Subject:
         prompts = {task.value: self.encoder.config.prompt(task) for task in self.tasks if task is not None}
         return {name: prompt for name, prompt in prompts.items() if prompt}
 
+    @property
+    def prompt(self) -> str:
+        """What the one task puts in front of a text; empty where it has nothing, or where there are all tasks."""
+        return "" if self.has_all_tasks else self.encoder.config.prompt(self.tasks[0])
+
     def network(self) -> PaddedNetwork:
         """The forward pass to export. A model of another architecture has its own, with the same inputs and outputs."""
         return PaddedNetwork(self.encoder.engine.model, self.bank, all_tasks=self.has_all_tasks)

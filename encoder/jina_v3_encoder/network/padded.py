@@ -127,7 +127,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, masked: Tensor) -> Ten
     Written out, since torch's fused operator becomes a graph that makes more copies of the S × S weights.
     """
     query, key = query * query.shape[-1] ** -0.5, key.transpose(-1, -2)
-    parts = zip(*(tensor.split(HEADS_AT_ONCE, dim=1) for tensor in (query, key, value)), strict=True)
+    parts = zip(*(torch.split(tensor, HEADS_AT_ONCE, dim=1) for tensor in (query, key, value)), strict=True)
     return torch.cat([torch.softmax(q @ k + masked, dim=-1) @ v for q, k, v in parts], dim=1)
 
 
