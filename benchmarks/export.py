@@ -28,6 +28,8 @@ from jina_v3_encoder.export.reading import PaddedTexts
 from jina_v3_encoder.task import TASK_NAMES, as_task
 from jina_v3_encoder.vectors import FloatArray, finish
 
+from .command import Benchmark
+
 LENGTHS = (1, 2, 17, 128, 700, 8192)
 FILES: dict[ExportFormat, tuple[tuple[str, Callable[[Path, PaddedTexts], FloatArray]], ...]] = {
     "onnx": ((ONNX_FILE, onnx_vectors), (ROUNDED_ONNX_FILE, onnx_vectors)),
@@ -35,7 +37,7 @@ FILES: dict[ExportFormat, tuple[tuple[str, Callable[[Path, PaddedTexts], FloatAr
 }
 
 
-@click.command()
+@click.command(cls=Benchmark)
 @click.option("--model", default="nano", show_default=True, help="A folder, a hub id, or nano.")
 @click.option("--format", "file_format", type=click.Choice(list(FILES)), default="onnx", show_default=True)
 @click.option("--task", "tasks", multiple=True, default=(*TASK_NAMES, "none"), help="May be given several times.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from string import Template
 
@@ -64,7 +65,7 @@ import numpy as np, onnxruntime
 from tokenizers import Tokenizer
 
 session = onnxruntime.InferenceSession("$file")
-ids = np.array([Tokenizer.from_file("tokenizer.json").encode("$prompt" + "a text").ids])
+ids = np.array([Tokenizer.from_file("tokenizer.json").encode($literal + "a text").ids])
 inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)$task_id}
 vectors = session.run(["sentence_embedding"], inputs)[0]
 ```
@@ -90,7 +91,7 @@ TextEmbedding.add_custom_model(
     dim=$dimensions, model_file="$file",
 )
 model = TextEmbedding("my/model", specific_model_path="/path/to/this/folder")
-vectors = list(model.embed(["$prompt" + "a text"]))
+vectors = list(model.embed([$literal + "a text"]))
 ```
 
 ## Transformers.js
@@ -100,7 +101,7 @@ import { env, pipeline } from "@huggingface/transformers";
 
 env.localModelPath = "/path/to/the/folder/above/";
 const model = await pipeline("feature-extraction", "name-of-this-folder", { dtype: "$dtype" });
-const vectors = await model(["$prompt" + "a text"], { pooling: "mean", normalize: true });
+const vectors = await model([$literal + "a text"], { pooling: "mean", normalize: true });
 ```""")
 
 OPENVINO = Template("""\
@@ -112,7 +113,7 @@ from tokenizers import Tokenizer
 
 settings = {"INFERENCE_PRECISION_HINT": "f32"}  # else it computes in bfloat16 where the processor can
 model = openvino.Core().compile_model("$file", "CPU", settings)
-ids = np.array([Tokenizer.from_file("tokenizer.json").encode("$prompt" + "a text").ids])
+ids = np.array([Tokenizer.from_file("tokenizer.json").encode($literal + "a text").ids])
 vectors = model({"input_ids": ids, "attention_mask": np.ones_like(ids)$task_id})["sentence_embedding"]
 ```
 
@@ -178,7 +179,7 @@ def _uses(subject: Subject, file_format: ExportFormat, quantize: Quantization | 
     values = {
         "file": rounded_file if quantize else exact_file,
         "exact_file": exact_file,
-        "prompt": subject.prompt,
+        "literal": json.dumps(subject.prompt, ensure_ascii=False),
         "task_id": ', "task_id": np.zeros(1, dtype=np.int64)' if subject.has_all_tasks else "",
         "dimensions": subject.encoder.dimensions,
         "dtype": "q8" if quantize else "fp32",
