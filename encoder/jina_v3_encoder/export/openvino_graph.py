@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +40,9 @@ def quantize_openvino(source: Path, target: Path) -> None:
         import nncf
     except ImportError as error:
         raise MissingExtra("nncf", "openvino") from error
-    model = nncf.compress_weights(openvino.Core().read_model(source), mode=nncf.CompressWeightsMode.INT8_SYM)
+    nncf.set_log_level(logging.ERROR)
+    with redirect_stdout(StringIO()):  # bars and tables, where a caller's results may go
+        model = nncf.compress_weights(openvino.Core().read_model(source), mode=nncf.CompressWeightsMode.INT8_SYM)
     openvino.save_model(model, target, compress_to_fp16=False)
 
 

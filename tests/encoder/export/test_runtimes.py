@@ -134,10 +134,11 @@ def test_onnxruntime_for_every_task(small: Encoder, tmp_path: Path, name: str | 
     assert cosines(vectors, means(small, texts, [name] * len(texts))).min() >= 0.999999
 
 
-def test_openvino(small: Encoder, tmp_path: Path) -> None:
+def test_openvino(small: Encoder, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     import openvino
 
     export_model(small, tmp_path / "openvino", task=TASK, file_format="openvino", quantize="int8")
+    assert capfd.readouterr().out == "", "what others say of their work is no result"
     texts = texts_of_lengths([1, 2, 17, 128, 512], small.config.vocab_size)
     ids, mask = padded_ids(texts)
     for file, lowest in ((OPENVINO_FILE, 0.9999), (ROUNDED_OPENVINO_FILE, 0.99)):
