@@ -6,12 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
 from jina_v3_encoder import Encoder, export_model
 from jina_v3_encoder.errors import CheckpointError, CheckpointMismatch, InvalidInput, MissingExtra, UnknownTask
-from jina_v3_encoder.export import onnx_graph
+from jina_v3_encoder.export import export, onnx_graph
+from jina_v3_encoder.export.reading import Trial
+from jina_v3_encoder.network.padded import PaddedNetwork
+from jina_v3_encoder.task import Task
 from jina_v3_encoder.testing import tiny_config, write_random_checkpoint
 
 PROMPT = "Represent the document for retrieval: "
@@ -115,13 +119,25 @@ def test_a_folder_that_is_not_empty_is_left_alone(encoder: Encoder, tmp_path: Pa
     assert "model.safetensors" in listed(tmp_path / "empty")
 
 
-def test_a_failure_leaves_nothing(small: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graph with other vectors is never handed out."""
-    monkeypatch.setattr("jina_v3_encoder.network.padded.MASKED", 0.0)
-    with pytest.raises(
-        CheckpointMismatch, match=r"model.onnx gives vectors of cosine 0\.\d+ to the encoder's, at least"
-    ):
-        export_model(small, tmp_path / "onnx", task="separation")
+def test_a_graph_with_other_vectors_is_refused(encoder: Encoder) -> None:
+    trial = Trial.of(encoder, [None, Task.SEPARATION])
+    trial.check(trial.wanted, "model.onnx", None)
+    with pytest.raises(CheckpointMismatch, match=r"model.onnx gives vectors of cosine -1\.0000 .* at least 0\.9999"):
+        trial.check(-trial.wanted, "model.onnx", None)
+    with pytest.raises(CheckpointMismatch, match=r"at least 0\.99 is needed; .* Export without int8"):
+        trial.check(trial.wanted * np.float32("nan"), "model_quantized.onnx", "int8")
+
+
+def test_an_export_that_is_stopped_leaves_nothing(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(network: PaddedNetwork, path: Path, *, with_tasks: bool) -> None:
+        path.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "write_onnx", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        export_model(encoder, tmp_path / "onnx", task="separation")
     assert list(tmp_path.iterdir()) == []
 
 

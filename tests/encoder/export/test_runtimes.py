@@ -118,11 +118,8 @@ def test_onnxruntime_takes_the_task_of_each_text(small: Encoder, tmp_path: Path)
     assert "| 5 | none: the base model |" in card
 
 
-@pytest.mark.parametrize(
-    "name",
-    [None, *(pytest.param(name, marks=pytest.mark.servers) for name in TASK_NAMES)],
-    ids=str,
-)
+@pytest.mark.servers
+@pytest.mark.parametrize("name", TASKS, ids=str)
 def test_onnxruntime_for_every_task(small: Encoder, tmp_path: Path, name: str | None) -> None:
     import onnxruntime
 
