@@ -42,7 +42,7 @@ def quantize_openvino(source: Path, target: Path) -> None:
         raise MissingExtra("nncf", "openvino") from error
     nncf.set_log_level(logging.ERROR)
     with redirect_stdout(StringIO()):  # bars and tables, where a caller's results may go
-        model = nncf.compress_weights(openvino.Core().read_model(source), mode=nncf.CompressWeightsMode.INT8_SYM)
+        model = nncf.compress_weights(openvino.Core().read_model(source), mode=nncf.CompressWeightsMode.INT8_ASYM)
     openvino.save_model(model, target, compress_to_fp16=False)
 
 
