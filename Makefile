@@ -45,6 +45,7 @@ $(VENV)/.base: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing into $(VENV), with what the tests need …"
 	@$(PIP) -e '.[dev]'
+	@$(PIP) --target $(VENV)/fastembed --upgrade --no-deps fastembed py_rust_stemmers loguru
 	@$(PIP) --target $(VENV)/pymilvus2 --upgrade --no-deps 'pymilvus<3' llama-index-vector-stores-milvus
 	@touch $@
 

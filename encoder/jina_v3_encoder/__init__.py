@@ -30,6 +30,7 @@ from .task import Task
 
 if TYPE_CHECKING:
     from .encoder import Encoder
+    from .export.export import export_model
     from .pool import EncoderPool
     from .remote import RemoteEncoder
     from .text_encoder import TextEncoder
@@ -52,9 +53,16 @@ __all__ = [
     "Task",
     "TextEncoder",
     "UnknownTask",
+    "export_model",
 ]
 
-_LAZY = {"Encoder": "encoder", "EncoderPool": "pool", "RemoteEncoder": "remote", "TextEncoder": "text_encoder"}
+_LAZY = {
+    "Encoder": "encoder",
+    "EncoderPool": "pool",
+    "RemoteEncoder": "remote",
+    "TextEncoder": "text_encoder",
+    "export_model": "export.export",
+}
 
 
 def __getattr__(name: str) -> Any:

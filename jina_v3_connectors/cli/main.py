@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "Ingest a small corpus and answer questions in several languages, offline.",
     "embed": "Encode lines of standard input to JSONL or .npy.",
     "eval": "Measure retrieval on your own queries, by dimension and chunking.",
+    "export": "Write one task of a model as ONNX, OpenVINO or sentence-transformers files.",
     "info": "Show a model: tasks, dimensions, device, dtype, threads.",
     "ingest": "Chunk, encode and store files.",
     "search": "Find the passages that answer a question.",

@@ -18,11 +18,13 @@ INSTALL = "pip install 'jina-v3-connectors[{}]'"
 PACKAGES = {
     "bench": ("peft", "sentence_transformers", "transformers"),
     "eval": ("ir_measures", "matplotlib"),
+    "export": ("onnx", "onnx_ir", "onnxruntime", "onnxscript"),
     "haystack": ("haystack",),
     "llama-index": ("llama_index",),
     "llm": ("llm",),
     "milvus": ("milvus_lite", "pymilvus"),
     "mteb": ("mteb",),
+    "openvino": ("nncf", "openvino"),
     "pinecone": ("pinecone",),
     "postgres": ("pgvector", "psycopg"),
     "qdrant": ("qdrant_client",),

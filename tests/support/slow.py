@@ -29,6 +29,7 @@ SLOW = re.compile(
             "tests/docker/",
             "tests/encoder/checkpoints/test_weights",
             "tests/encoder/checkpoints/test_save.py::test_transformers",
+            "tests/encoder/export/",
             "tests/encoder/network/test_(late_document|quantize)",
             "tests/encoder/test_(imports|nano|pickling|pool|remote|workers)",
             "tests/evaluation/test_mteb_model",

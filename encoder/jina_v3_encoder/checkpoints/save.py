@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..config import CONFIG_FILE
+from ..config import CONFIG_FILE, ModelConfig
 from ..errors import CheckpointError
 from ..network.jina_v3 import JinaV3Model
 from ..task import Task
@@ -22,6 +22,8 @@ from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, o
 BASE_PREFIX = "roberta."
 ADAPTER_PREFIX = "base_model.model."
 TARGET_MODULES = ["word_embeddings", "token_type_embeddings", *QKV_PARTS, "o_proj", "fc1", "fc2", "dense"]
+OF_ADAPTERS = {"lora_adaptations", "lora_rank", "lora_alpha", "lora_dropout_p", "task_instructions"}
+"""Fields of config.json that a folder with merged weights must not have."""
 # PEFT resolves adapter names against transformers' own modules, so the adapters are written under those names.
 ADAPTER_NAMES = (("encoder.layers.", "layers."), (".mixer.out_proj.", ".self_attn.o_proj."))
 
@@ -54,6 +56,27 @@ def save_checkpoint(
         raise CheckpointError(f"cannot write the checkpoint to {folder}: {error}") from error
 
 
+def save_merged(model: JinaV3Model, folder: Path, bank: int | None) -> None:
+    """Write config.json and float32 weights with one adapter merged, as transformers' own class reads them.
+
+    `folder` exists. `model` must hold no bytes.
+    """
+    slots = hf_base_slots(model.config)
+    tensors = {
+        BASE_PREFIX + name: slot.view(model.merged_tensor(slot.parameter, bank)).to("cpu").contiguous().clone()
+        for name, slot in slots.items()
+    }
+    _write(tensors, folder / WEIGHTS_FILE)
+    values = {**_config_values(model, torch.float32), **_hf_values(model.config)}
+    _write_json(folder / CONFIG_FILE, {name: value for name, value in values.items() if name not in OF_ADAPTERS})
+
+
+def _hf_values(config: ModelConfig) -> dict[str, Any]:
+    """What transformers wants to know beside the fields that both layouts have."""
+    rope = {"rope_type": "default", "rope_theta": config.rotary_emb_base}
+    return {"model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"], "rope_parameters": rope}
+
+
 def _save_original(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
     config = model.config
     _write(_gather(model, original_slots(config), dtype, BASE_PREFIX), folder / WEIGHTS_FILE)
@@ -63,9 +86,7 @@ def _save_original(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None
 def _save_hf(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
     config = model.config
     _write(_gather(model, hf_base_slots(config), dtype, BASE_PREFIX), folder / WEIGHTS_FILE)
-    rope = {"rope_type": "default", "rope_theta": config.rotary_emb_base}
-    values = {"model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"], "rope_parameters": rope}
-    _write_json(folder / CONFIG_FILE, {**_config_values(model, dtype), **values})
+    _write_json(folder / CONFIG_FILE, {**_config_values(model, dtype), **_hf_values(config)})
     for task in Task:
         target = folder / task.folder
         target.mkdir(exist_ok=True)

@@ -87,6 +87,13 @@ class AdaptedLinear(nn.Module):
         """(out, in), as it was loaded."""
         return self.weight if self.product is None else self.product.plain()
 
+    def merged_weight(self, bank: int | None) -> Tensor:
+        """(out, in) in float32: the weight with one adapter added, or as it is. Not for bytes."""
+        weight = self.plain_weight().detach().float()
+        return (
+            weight if bank is None else weight + self.scaling * (self.lora_B[bank].float() @ self.lora_A[bank].float())
+        )
+
     def quantize(self) -> None:
         """Round the weight to bytes."""
         values, scales = quantize_weight(self.weight)
@@ -114,6 +121,13 @@ class AdaptedEmbedding(nn.Module):
         for bank, rows in runs:
             y[rows].addmm_(F.embedding(ids[rows], self.lora_A[bank]), self.lora_B[bank], alpha=self.scaling)
         return y
+
+    def merged_weight(self, bank: int | None) -> Tensor:
+        """(num, C) in float32: the table with one adapter added, or as it is."""
+        weight = self.weight.detach().float()
+        return (
+            weight if bank is None else weight + self.scaling * (self.lora_A[bank].float() @ self.lora_B[bank].float())
+        )
 
 
 class Block(nn.Module):
@@ -227,6 +241,14 @@ class JinaV3Model(nn.Module):
         if kind == "weight" and isinstance(layer, AdaptedLinear):
             return layer.plain_weight().detach()
         return self.get_parameter(name).detach()
+
+    def merged_tensor(self, name: str, bank: int | None) -> Tensor:
+        """A weight by name in float32, with one adapter added where the layer has adapters."""
+        owner, _, kind = name.rpartition(".")
+        layer = self.get_submodule(owner)
+        if kind == "weight" and isinstance(layer, AdaptedLinear | AdaptedEmbedding):
+            return layer.merged_weight(bank)
+        return self.tensor(name).float()
 
     def initialize(self, deviation: float = 0.02) -> None:
         """Random weights: adapters start as no change (B = 0), as in LoRA (Hu et al. 2021, section 4.1)."""

@@ -1,0 +1,1 @@
+"""A model as files for other runtimes: ONNX, OpenVINO, sentence-transformers."""
