@@ -18,7 +18,7 @@ from jina_v3_encoder.task import Task
 from .corpus import QUERY_WORDS, texts_of
 from .peers import PEERS, EncodeTexts
 from .report import BenchReport, Row, take_turns
-from .setting import INT8, Roof, Setting, load, operations_per_token, random_model
+from .setting import INT8, Roof, Setting, company, load, operations_per_token, random_model
 
 OURS = "jina-v3"
 EXACT = "float32"
@@ -41,7 +41,7 @@ def bench_encode(
     with random_model(setting) as folder:
         sides = _sides(folder, setting, formats, against, task)
         roofs = {
-            name: Roof(name.removeprefix(f"{OURS} "), side.encoder.max_batch_tokens, setting.device)
+            name: Roof(name.removeprefix(f"{OURS} "), side.encoder.max_batch_tokens, setting.device, setting.threads)
             for name, side in sides.items()
             if side.encoder is not None
         }
@@ -49,7 +49,8 @@ def bench_encode(
             name: partial(_timed, side, texts_to_encode) for name, side in sides.items()
         }
         timed |= {f"roof of {name}": roof.seconds for name, roof in roofs.items()}
-        seconds_of = take_turns(timed, setting.runs, setting.announce)
+        with company(setting):
+            seconds_of = take_turns(timed, setting.runs, setting.announce)
         tokens = _tokens(sides, texts_to_encode)
         rows = _rows(sides, seconds_of, folder, texts_to_encode, task, setting)
     for row in rows:
@@ -71,7 +72,8 @@ def bench_query(setting: Setting, *, formats: Sequence[str], against: Sequence[s
     with random_model(setting) as folder:
         sides = _sides(folder, setting, formats, against, task)
         timed = {name: partial(_median_of_many, side, texts) for name, side in sides.items()}
-        seconds_of = take_turns(timed, setting.runs, setting.announce)
+        with company(setting):
+            seconds_of = take_turns(timed, setting.runs, setting.announce)
         tokens = _tokens(sides, texts)
         rows = _rows(sides, seconds_of, folder, texts, task, setting)
     title = f"one text of {tokens} tokens, task {task.value if task else None}; {setting.summary()}"
@@ -86,9 +88,10 @@ def _sides(
         setting.announce(f"loading {name}")
         encoder = load(folder, name, setting.device)
         sides[f"{OURS} {name}"] = _Side(partial(encoder.encode, task=task, prompt=False), encoder)
-        if name != INT8:
-            for peer in against:
-                sides[f"{peer} {name}"] = _Side(PEERS[peer](folder, name, task, setting.device))
+        for peer in against:
+            if name in PEERS[peer].formats:
+                setting.announce(f"loading {peer} {name}")
+                sides[f"{peer} {name}"] = _Side(PEERS[peer].open(folder, name, task, setting.device))
     return sides
 
 
@@ -120,7 +123,7 @@ def _rows(
     rows = {name: Row(name, seconds_of[name]) for name in sides}
     for name, row in rows.items():
         number_format = name.split()[-1]
-        other = f"{OURS} {'bfloat16' if number_format == INT8 else number_format}"
+        other = f"{OURS} {'bfloat16' if name == f'{OURS} {INT8}' else number_format}"
         if other in rows and other != name:
             row.compare(rows[other])
         vectors = sides[name].vectors

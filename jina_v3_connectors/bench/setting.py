@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +18,22 @@ from torch.nn import functional as F
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.config import ModelConfig
+from jina_v3_encoder.network.kernels import processor
 from jina_v3_encoder.network.linear import PackedProduct, Product, can_pack
 from jina_v3_encoder.network.quantize import Int8Product, quantize_weight
+from jina_v3_encoder.network.team import team_of
 
 from .corpus import full_geometry
 
 INT8 = "int8"
+COMPETITOR = """
+import os, sys, torch
+torch.set_num_threads(int(sys.argv[1]))
+matrix = torch.rand(1500, 1500)
+while os.getppid() == int(sys.argv[2]):
+    matrix @ matrix
+"""
+"""A neighbour as a database or another tenant is. It ends when its parent is gone."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +45,33 @@ class Setting:
     threads: int = 1
     runs: int = 3
     device: str = "cpu"
+    busy: bool = False
+    """Whether another process computes on all cores meanwhile."""
     announce: Callable[[str], None] = lambda _: None
 
     def conditions(self) -> dict[str, Any]:
         values = {"layers": self.layers, "vocabulary": self.vocabulary, "threads": self.threads, "runs": self.runs}
-        return {**values, "device": self.device, "torch": torch.__version__}
+        machine = {"device": self.device, "processor": processor(), "busy": self.busy, "torch": torch.__version__}
+        return {**values, **machine}
 
     def summary(self) -> str:
-        return f"{self.layers} layers, {self.device}, {self.threads} threads, medians of {self.runs} rounds"
+        beside = ", beside another busy process" if self.busy else ""
+        threads = f"{self.device}, {self.threads} threads{beside}, medians of {self.runs} rounds"
+        return f"{self.layers} layers, {threads}\n{processor()}"
+
+
+@contextmanager
+def company(setting: Setting) -> Iterator[None]:
+    """Another process that multiplies matrices on all cores, if the setting is busy. It ends with the measurement."""
+    if not setting.busy:
+        yield
+        return
+    arguments = [sys.executable, "-c", COMPETITOR, str(setting.threads), str(os.getpid())]
+    with subprocess.Popen(arguments, start_new_session=True) as competitor:  # noqa: S603 - our own words
+        try:
+            yield
+        finally:
+            competitor.kill()
 
 
 @contextmanager
@@ -63,9 +95,14 @@ def load(folder: Path, number_format: str, device: str = "cpu") -> Encoder:
 
 
 class Roof:
-    """Runs the linear layers of one block alone, on random numbers, at the encoder's batch size."""
+    """Runs the linear layers of one block alone, on random numbers, at the encoder's batch size.
 
-    def __init__(self, number_format: str, tokens: int, device: str) -> None:
+    On the CPU each thread runs them, as each thread reads batches of its own.
+    """
+
+    def __init__(self, number_format: str, tokens: int, device: str, threads: int) -> None:
+        self._team = team_of(threads) if device == "cpu" else None
+        self._copies = threads if device == "cpu" else 1
         config = ModelConfig()
         size, wide = config.hidden_size, config.intermediate_size
         dtype = getattr(torch, "bfloat16" if number_format == INT8 else number_format)
@@ -76,15 +113,21 @@ class Roof:
             for inputs, outputs in shapes
         ]
         self._biases = {outputs: torch.zeros(outputs, dtype=dtype, device=device) for _, outputs in shapes}
-        self.operations = 2 * tokens * sum(inputs * outputs for inputs, outputs in shapes)
+        self.operations = 2 * self._copies * tokens * sum(inputs * outputs for inputs, outputs in shapes)
 
-    @torch.inference_mode()
     def seconds(self) -> float:
         start = time.perf_counter()
+        if self._team is None:
+            self._run()
+        else:
+            list(self._team.each([self._run] * self._copies))
+        return time.perf_counter() - start
+
+    @torch.inference_mode()
+    def _run(self) -> None:
         for inputs, product, outputs in self._parts:
             result = product(self._inputs[inputs], self._biases[outputs])
         result[0, 0].item()
-        return time.perf_counter() - start
 
 
 def operations_per_token(layers: int) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 from .options import NO_TASK, as_task_name, task_option
 
-PEER_NAMES = ("sentence-transformers", "transformers")
+PEER_NAMES = ("sentence-transformers", "transformers", "onnxruntime", "openvino")
 FORMATS = ("bfloat16", "float32", "int8")
 CORPORA = ("mixed", "short", "long", "documents")
 WIDTH = 104
@@ -46,6 +46,7 @@ def setting_options(function: _F) -> _F:
         click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds."),
         click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores"),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
+        click.option("--busy", is_flag=True, help="Beside another process that computes on all cores."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),
         click.option(
             "--plot",

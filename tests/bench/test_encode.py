@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from jina_v3_connectors.bench.encode import bench_encode, bench_query
-from jina_v3_connectors.bench.setting import Roof, Setting, operations_per_token, random_model
+from jina_v3_connectors.bench.setting import Roof, Setting, company, operations_per_token, random_model
 from jina_v3_connectors.cli import main
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.errors import MissingExtra
@@ -42,9 +45,45 @@ def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
     assert theirs.roof is None
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("task", [None, Task.SEPARATION])
+def test_exported_graphs_compute_the_same_vectors(task: Task | None) -> None:
+    formats = ["bfloat16", "float32", "int8"]
+    against = ["onnxruntime", "openvino"]
+    report = bench_encode(SETTING, corpus="short", texts=3, formats=formats, against=against, task=task)
+    others = {row.name: row for row in report.rows if not row.name.startswith("jina-v3")}
+    assert sorted(others) == [
+        "onnxruntime float32",
+        "onnxruntime int8",
+        "openvino bfloat16",
+        "openvino float32",
+        "openvino int8",
+    ]
+    for name, row in others.items():
+        number_format = name.split()[-1]
+        assert row.against == f"jina-v3 {number_format}"
+        assert row.worst_cosine is not None
+        assert row.worst_cosine >= {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99}[number_format]
+    assert report.row("jina-v3 int8").against == "jina-v3 bfloat16"
+
+
+def test_a_busy_machine_has_a_neighbour_that_ends_with_the_measurement() -> None:
+    def neighbours() -> int:
+        listed = subprocess.run(["pgrep", "-c", "-P", str(os.getpid()), "python"], capture_output=True, text=True)
+        return int(listed.stdout)
+
+    before = neighbours()
+    setting = replace(SETTING, busy=True)
+    with company(setting):
+        assert neighbours() == before + 1
+    assert neighbours() == before
+    assert "beside another busy process" in setting.summary()
+    assert setting.conditions()["busy"] is True
+
+
 def test_the_roof_counts_what_the_blocks_count() -> None:
-    roof = Roof("float32", 5, "cpu")
-    assert roof.operations == 5 * operations_per_token(1) == 5 * 2 * 12 * 1024**2
+    roof = Roof("float32", 5, "cpu", threads=2)
+    assert roof.operations == 2 * 5 * operations_per_token(1) == 2 * 5 * 2 * 12 * 1024**2
     assert roof.seconds() > 0
 
 

@@ -10,6 +10,7 @@ import torch
 from jina_v3_connectors.bench import setting as module
 from jina_v3_connectors.bench.setting import Roof, Setting, load, operations_per_token, random_model
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.network.kernels import processor
 from jina_v3_encoder.network.quantize import check_int8
 
 
@@ -25,7 +26,7 @@ def test_the_roof_does_these_operations(number_format: str) -> None:
             check_int8(torch.device("cpu"), torch.bfloat16)
     except InvalidInput as error:
         pytest.skip(str(error))
-    roof = Roof(number_format, 8, "cpu")
+    roof = Roof(number_format, 8, "cpu", 1)
     assert roof.operations == 8 * operations_per_token(1)
     assert roof.seconds() > 0
     products = [(inputs, outputs) for inputs, _, outputs in roof._parts]
@@ -73,6 +74,9 @@ def test_conditions_name_everything_that_decides() -> None:
         "threads": 2,
         "runs": 7,
         "device": "cpu",
+        "processor": processor(),
+        "busy": False,
         "torch": torch.__version__,
     }
-    assert Setting(layers=3, threads=2, runs=7).summary() == "3 layers, cpu, 2 threads, medians of 7 rounds"
+    summary = Setting(layers=3, threads=2, runs=7).summary()
+    assert summary == f"3 layers, cpu, 2 threads, medians of 7 rounds\n{processor()}"

@@ -11,14 +11,20 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 CPU_ACTIVATION_BYTES = 16 * 2**20
 """Half of the largest size that the allocator can reuse without new pages from the system."""
 CUDA_BATCH_TOKENS = 32768
+MPS = (
+    "device 'mps' is not offered: this network was never run on it, and others report that it aborts and keeps memory "
+    "for each new length of text; use device='cpu'"
+)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
     """`auto` is CUDA where there is a GPU, else the CPU.
 
     Raises:
-        InvalidInput: the device is unknown or not on this machine.
+        InvalidInput: the device is unknown, not on this machine, or one that the network was never run on.
     """
+    if str(device).partition(":")[0] == "mps":
+        raise InvalidInput(MPS)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -233,20 +233,35 @@ def _parsed(name: str, value: str) -> Any:
 def _key(config: ModelConfig, dtype: torch.dtype, threads: int) -> str:
     sizes = config.hidden_size, config.intermediate_size, config.num_attention_heads, config.lora_rank
     limits = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    values = [VERSION, _processor(), limits, torch.__version__, threads, str(dtype), config.quantization, sizes]
+    values = [
+        VERSION,
+        processor(),
+        _instructions(),
+        limits,
+        torch.__version__,
+        threads,
+        str(dtype),
+        config.quantization,
+        sizes,
+    ]
     return json.dumps(values)
 
 
+def _instructions() -> list[str]:
+    """What torch may use."""
+    return sorted(name for name, there in torch.cpu.get_capabilities().items() if there is True)
+
+
 @cache
-def _processor() -> str:
-    """The processor's name and the instructions that torch may use on it."""
+def processor() -> str:
+    """The processor's name."""
     name = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
     except OSError:
         pass
-    return f"{name} {sorted(name for name, there in torch.cpu.get_capabilities().items() if there is True)}"
+    return name
 
 
 def _read_kept() -> dict[str, dict[str, Any]]:

@@ -49,3 +49,9 @@ def test_batches_shrink_with_width_and_with_wider_numbers() -> None:
     assert default_batch_tokens(narrow, CPU, half) > default_batch_tokens(ModelConfig(), CPU, half) == 2048
     assert default_batch_tokens(ModelConfig(), CPU, full) == 1024
     assert default_batch_tokens(ModelConfig(), torch.device("cuda"), half) > default_batch_tokens(narrow, CPU, half)
+
+
+@pytest.mark.parametrize("device", ["mps", "mps:0"])
+def test_a_device_that_was_never_tried_is_refused_with_the_reason(device: str) -> None:
+    with pytest.raises(InvalidInput, match=r"'mps' is not offered: this network was never run on it.*use device='cpu'"):
+        resolve_device(device)
