@@ -76,7 +76,9 @@ class Ingestion:
         self._failure: BaseException | None = None
 
     def run(self, documents: Iterable[Document | DocumentError]) -> IngestReport:
-        """Ingest `documents`. An error stands for one that cannot be read. Whatever stops it, documents that are already encoded are written and journalled first.
+        """Ingest `documents`; an error stands for one that cannot be read.
+
+        Whatever stops it, documents that are already encoded are written and journalled first.
 
         Raises:
             DocumentError: a document cannot be read, cut or encoded, and `skip_bad` is off.
