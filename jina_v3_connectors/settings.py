@@ -78,7 +78,7 @@ def check_layout(wanted: object, stored: object, collection: str) -> None:
     Raises:
         StoreError: an option differs.
     """
-    if not is_dataclass(wanted):
+    if not is_dataclass(wanted) or isinstance(wanted, type):
         return
     lines = []
     for option in fields(wanted):

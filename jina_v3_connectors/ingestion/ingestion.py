@@ -76,7 +76,7 @@ class Ingestion:
         self._failure: BaseException | None = None
 
     def run(self, documents: Iterable[Document | DocumentError]) -> IngestReport:
-        """Ingest `documents`. An error stands for one that cannot be read.
+        """Ingest `documents`; an error stands for one that cannot be read.
 
         Whatever stops it, documents that are already encoded are written and journalled first.
 

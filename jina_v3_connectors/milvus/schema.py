@@ -29,6 +29,10 @@ CONTRACT_PROPERTY = "jina_v3"
 WRITER_PROPERTY = "jina_v3_writer"
 PARTITION_PROPERTY = "jina_v3_partition_key"
 INDEX_PROPERTY = "jina_v3_index"
+OLD = "v2.3."
+"""The oldest servers that work. Their versions begin so."""
+NOT_COMPACTED = {"collection.autocompaction.enabled": "false"}
+"""A property that the server itself reads."""
 MAX_VARCHAR = 65_535
 """Bytes of a VARCHAR field; a JSON field has one more."""
 MAX_TERMS = 1024
@@ -72,12 +76,21 @@ class MilvusLayout:
             raise InvalidInput(f"partition_key must name a metadata field, got {self.partition_key!r}")
 
 
+def forgets(version: str) -> bool:
+    """Whether a server of this version forgets deletions that come while it loads the rows.
+
+    Seen on 2.3.5: the rows are found again until the collection is loaded anew. It loads rows after each flush, and
+    after each compaction, which nobody can wait for: so compaction is turned off. See Milvus's issues 33015 and 35261.
+    """
+    return version.startswith(OLD)
+
+
 def lacks(version: str, layout: MilvusLayout) -> str:
     """What a server of this version cannot do of the layout, and the remedy. Empty if it can do everything.
 
     The server itself notices only after it has made the collection.
     """
-    if not version.startswith("v2.3."):
+    if not version.startswith(OLD):
         return ""
     if layout.hybrid:
         return "has no BM25: leave out hybrid, or use 2.5 or later"

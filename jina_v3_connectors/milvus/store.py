@@ -35,6 +35,7 @@ from .schema import (
     FIELDS,
     MAX_TERMS,
     MAX_VARCHAR,
+    NOT_COMPACTED,
     VECTOR,
     WORDS,
     WRITER_PROPERTY,
@@ -42,6 +43,7 @@ from .schema import (
     collection_schema,
     field_names,
     foreign_fields,
+    forgets,
     index_fields,
     index_params,
     lacks,
@@ -78,6 +80,7 @@ class Query(NamedTuple):
 class MilvusStore(Store):
     """A collection with a row for each chunk and cosine similarity."""
 
+    new_layout: MilvusLayout
     write_limits = WriteLimits(
         rows=5000, bytes=60 * 2**20, text_bytes=MAX_VARCHAR, metadata_bytes=MAX_VARCHAR, terms=MAX_TERMS
     )
@@ -99,6 +102,8 @@ class MilvusStore(Store):
         self._folder = folder
         self.client, self.collection, self.new_layout = client, collection, layout
         self._journal, self._on_close, self._loaded = journal, on_close, False
+        self._loaded_flushed = False
+        """Whether what was flushed before this run is known to be loaded."""
 
     @property
     def journal_file(self) -> Path:
@@ -119,6 +124,7 @@ class MilvusStore(Store):
         return None if token is None else str(token)
 
     def set_writer(self, token: str) -> None:
+        self._loaded_flushed = False
         with self._errors():
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
@@ -138,7 +144,7 @@ class MilvusStore(Store):
             self.client.create_collection(
                 self.collection,
                 schema=collection_schema(contract, self.new_layout),
-                properties=properties(contract, self.new_layout),
+                properties=properties(contract, self.new_layout) | (NOT_COMPACTED if forgets(version) else {}),
                 consistency_level="Session",
                 timeout=TIMEOUT,
             )
@@ -175,6 +181,7 @@ class MilvusStore(Store):
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: MilvusLayout) -> None:
         self._check_room(room_to_write(chunks, vectors.shape[1]))
+        self._await_loading()
         rows = [to_row(chunk, vector, layout.partition_key) for chunk, vector in zip(chunks, vectors, strict=True)]
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
@@ -184,6 +191,7 @@ class MilvusStore(Store):
         Given an expression, a server deletes the rows that it sees, and it may see a state that is seconds old.
         """
         self._check_room(TO_DELETE)
+        self._await_loading()
         deleted: list[str] = []
         while keys := self._keys(where):
             if keys == deleted:
@@ -312,6 +320,7 @@ class MilvusStore(Store):
 
         The count waits until every process sees what was written here. Searches see other processes' writes later.
         """
+        self._loaded_flushed = False
         self._call(lambda client: client.flush(self.collection, timeout=TIMEOUT))
         self.count()
         if not self._rows_without_index():
@@ -324,6 +333,29 @@ class MilvusStore(Store):
             )
         else:
             _wait_until_none(self._rows_not_loaded, LOAD_SECONDS)
+
+    def _await_loading(self) -> None:
+        """Before the first write of a run on Milvus 2.3: wait until what was flushed before is loaded.
+
+        Some seconds after a flush, the server loads the flushed rows, and from then on it searches these. Rows that are
+        deleted or replaced meanwhile may come back: see `schema.forgets`.
+        """
+        if self._loaded_flushed:
+            return
+        with self._errors():
+            version = self.client.get_server_version(timeout=TIMEOUT)
+        if forgets(version):
+            self._ready()
+            _wait_until_none(self._segments_not_loaded, LOAD_SECONDS)
+        self._loaded_flushed = True
+
+    def _segments_not_loaded(self) -> int:
+        """Flushed segments that searches do not use yet."""
+        with self._errors():
+            flushed = self.client.list_persistent_segments(self.collection, timeout=TIMEOUT)
+            loaded = self.client.list_loaded_segments(self.collection, timeout=TIMEOUT)
+        ids = {segment.segment_id for segment in flushed if segment.state == SegmentState.Flushed}
+        return len(ids - {segment.segment_id for segment in loaded if segment.state == SegmentState.Sealed})
 
     def _check_room(self, needed: int) -> None:
         """Servers look after their own disk."""

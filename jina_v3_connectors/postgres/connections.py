@@ -62,10 +62,7 @@ def _is_port(port: str) -> bool:
 
 
 def _unknown_parameter(url: str) -> str:
-    """Words about the first parameter of the URL that the client does not know.
-
-    Empty if all may be part of a password.
-    """
+    """Words about the first parameter that the client does not know. Empty where it may be part of a password."""
     from psycopg.pq import Conninfo
 
     parameters = url.partition("?")[2]

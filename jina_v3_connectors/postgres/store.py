@@ -62,6 +62,7 @@ class Entry(NamedTuple):
 class PostgresStore(Store):
     """A table with a row for each chunk. Each call is one transaction."""
 
+    new_layout: PostgresLayout
     write_limits = WriteLimits(rows=5000, bytes=64 * 2**20)
 
     def __init__(

@@ -60,6 +60,7 @@ NOT_WRITABLE = ("(os error 13)", "(os error 30)")
 class EmbeddedStore(Store):
     """The collection in the folder `path`/`collection`. One process at a time may open it."""
 
+    new_layout: QdrantLayout
     write_limits = WriteLimits(rows=1000, bytes=64 * 2**20)
 
     def __init__(self, path: str | Path, collection: str, layout: QdrantLayout) -> None:

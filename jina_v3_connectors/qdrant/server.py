@@ -44,6 +44,7 @@ WRITER_KEY = "jina_v3_writer"
 class ServerStore(Store):
     """A collection with the named vector "dense", cosine distance, and what the layout adds."""
 
+    new_layout: QdrantLayout
     write_limits = WriteLimits(rows=1000, bytes=30 * 2**20)
     """A server refuses JSON bodies above 32 MiB."""
 

@@ -36,6 +36,8 @@ initial-advertise-peer-urls: http://127.0.0.1:{peer}
 initial-cluster: default=http://127.0.0.1:{peer}
 log-level: error
 """
+LOAD_SOON = "  UpdateNextTargetInterval: 1\n"
+"""Flushed rows are loaded after a second or two, not after ten: each ingest waits for that."""
 
 
 class Standalone:
@@ -50,6 +52,8 @@ class Standalone:
         config.update(**dict(zip(names, ports, strict=True)))
         config.set("authorization_enabled", asks_for_token)
         config.resolve()
+        settings = folder / "configs" / "milvus.yaml"
+        settings.write_text(settings.read_text().replace("\nqueryCoord:\n", f"\nqueryCoord:\n{LOAD_SOON}"))
         self._etcd = folder / "etcd.yaml"
         self._etcd.write_text(ETCD.format(folder=folder, client=config.get("etcd_port"), peer=peer))
         self.url = f"http://127.0.0.1:{config.get('proxy_port')}"

@@ -29,6 +29,7 @@ from jina_v3_connectors.milvus.schema import (
     CONTRACT_PROPERTY,
     FIELDS,
     collection_schema,
+    forgets,
     index_fields,
     index_params,
     properties,
@@ -236,6 +237,11 @@ def test_expressions(condition: dict[str, Any], text: str) -> None:
     assert expression_of(condition) == text
 
 
+@pytest.mark.parametrize(("version", "old"), [("v2.3.5", True), ("v2.3.15-dev", True), ("v2.4.0", False)])
+def test_servers_that_forget_deletions(version: str, old: bool) -> None:
+    assert forgets(version) == old
+
+
 def test_values_cannot_break_out_of_an_expression(tmp_path: Path) -> None:
     evil = '"]) or id != "" or array_contains_any(terms, ["'
     with connect(tmp_path) as store:
@@ -253,7 +259,7 @@ def test_deleted_rows_are_gone_also_from_a_server_that_sees_late(
     with connect(tmp_path) as store:
         store.ingest([Document("a", "hello"), Document("b", "hello")])
         client = store.store.client  # type: ignore[attr-defined]
-        monkeypatch.setattr(client, "delete", lambda *_, **__: None)
+        monkeypatch.setattr(client, "delete", lambda collection, **options: None)
         with pytest.raises(StoreBusy, match="'docs': Milvus still shows 1 rows that it deleted"):
             store.store.delete(chunks_of([Tail("a", 0)]))
         monkeypatch.undo()

@@ -258,6 +258,36 @@ def test_another_process_sees_what_was_ingested(server: Standalone, open_docs: A
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize("again", [{"prune": True}, {}], ids=["pruned", "replaced"])
+def test_nothing_is_deleted_while_rows_are_loaded(
+    open_docs: Any, monkeypatch: pytest.MonkeyPatch, again: dict[str, bool]
+) -> None:
+    """Milvus 2.3.5 forgets such deletions: one ingest in some hundred found pruned documents again."""
+    loaded: list[bool] = []
+
+    def watched(request: Any) -> Any:
+        def call(*arguments: Any, **options: Any) -> Any:
+            flushed = {segment.segment_id for segment in client.list_persistent_segments("docs")}
+            segments = client.list_loaded_segments("docs")
+            loaded.append(
+                flushed == {segment.segment_id for segment in segments if segment.state == SegmentState.Sealed}
+            )
+            return request(*arguments, **options)
+
+        return call
+
+    with open_docs() as store:
+        client = client_of(store)
+        for name in ("upsert", "delete"):
+            monkeypatch.setattr(client, name, watched(getattr(client, name)))
+        for count in (20, 10, 5):
+            store.ingest([Document(f"d{n}", f"Version {count} of {n}.") for n in range(count)], **again)
+        assert len(loaded) >= 3
+        assert all(loaded)
+        assert client.describe_collection("docs")["properties"]["collection.autocompaction.enabled"] == "false"
+
+
+@pytest.mark.servers
 def test_settling_waits_for_the_index(open_docs: Any) -> None:
     rows = 8000
     with open_docs() as store:
