@@ -36,11 +36,15 @@ class Pace:
 
     def run(self, work: Callable[[], Result], tokens: int) -> Result:
         """The result of `work`, which reads so many tokens."""
+
+        def timed() -> tuple[Result, float]:
+            start = time.perf_counter()
+            return work(), time.perf_counter() - start
+
         size = tokens.bit_length()
         split = self._splits(size)
-        start = time.perf_counter()
-        result = self.team.together(work) if split else self.team.alone(work)
-        self._note(size, time.perf_counter() - start, split=split)
+        result, seconds = self.team.together(timed) if split else self.team.alone(timed)
+        self._note(size, seconds, split=split)
         return result
 
     def _splits(self, size: int) -> bool:

@@ -67,15 +67,15 @@ class Reader:
         team = team_of(self.threads)
         part = _part(sum(len(reading.ids) for reading in readings), self.max_batch_tokens, team.threads)
         part = max(part, self._short_tokens // 2)
-        long = [reading for reading in readings if len(reading.ids) > part]
-        if team.threads == 1:
-            long = [reading for reading in long if len(reading.ids) > self.max_batch_tokens]
+        longest = part if team.threads > 1 else self.max_batch_tokens
+        long = [reading for reading in readings if len(reading.ids) > longest]
         for reading in sorted(long, key=lambda reading: -len(reading.ids)):
             filled = fill([reading])
             states = read_in_rows(self.model, pack(filled, self.model.device), team)
             yield team.alone(partial(_added, filled, states, dimensions))
-        others = [reading for reading in readings if not any(reading is other for other in long)]
-        batches = _batches(others, min(self.max_batch_tokens, part + max((len(r.ids) for r in others), default=0)))
+        others = [reading for reading in readings if len(reading.ids) <= longest]
+        room = part + max((len(reading.ids) for reading in others), default=0)
+        batches = _batches(others, min(self.max_batch_tokens, room))
         yield from team.each(partial(self._sums, batch, dimensions) for batch in batches)
 
     @torch.inference_mode()

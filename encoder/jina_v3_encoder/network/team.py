@@ -23,19 +23,19 @@ Result = TypeVar("Result")
 
 
 class Team:
-    """Threads that compute alone, and one thread whose operations use all cores."""
+    """Threads that compute alone, for batches and for short work, and one thread whose operations use all cores."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._lone = _pool(threads, cores=1)
-        self._leader = self._lone if threads == 1 else _pool(1, cores=threads)
+        self._batches, self._short = _pool(threads, cores=1), _pool(threads, cores=1)
+        self._leader = self._short if threads == 1 else _pool(1, cores=threads)
 
     def each(self, works: Iterable[Callable[[], Result]]) -> Iterator[Result]:
         """Results in the order of the works. Each work is done by one thread alone."""
         pending: deque[Future[Result]] = deque()
         try:
             for work in works:
-                pending.append(self._lone.submit(work))
+                pending.append(self._batches.submit(work))
                 if len(pending) >= WAITING * self.threads:
                     yield pending.popleft().result()
             while pending:
@@ -45,8 +45,8 @@ class Team:
                 future.cancel()
 
     def alone(self, work: Callable[[], Result]) -> Result:
-        """The result of a work that one thread does."""
-        return self._lone.submit(work).result()
+        """The result of a work that one thread does. It does not wait for batches."""
+        return self._short.submit(work).result()
 
     def together(self, work: Callable[[], Result]) -> Result:
         """The result of a work whose operations are each split over all cores. Fastest for little work, if cores are

@@ -85,9 +85,16 @@ def test_each_thread_has_its_own_number_of_cores() -> None:
     assert seen == [before]
 
 
-def test_one_thread_is_all_there_is() -> None:
-    names = {Team(1).together(threading.get_ident), *Team(1).each([threading.get_ident])}
-    assert len(names) == 2  # two teams, each with one
+def test_short_work_does_not_wait_for_batches(team: Team) -> None:
+    going_on = threading.Event()
+    batches = team.each([lambda: going_on.wait(30)] * 4)
+    first = threading.Thread(target=lambda: next(batches))
+    first.start()
+    assert team.alone(lambda: 5) == 5
+    assert not going_on.is_set()
+    going_on.set()
+    first.join()
+    assert list(batches) == [True] * 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forks here")
