@@ -41,7 +41,7 @@ BLOCK_TEXTS = 4096
 """Texts in one block. The next block is tokenised while one is read. Texts are sorted by length within a block."""
 SLOW_INT8 = (
     "quantize='int8' is slower than {} for batches on this processor (`jina-v3 info --quantize int8` shows the times). "
-    "It takes half the memory, and single short texts are faster"
+    "It takes half the memory"
 )
 _Block = TypeVar("_Block")
 
@@ -118,7 +118,14 @@ class LocalEngine:
 
     def with_batch_tokens(self, max_batch_tokens: int) -> LocalEngine:
         """Another engine over the same weights. Their fingerprint is computed once."""
-        other = LocalEngine(self.model, self.checkpoint, self.tokenizer, max_batch_tokens, self.threads, self.chosen)
+        return self._again(max_batch_tokens, self.threads)
+
+    def with_threads(self, threads: int) -> LocalEngine:
+        """Another engine over the same weights. Their fingerprint is computed once."""
+        return self._again(self.max_batch_tokens, threads)
+
+    def _again(self, max_batch_tokens: int, threads: int) -> LocalEngine:
+        other = LocalEngine(self.model, self.checkpoint, self.tokenizer, max_batch_tokens, threads, self.chosen)
         other.info = replace(other.info, compute_fingerprint=lambda: self.info.fingerprint)
         return other
 
@@ -235,8 +242,9 @@ class Encoder(TextEncoder):
             name: A folder, a hub id such as "jinaai/jina-embeddings-v3", or "nano", the small bundled model.
             device: "auto" (CUDA where there is a GPU, else CPU) or a torch device.
             dtype: "auto" (bfloat16 where the hardware multiplies it, else float32), "float32", "bfloat16", "float16".
-            quantize: "int8" rounds the linear layers of the blocks to bytes: half the memory of bfloat16 and faster on
-                CPUs with VNNI, at a cosine of about 0.999 to float32. The fingerprint changes with it.
+            quantize: "int8" rounds the linear layers of the blocks to bytes: half the memory of bfloat16 at a cosine of
+                about 0.999 to float32. Faster on many CPUs with VNNI; it is tried, and a warning says where it is not.
+                The fingerprint changes with it.
             revision: Branch, tag or commit on the hub; ignored for folders.
             max_batch_tokens: Tokens that a thread computes together; more is faster up to the caches' size and takes
                 more memory. None takes what was fastest on this machine.
@@ -264,7 +272,7 @@ class Encoder(TextEncoder):
             batch_tokens = default_batch_tokens(model.config, target, number_format)
             chosen = choose(model.config, number_format, team_of(count), batch_tokens)
             if chosen.int8_is_slower:
-                warnings.warn(SLOW_INT8.format(number_format), stacklevel=2)
+                warnings.warn(SLOW_INT8.format(str(number_format).removeprefix("torch.")), stacklevel=2)
             model.pack(chosen.kernels)
         tokenizer = TextTokenizer(checkpoint.tokenizer_file, model.config)
         engine = LocalEngine(model, checkpoint, tokenizer, max_batch_tokens, count, chosen)

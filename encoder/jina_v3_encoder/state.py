@@ -9,6 +9,11 @@ STATE_VARIABLE = "JINA_V3_STATE"
 
 
 def state_folder() -> Path:
-    """$JINA_V3_STATE, else a folder in the user's state folder. It may not exist yet."""
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(os.environ.get(STATE_VARIABLE) or Path(base) / "jina-v3")
+    """$JINA_V3_STATE, else a folder in the user's state folder. It may not exist yet.
+
+    Raises:
+        RuntimeError: neither is set, and the user has no home.
+    """
+    if told := os.environ.get(STATE_VARIABLE):
+        return Path(told)
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "jina-v3"

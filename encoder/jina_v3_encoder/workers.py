@@ -1,7 +1,7 @@
 """Processes that hold an engine and do work with it. On Linux they share one copy of the weights.
 
-A template process loads and packs the model on one thread, so that no thread pool exists when it forks the workers:
-they see its weights copy on write. Elsewhere each worker loads its own.
+A template process loads and packs the model, and forks the workers: they see its weights copy on write. torch has
+computed on one thread there, so its own pool of threads does not exist yet. Elsewhere each worker loads its own.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from dataclasses import dataclass
 from itertools import count
 from multiprocessing.process import BaseProcess
 from queue import Empty
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .engine import Engine
 from .errors import InvalidInput, JinaV3Error
+from .network.cores import granted_cores
+
+if TYPE_CHECKING:
+    from .encoder import LocalEngine
 
 POLL_SECONDS = 1.0
 
@@ -59,7 +63,7 @@ def plan_cores(workers: int | None) -> list[list[int]]:
         InvalidInput: not from 1 to the number of cores.
     """
     available = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else list(range(os.cpu_count() or 1))
-    workers = len(available) if workers is None else workers
+    workers = granted_cores() if workers is None else workers
     if not isinstance(workers, int) or isinstance(workers, bool) or not 1 <= workers <= len(available):
         raise InvalidInput(
             f"workers must be a whole number from 1 to {len(available)}, the cores here, got {workers!r}"
@@ -152,26 +156,24 @@ def _load_and_serve(plan: Plan, calls: Any, answers: Any, cores: list[int]) -> N
         _serve(engine, calls, answers, cores)
 
 
-def _load(plan: Plan, answers: Any) -> Engine | None:
+def _load(plan: Plan, answers: Any) -> LocalEngine | None:
     from .encoder import Encoder
 
     try:
-        threads = max(map(len, plan.cores))
-        return Encoder.from_pretrained(plan.name, device="cpu", threads=threads, **plan.settings).engine
+        return Encoder.from_pretrained(plan.name, device="cpu", threads=1, **plan.settings).engine
     except BaseException as error:
         answers.put(Answer(0, None, _sendable(error)))
         return None
 
 
-def _serve(engine: Engine, calls: Any, answers: Any, cores: list[int]) -> None:
+def _serve(engine: LocalEngine, calls: Any, answers: Any, cores: list[int]) -> None:
     """Answer calls on `cores` until None comes."""
-    import torch
 
     from .usage import count_usage
 
     if sys.platform == "linux":
         os.sched_setaffinity(0, cores)
-    torch.set_num_threads(len(cores))
+    engine = engine.with_threads(len(cores))
     while (call := calls.get()) is not None:
         try:
             with count_usage() as usage:

@@ -86,7 +86,7 @@ def _sides(
     sides: dict[str, _Side] = {}
     for name in formats:
         setting.announce(f"loading {name}")
-        encoder = load(folder, name, setting.device)
+        encoder = load(folder, name, setting.device, setting.threads)
         sides[f"{OURS} {name}"] = _Side(partial(encoder.encode, task=task, prompt=False), encoder)
         for peer in against:
             if name in PEERS[peer].formats:
@@ -119,7 +119,7 @@ def _rows(
     setting: Setting,
 ) -> list[Row]:
     setting.announce("float32 vectors to compare with")
-    exact = load(folder, EXACT, setting.device).encode(texts, task=task, prompt=False)
+    exact = load(folder, EXACT, setting.device, setting.threads).encode(texts, task=task, prompt=False)
     rows = {name: Row(name, seconds_of[name]) for name in sides}
     for name, row in rows.items():
         number_format = name.split()[-1]

@@ -87,11 +87,11 @@ def random_model(setting: Setting) -> Iterator[Path]:
         torch.set_num_threads(before)
 
 
-def load(folder: Path, number_format: str, device: str = "cpu") -> Encoder:
+def load(folder: Path, number_format: str, device: str = "cpu", threads: int | None = None) -> Encoder:
     """`number_format` is bfloat16, float32 or int8, which keeps the rest in bfloat16 where that is fast."""
     if number_format == INT8:
-        return Encoder.from_pretrained(folder, device=device, quantize="int8")
-    return Encoder.from_pretrained(folder, device=device, dtype=number_format)
+        return Encoder.from_pretrained(folder, device=device, quantize="int8", threads=threads)
+    return Encoder.from_pretrained(folder, device=device, dtype=number_format, threads=threads)
 
 
 class Roof:

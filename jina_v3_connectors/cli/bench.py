@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
 
     from ..bench.report import BenchReport
     from ..bench.setting import Setting
+
+from jina_v3_encoder.network.cores import granted_cores
 
 from .options import NO_TASK, as_task_name, task_option
 
@@ -44,7 +45,9 @@ def setting_options(function: _F) -> _F:
         click.option("--layers", type=click.IntRange(1, 24), default=4, show_default=True, help="The model has 24."),
         click.option("--vocabulary", type=click.IntRange(2000, 250_002), default=20_000, show_default=True),
         click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Measured rounds."),
-        click.option("--threads", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default="all cores"),
+        click.option(
+            "--threads", type=click.IntRange(min=1), default=granted_cores, show_default="the cores granted here"
+        ),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 …"),
         click.option("--busy", is_flag=True, help="Beside another process that computes on all cores."),
         click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table."),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
+from uuid import uuid4
 
 from ..checkpoints.save import save_merged
 from ..config import QUANTIZATIONS, Quantization
@@ -129,7 +129,7 @@ def _staged(folder: Path) -> Iterator[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InvalidInput(f"{folder} exists and is not an empty folder: name a new one, or remove it")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    staging = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.partial")
     staging.mkdir()
     try:
         yield staging

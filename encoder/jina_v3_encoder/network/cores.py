@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from pathlib import Path
-
-import torch
 
 from ..errors import InvalidInput
 
 MOST_THREADS = 1024
+TORCH_SETTING = threading.RLock()
+"""Held while torch's number of threads, which is one for the process, is another for a moment."""
 
 
 def resolve_threads(threads: int | None) -> int:
@@ -21,7 +22,10 @@ def resolve_threads(threads: int | None) -> int:
         InvalidInput: not a whole number from 1 to 1024.
     """
     if threads is None:
-        return max(1, min(torch.get_num_threads(), granted_cores()))
+        import torch  # the command line counts cores without it
+
+        with TORCH_SETTING:
+            return max(1, min(torch.get_num_threads(), granted_cores()))
     if not isinstance(threads, int) or isinstance(threads, bool) or not 1 <= threads <= MOST_THREADS:
         raise InvalidInput(f"threads must be a whole number from 1 to {MOST_THREADS}, or None, got {threads!r}")
     return threads
@@ -72,3 +76,9 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=TORCH_SETTING.acquire, after_in_parent=TORCH_SETTING.release, after_in_child=TORCH_SETTING.release
+    )

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ..config import ModelConfig
 from .attention import EqualTexts, attend, rotary_table, rotate
 from .kernels import Kernels
-from .linear import ExtendedProduct, PackedProduct, Product, Runs, can_pack
+from .linear import ExtendedProduct, PackedProduct, Product, Runs, can_extend, can_pack
 from .quantize import Int8Product, quantize_weight
 
 
@@ -77,7 +77,7 @@ class AdaptedLinear(nn.Module):
         elif kernels.product != "plain" and can_pack(self.weight):
             self.product = (
                 ExtendedProduct.of(self.weight, self.lora_B, self.scaling)
-                if kernels.product == "extended"
+                if kernels.product == "extended" and can_extend(self.weight)
                 else PackedProduct.of(self.weight)
             )
         if self.product is not None:

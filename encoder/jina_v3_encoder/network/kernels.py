@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import platform
-import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal, TypeAlias, get_args
 
 import torch
@@ -25,7 +26,7 @@ from ..config import ModelConfig
 from ..errors import InvalidInput
 from ..state import state_folder
 from .attention import ALL_TILES, LENGTH_CLASSES, AttentionChoice, attend_rows
-from .linear import ExtendedProduct, PackedProduct, can_pack
+from .linear import ExtendedProduct, PackedProduct, can_extend, can_pack
 from .quantize import Int8Product, quantize_weight
 from .team import Team
 
@@ -115,9 +116,9 @@ def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: in
     if told:
         return Chosen(Kernels.parse("" if told == "default" else told, default), f"${VARIABLE}", {})
     key = _key(config, dtype, team.threads)
-    kept = _read_kept().get(key)
+    kept = _kept(key, default)
     if kept is not None:
-        return Chosen(Kernels.parse(kept["kernels"], default), "tried on this machine", kept["times"])
+        return kept
     chosen = team.alone(partial(_try_all, config, dtype, default, batch_tokens))
     _keep(key, chosen)
     return chosen
@@ -152,8 +153,10 @@ def _products(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[],
 
     ways: dict[str, Callable[[], object]] = {"plain": lambda: beside(lambda x, bias: F.linear(x, weight, bias))}
     if can_pack(weight):
-        packed, extended = PackedProduct.of(weight), ExtendedProduct.of(weight, second, config.lora_scaling)
+        packed = PackedProduct.of(weight)
         ways["packed"] = lambda: beside(packed)
+    if can_extend(weight):
+        extended = ExtendedProduct.of(weight, second, config.lora_scaling)
         ways["extended"] = lambda: extended(extended.extend(x, runs, first), bias, gelu=True)
     return ways
 
@@ -264,11 +267,21 @@ def processor() -> str:
     return name
 
 
-def _read_kept() -> dict[str, dict[str, Any]]:
-    """What earlier trials found, nothing if it cannot be read."""
+def _kept(key: str, default: Kernels) -> Chosen | None:
+    """What an earlier trial found, None if there was none or it cannot be read."""
+    try:
+        trial = _read_kept()[key]
+        kernels, times = Kernels.parse(trial["kernels"], default), {**trial["times"]}
+        return Chosen(kernels, f"tried on this machine; remove {state_folder() / FILE} to try again", times)
+    except (KeyError, TypeError, AttributeError, InvalidInput):
+        return None
+
+
+def _read_kept() -> dict[str, Any]:
+    """All that earlier trials found, nothing if it cannot be read."""
     try:
         kept = json.loads((state_folder() / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         return {}
     return kept if isinstance(kept, dict) else {}
 
@@ -276,11 +289,10 @@ def _read_kept() -> dict[str, dict[str, Any]]:
 def _keep(key: str, chosen: Chosen) -> None:
     """Write a trial's outcome down. Without a folder for it, the next process tries again."""
     kept = _read_kept() | {key: {"kernels": str(chosen.kernels), "times": chosen.times}}
-    folder = state_folder()
-    try:
+    with suppress(OSError, RuntimeError):
+        folder = state_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".tmp", delete=False, encoding="utf-8") as file:
-            json.dump(kept, file, indent=1)
-        Path(file.name).replace(folder / FILE)
-    except OSError:
-        return
+        with TemporaryDirectory(dir=folder, prefix=".kernels-") as staging:
+            file = Path(staging) / FILE
+            file.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            file.replace(folder / FILE)

@@ -100,6 +100,26 @@ def can_pack(weight: Tensor) -> bool:
     return weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and has_packed_product()
 
 
+def can_extend(weight: Tensor) -> bool:
+    """Whether `ExtendedProduct` works for this weight here."""
+    return can_pack(weight) and has_extended_product()
+
+
+@cache
+def has_extended_product() -> bool:
+    """Whether it computes what plain products do, GELU included."""
+    x, weight = torch.linspace(-1, 1, 48).view(3, 16), torch.linspace(-2, 1, 128).view(8, 16)
+    first, second = torch.linspace(-1, 2, 64).view(2, 2, 16), torch.linspace(-1, 1, 32).view(2, 8, 2)
+    wanted = F.gelu(F.linear(x, weight, torch.arange(8.0)) + x @ first[1].T @ second[1].T)
+    try:
+        with torch.no_grad():
+            product = ExtendedProduct.of(weight, second, 1.0)
+            states = product(product.extend(x, ((1, slice(0, 3)),), first), torch.arange(8.0), gelu=True)
+            return torch.allclose(states, wanted, atol=1e-4) and torch.equal(product.plain(), weight)
+    except (AttributeError, RuntimeError):
+        return False
+
+
 @cache
 def has_packed_product() -> bool:
     """Whether the operators are there, compute what `F.linear` does, and give the weight back."""

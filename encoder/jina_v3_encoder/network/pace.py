@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from .attention import round_up
 from .team import Team
 
 SLOW = 1.5
 """Times the seconds that one core needs. Beyond, splitting does not pay."""
 SLOW_ALONE_UNKNOWN = 3.0
 """Times the best seen with all cores, while one core's time is not known."""
+SIZES_PER_OCTAVE = 4
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 8.0
 """Seconds without another try. They double with each try that fails."""
 Result = TypeVar("Result")
@@ -41,7 +43,7 @@ class Pace:
             start = time.perf_counter()
             return work(), time.perf_counter() - start
 
-        size = tokens.bit_length()
+        size = round_up(tokens, SIZES_PER_OCTAVE)
         split = self._splits(size)
         result, seconds = self.team.together(timed) if split else self.team.alone(timed)
         self._note(size, seconds, split=split)

@@ -58,9 +58,8 @@ class Reader:
         team = team_of(self.threads)
         if self._pace is None or self._pace.team is not team:
             self._pace = Pace(team)
-        tokens = sum(len(reading.ids) for reading in readings)
         for batch in _batches(readings, self.max_batch_tokens):
-            yield self._pace.run(partial(self._sums, batch, dimensions), tokens)
+            yield self._pace.run(partial(self._sums, batch, dimensions), sum(len(reading.ids) for reading in batch))
 
     def _dealt(self, readings: Sequence[Reading], dimensions: int) -> Iterator[StateSums]:
         """Long texts first, each by all threads. Then each thread reads batches of its own."""

@@ -11,11 +11,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
-from typing import TypeVar
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
 import torch
+
+from ..errors import InvalidInput
+from .cores import TORCH_SETTING
 
 WAITING = 2
 """Works of a caller that wait for each thread. More would keep other callers waiting."""
@@ -26,9 +29,14 @@ class Team:
     """Threads that compute alone, for batches and for short work, and one thread whose operations use all cores."""
 
     def __init__(self, threads: int) -> None:
+        """Start the threads.
+
+        Raises:
+            InvalidInput: the machine cannot start so many.
+        """
         self.threads = threads
-        self._batches, self._short = _pool(threads, cores=1), _pool(threads, cores=1)
-        self._leader = self._short if threads == 1 else _pool(1, cores=threads)
+        self._batches, self._short = _Threads(threads, cores=1), _Threads(threads, cores=1)
+        self._leader = self._short if threads == 1 else _Threads(1, cores=threads)
 
     def each(self, works: Iterable[Callable[[], Result]]) -> Iterator[Result]:
         """Results in the order of the works. Each work is done by one thread alone."""
@@ -54,30 +62,69 @@ class Team:
         return self._leader.submit(work).result()
 
 
-@cache
+_teams: dict[int, Team] = {}
+
+
 def team_of(threads: int) -> Team:
-    """The process's team of so many threads. Its threads start with the first call."""
-    return Team(threads)
+    """The process's team of so many threads. They start with the first call, and stay.
 
-
-def _pool(threads: int, *, cores: int) -> ThreadPoolExecutor:
-    """Threads whose operations use `cores` cores each. Other threads keep torch's setting."""
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, "jina-v3-compute", initializer=_use, initargs=(cores,))
-    started = threading.Barrier(threads)
-    list(pool.map(lambda _: started.wait(), range(threads)))
-    torch.set_num_threads(before)
-    return pool
-
-
-def _use(cores: int) -> None:
-    """Set this thread's cores. torch also takes the number as the default of new threads: `_pool` sets that back.
-
-    Asked first, torch sets up the thread. Later it would overwrite the number.
+    Raises:
+        InvalidInput: the machine cannot start so many.
     """
-    torch.get_num_threads()
-    torch.set_num_threads(cores)
+    with TORCH_SETTING:
+        if threads not in _teams:
+            _teams[threads] = Team(threads)
+        return _teams[threads]
+
+
+class _Threads:
+    """Threads whose operations use `cores` cores each. Other threads keep torch's setting.
+
+    They are daemons: a program may encode until its very end, and they do not keep it from ending.
+    """
+
+    def __init__(self, count: int, cores: int) -> None:
+        self._works: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        started = threading.Semaphore(0)
+        with TORCH_SETTING:
+            before = torch.get_num_threads()
+            try:
+                for _ in range(count):
+                    threading.Thread(
+                        target=self._run, args=(cores, started), name="jina-v3-compute", daemon=True
+                    ).start()
+                    started.acquire()
+            except RuntimeError as error:
+                raise InvalidInput(f"threads={count} cannot be started here ({error}); pass a smaller number") from None
+            finally:
+                torch.set_num_threads(before)
+
+    def submit(self, work: Callable[[], Result]) -> Future[Result]:
+        future: Future[Result] = Future()
+        self._works.put((future, work))
+        return future
+
+    def _run(self, cores: int, started: threading.Semaphore) -> None:
+        """Set this thread's cores, then work.
+
+        torch also takes the number as the default of new threads: `__init__` sets that back. Asked first, torch sets up
+        the thread. Later it would overwrite the number.
+        """
+        torch.get_num_threads()
+        torch.set_num_threads(cores)
+        started.release()
+        while True:
+            self._do(*self._works.get())
+
+    @staticmethod
+    def _do(future: Future[Any], work: Callable[[], Any]) -> None:
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=team_of.cache_clear)
+    os.register_at_fork(after_in_child=_teams.clear)

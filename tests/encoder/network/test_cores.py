@@ -67,7 +67,7 @@ def test_a_quota_is_rounded_up_and_never_above_the_affinity(tmp_path: Path) -> N
     group = {"proc/self/cgroup": "0::/\n"}
     assert granted_cores(machine(tmp_path, {**group, "sys/fs/cgroup/cpu.max": "10000 100000"})) == 1
     available = len(os.sched_getaffinity(0))
-    assert granted_cores(machine(tmp_path, {**group, "sys/fs/cgroup/cpu.max": "9900000 100000"})) == available
+    assert granted_cores(machine(tmp_path, {**group, "sys/fs/cgroup/cpu.max": "1000000000 1000"})) == available
     just_below = f"{100_000 * available - 1} 100000"
     assert granted_cores(machine(tmp_path, {**group, "sys/fs/cgroup/cpu.max": just_below})) == available
 

@@ -49,7 +49,7 @@ def test_a_trial_is_made_once_and_kept(trying: Path, original_folder: Path, monk
     monkeypatch.setattr(module, "_try_all", None)
     again = chosen(load(original_folder))
     assert (again.kernels, again.times) == (first.kernels, first.times)
-    assert again.reason == "tried on this machine"
+    assert again.reason == f"tried on this machine; remove {trying} to try again"
 
 
 def test_another_format_or_number_of_threads_is_tried_anew(trying: Path, original_folder: Path) -> None:
@@ -64,7 +64,31 @@ def test_what_cannot_be_read_is_tried_again(trying: Path, original_folder: Path,
     trying.parent.mkdir()
     trying.write_text(content, errors="surrogateescape")
     assert chosen(load(original_folder)).reason == "tried just now"
-    assert chosen(load(original_folder)).reason == "tried on this machine"
+    assert chosen(load(original_folder)).reason.startswith("tried on this machine")
+
+
+@pytest.mark.parametrize(
+    "entry", [None, 3, [], {}, {"kernels": "product=fast", "times": {}}, {"kernels": "", "times": 3}]
+)
+def test_an_entry_that_makes_no_sense_is_tried_again(trying: Path, original_folder: Path, entry: object) -> None:
+    load(original_folder)
+    kept = json.loads(trying.read_text())
+    trying.write_text(json.dumps(dict.fromkeys(kept, entry)))
+    assert chosen(load(original_folder)).reason == "tried just now"
+
+
+def test_a_user_without_a_home_loads_a_model(
+    trying: Path, original_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    load(original_folder)
+    assert trying.exists(), "the state folder is told, so no home is needed"
+    monkeypatch.delenv("JINA_V3_STATE")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert chosen(load(original_folder)).reason == "tried just now"
 
 
 def test_without_a_folder_for_it_a_trial_is_not_kept(trying: Path, original_folder: Path) -> None:

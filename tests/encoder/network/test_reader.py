@@ -70,6 +70,7 @@ def test_a_long_text_is_read_in_rows(
     layers = encoder.config.num_hidden_layers
     assert {layer for layer, _, _ in steps} == set(range(layers + 1))
     assert len({start for _, start, _ in steps}) >= 2
+    assert threading.get_ident() not in {thread for _, _, thread in steps}
     assert [layer for layer, _, _ in steps] == sorted(layer for layer, _, _ in steps), (
         "a layer waits for the one before"
     )

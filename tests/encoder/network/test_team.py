@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -31,15 +32,52 @@ def test_results_come_in_order_whoever_is_first(team: Team) -> None:
 
 def test_a_thread_takes_the_next_work_when_it_is_free(team: Team) -> None:
     """One slow work does not keep the others waiting."""
-    threads = []
+    last_is_done = threading.Event()
 
-    def work(seconds: float) -> None:
-        threads.append(threading.get_ident())
-        time.sleep(seconds)
+    def work(number: int) -> int:
+        if number == 0:
+            assert last_is_done.wait(30), "the other thread did not take all others"
+        if number == 3:
+            last_is_done.set()
+        return threading.get_ident()
 
-    list(team.each(partial(work, seconds) for seconds in (0.2, 0, 0, 0)))
-    assert len(set(threads[1:])) == 1
-    assert threads[0] != threads[1]
+    first, *others = team.each(partial(work, number) for number in range(4))
+    assert len(set(others)) == 1
+    assert first not in others
+
+
+def test_callers_that_come_at_the_same_time_share_one_team() -> None:
+    """And torch's own number of threads is as before."""
+    code = (
+        "import threading, torch; from jina_v3_encoder.network.team import team_of\n"
+        "torch.set_num_threads(4); start = threading.Barrier(6); teams = []\n"
+        "def ask(): start.wait(); teams.append(team_of(2))\n"
+        "threads = [threading.Thread(target=ask) for _ in range(6)]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "print(len(set(map(id, teams))), torch.get_num_threads())"
+    )
+    assert run(code) == "1 4\n"
+
+
+def test_a_program_may_encode_until_its_very_end() -> None:
+    """A thread that goes on after the main one, and a function that runs at exit."""
+    code = (
+        "import atexit, threading; from jina_v3_encoder import Encoder\n"
+        "encoder = Encoder.from_pretrained('nano', threads=2)\n"
+        "def show(): print(encoder.encode(['hello'] * 300).shape)\n"
+        "def later(): threading.main_thread().join(); show()\n"
+        "atexit.register(show); threading.Thread(target=later).start()"
+    )
+    assert run(code) == "(300, 384)\n" * 2
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120).stdout
+
+
+def test_one_thread_does_all_short_work() -> None:
+    team = Team(1)
+    assert team.together(threading.get_ident) == team.alone(threading.get_ident)
 
 
 def test_works_of_a_caller_are_made_when_they_are_needed(team: Team) -> None:
