@@ -53,6 +53,7 @@ WITHOUT_EFFECT = {
         "counts_after",
         "partition",
         "writer_pause",
+        "new_layout",
     },
 }
 QDRANT_CREATES = ("create_collection", "create_payload_index")
