@@ -45,13 +45,16 @@ def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
     assert theirs.roof is None
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("task", [None, Task.SEPARATION])
-def test_exported_graphs_compute_the_same_vectors(task: Task | None) -> None:
-    formats = ["bfloat16", "float32", "int8"]
-    against = ["onnxruntime", "openvino"]
-    report = bench_encode(SETTING, corpus="short", texts=3, formats=formats, against=against, task=task)
-    others = {row.name: row for row in report.rows if not row.name.startswith("jina-v3")}
+@pytest.mark.parametrize("task", ["none", "separation"])
+def test_exported_graphs_compute_the_same_vectors(task: str) -> None:
+    """In a process of its own: a signal that comes after both runtimes have computed in one ends it with a crash."""
+    against = ["--against", "onnxruntime", "--against", "openvino"]
+    options = [*SMALL, *against, "--task", task, "--corpus", "short", "--texts", "3", "--json"]
+    command = [sys.executable, "-W", "ignore", "-m", "jina_v3_connectors", "bench", "encode", *options]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = {row["name"]: row for row in json.loads(answer.stdout)["rows"]}
+    least = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99}
+    others = [name for name in rows if not name.startswith("jina-v3")]
     assert sorted(others) == [
         "onnxruntime float32",
         "onnxruntime int8",
@@ -59,12 +62,11 @@ def test_exported_graphs_compute_the_same_vectors(task: Task | None) -> None:
         "openvino float32",
         "openvino int8",
     ]
-    for name, row in others.items():
+    for name in others:
         number_format = name.split()[-1]
-        assert row.against == f"jina-v3 {number_format}"
-        assert row.worst_cosine is not None
-        assert row.worst_cosine >= {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99}[number_format]
-    assert report.row("jina-v3 int8").against == "jina-v3 bfloat16"
+        assert rows[name]["against"] == f"jina-v3 {number_format}"
+        assert rows[name]["worst_cosine"] >= least[number_format]
+    assert rows["jina-v3 int8"]["against"] == "jina-v3 bfloat16"
 
 
 def test_a_busy_machine_has_a_neighbour_that_ends_with_the_measurement() -> None:
