@@ -32,8 +32,9 @@ BUSY_SIGNS = (
     "wait for flush timeout",
     "node not match",
     "node not found",
+    "channel not available",
 )
-"""The last two come for a while after a server was restarted, until its parts know each other."""
+"""The last three come for a while after a server was restarted or stood still, until its parts know each other."""
 REFUSED_STATES = frozenset({grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED})
 TOO_LARGE = "larger than max"
 """How gRPC says that a message is over its receiver's or sender's limit, on both sides."""

@@ -31,8 +31,6 @@ PARTITION_PROPERTY = "jina_v3_partition_key"
 INDEX_PROPERTY = "jina_v3_index"
 OLD = "v2.3."
 """The oldest servers that work. Their versions begin so."""
-NOT_COMPACTED = {"collection.autocompaction.enabled": "false"}
-"""A property that the server itself reads."""
 MAX_VARCHAR = 65_535
 """Bytes of a VARCHAR field; a JSON field has one more."""
 MAX_TERMS = 1024
@@ -79,8 +77,8 @@ class MilvusLayout:
 def forgets(version: str) -> bool:
     """Whether a server of this version forgets deletions that come while it loads the rows.
 
-    Seen on 2.3.5: the rows are found again until the collection is loaded anew. It loads rows after each flush, and
-    after each compaction, which nobody can wait for: so compaction is turned off. See Milvus's issues 33015 and 35261.
+    Seen on 2.3.5 once in some hundred ingests: the rows are found again until the collection is released and loaded, or
+    they are deleted again. Milvus's issues 33015 and 35261 tell of it.
     """
     return version.startswith(OLD)
 

@@ -35,7 +35,6 @@ from .schema import (
     FIELDS,
     MAX_TERMS,
     MAX_VARCHAR,
-    NOT_COMPACTED,
     VECTOR,
     WORDS,
     WRITER_PROPERTY,
@@ -102,8 +101,8 @@ class MilvusStore(Store):
         self._folder = folder
         self.client, self.collection, self.new_layout = client, collection, layout
         self._journal, self._on_close, self._loaded = journal, on_close, False
-        self._loaded_flushed = False
-        """Whether what was flushed before this run is known to be loaded."""
+        self._deleted: set[str] = set()
+        """Primary keys that were deleted since the last `settle`."""
 
     @property
     def journal_file(self) -> Path:
@@ -124,7 +123,6 @@ class MilvusStore(Store):
         return None if token is None else str(token)
 
     def set_writer(self, token: str) -> None:
-        self._loaded_flushed = False
         with self._errors():
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
@@ -144,7 +142,7 @@ class MilvusStore(Store):
             self.client.create_collection(
                 self.collection,
                 schema=collection_schema(contract, self.new_layout),
-                properties=properties(contract, self.new_layout) | (NOT_COMPACTED if forgets(version) else {}),
+                properties=properties(contract, self.new_layout),
                 consistency_level="Session",
                 timeout=TIMEOUT,
             )
@@ -181,8 +179,8 @@ class MilvusStore(Store):
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: MilvusLayout) -> None:
         self._check_room(room_to_write(chunks, vectors.shape[1]))
-        self._await_loading()
         rows = [to_row(chunk, vector, layout.partition_key) for chunk, vector in zip(chunks, vectors, strict=True)]
+        self._deleted.difference_update(row["id"] for row in rows)
         self._call(lambda client: client.upsert(self.collection, rows, timeout=TIMEOUT))
 
     def delete(self, where: Condition) -> None:
@@ -191,7 +189,6 @@ class MilvusStore(Store):
         Given an expression, a server deletes the rows that it sees, and it may see a state that is seconds old.
         """
         self._check_room(TO_DELETE)
-        self._await_loading()
         deleted: list[str] = []
         while keys := self._keys(where):
             if keys == deleted:
@@ -203,6 +200,7 @@ class MilvusStore(Store):
 
     def _delete_keys(self, keys: list[str]) -> None:
         self._call(lambda client: client.delete(self.collection, ids=keys, timeout=TIMEOUT))
+        self._deleted.update(keys)
 
     def _keys(self, where: Condition) -> list[str]:
         """Primary keys of rows for which `where` holds, as many as one answer takes."""
@@ -320,9 +318,9 @@ class MilvusStore(Store):
 
         The count waits until every process sees what was written here. Searches see other processes' writes later.
         """
-        self._loaded_flushed = False
         self._call(lambda client: client.flush(self.collection, timeout=TIMEOUT))
         self.count()
+        self._delete_again()
         if not self._rows_without_index():
             return
         if rows := _wait_until_none(self._rows_without_index, INDEX_SECONDS):
@@ -334,20 +332,22 @@ class MilvusStore(Store):
         else:
             _wait_until_none(self._rows_not_loaded, LOAD_SECONDS)
 
-    def _await_loading(self) -> None:
-        """Before the first write of a run on Milvus 2.3: wait until what was flushed before is loaded.
+    def _delete_again(self) -> None:
+        """On Milvus 2.3: delete the rows of this run once more, when all that was flushed is loaded.
 
-        Some seconds after a flush, the server loads the flushed rows, and from then on it searches these. Rows that are
-        deleted or replaced meanwhile may come back: see `schema.forgets`.
+        Some seconds after a flush, the server loads the flushed rows, and from then on it searches these. Of deletions
+        that came meanwhile it may miss some: see `schema.forgets`.
         """
-        if self._loaded_flushed:
+        if not self._deleted:
             return
         with self._errors():
             version = self.client.get_server_version(timeout=TIMEOUT)
         if forgets(version):
-            self._ready()
             _wait_until_none(self._segments_not_loaded, LOAD_SECONDS)
-        self._loaded_flushed = True
+            keys = sorted(self._deleted)
+            for start in range(0, len(keys), MAX_LIMIT):
+                self._delete_keys(keys[start : start + MAX_LIMIT])
+        self._deleted.clear()
 
     def _segments_not_loaded(self) -> int:
         """Flushed segments that searches do not use yet."""

@@ -22,7 +22,7 @@ from jina_v3_connectors.filters import chunks_of, parse_filter
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
 from jina_v3_connectors.milvus.answers import in_parts
 from jina_v3_connectors.milvus.convert import to_row
-from jina_v3_connectors.milvus.errors import AnswerTooLarge, of_rpc
+from jina_v3_connectors.milvus.errors import AnswerTooLarge, of_exception, of_rpc
 from jina_v3_connectors.milvus.filters import expression, joined
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.milvus.schema import (
@@ -320,6 +320,13 @@ def test_answers_that_are_too_large_are_asked_for_in_halves() -> None:
     assert asked == [10, 5, 2, 3, 5, 2, 3]
     with pytest.raises(AnswerTooLarge, match="too large"):
         in_parts(ask, [1, -1])
+
+
+def test_a_server_whose_parts_lost_each_other_is_busy() -> None:
+    """Seen on one that had stood still for minutes."""
+    message = "failed to query: channel lacks[channel=channel not subscribed]: channel not available[channel=by-dev]"
+    with pytest.raises(StoreBusy, match=r"here: failed to query: .*not available.*\(code 503\)"):
+        raise of_exception("here", MilvusException(503, message))
 
 
 class Rpc(grpc.RpcError):  # type: ignore[misc]
