@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional as F
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.config import ModelConfig
 from jina_v3_encoder.network.kernels import processor
-from jina_v3_encoder.network.linear import PackedProduct, Product, can_pack
+from jina_v3_encoder.network.linear import Product, product_of
 from jina_v3_encoder.network.quantize import Int8Product, quantize_weight
 from jina_v3_encoder.network.team import team_of
 
@@ -136,18 +135,7 @@ def operations_per_token(layers: int) -> int:
     return 2 * layers * config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)
 
 
-@dataclass(frozen=True)
-class _Plain:
-    weight: torch.Tensor
-
-    def __call__(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        return F.linear(x, self.weight, bias)
-
-    def plain(self) -> torch.Tensor:
-        return self.weight
-
-
 def _product(weight: torch.Tensor, number_format: str) -> Product:
     if number_format == INT8:
         return Int8Product.of(*quantize_weight(weight))
-    return PackedProduct.of(weight) if can_pack(weight) else _Plain(weight)
+    return product_of(weight)

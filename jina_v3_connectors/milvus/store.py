@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -102,7 +102,7 @@ class MilvusStore(Store):
         self.client, self.collection, self.new_layout = client, collection, layout
         self._journal, self._on_close, self._loaded = journal, on_close, False
         self._deleted: set[str] = set()
-        """Primary keys that were deleted since the last `settle`."""
+        """Primary keys that this ingest deleted, on a server that may forget it."""
 
     @property
     def journal_file(self) -> Path:
@@ -123,6 +123,8 @@ class MilvusStore(Store):
         return None if token is None else str(token)
 
     def set_writer(self, token: str) -> None:
+        """An ingest begins: what was deleted before it may have been written again, by others too."""
+        self._deleted.clear()
         with self._errors():
             self.client.alter_collection_properties(self.collection, {WRITER_PROPERTY: token}, timeout=TIMEOUT)
 
@@ -200,7 +202,8 @@ class MilvusStore(Store):
 
     def _delete_keys(self, keys: list[str]) -> None:
         self._call(lambda client: client.delete(self.collection, ids=keys, timeout=TIMEOUT))
-        self._deleted.update(keys)
+        if self._forgets:
+            self._deleted.update(keys)
 
     def _keys(self, where: Condition) -> list[str]:
         """Primary keys of rows for which `where` holds, as many as one answer takes."""
@@ -340,14 +343,16 @@ class MilvusStore(Store):
         """
         if not self._deleted:
             return
-        with self._errors():
-            version = self.client.get_server_version(timeout=TIMEOUT)
-        if forgets(version):
-            _wait_until_none(self._segments_not_loaded, LOAD_SECONDS)
-            keys = sorted(self._deleted)
-            for start in range(0, len(keys), MAX_LIMIT):
-                self._delete_keys(keys[start : start + MAX_LIMIT])
+        _wait_until_none(self._segments_not_loaded, LOAD_SECONDS)
+        keys = sorted(self._deleted)
+        for start in range(0, len(keys), MAX_LIMIT):
+            self._delete_keys(keys[start : start + MAX_LIMIT])
         self._deleted.clear()
+
+    @cached_property
+    def _forgets(self) -> bool:
+        with self._errors():
+            return forgets(self.client.get_server_version(timeout=TIMEOUT))
 
     def _segments_not_loaded(self) -> int:
         """Flushed segments that searches do not use yet."""

@@ -24,12 +24,12 @@ TILE = 2**20
 """Attention weights that are held at a time: 2 MiB of bfloat16, about what the caches keep."""
 MIN_TILE_ROWS = 64
 LENGTHS_PER_OCTAVE = 16
-LENGTH_CLASSES = (64, 256, 1024, 8192)
-"""The longest text of each class. Longer texts belong to the last one."""
+LENGTH_BOUNDS = (64, 256, 1024)
+"""The longest text of each class of lengths. Longer texts are one more class."""
 
 
 class AttentionChoice(NamedTuple):
-    """For each of `LENGTH_CLASSES`: True for tiles of plain products, False for torch's fused kernel.
+    """For each class of lengths (`LENGTH_BOUNDS`): True for tiles of plain products, False for torch's fused kernel.
 
     Tiles win on processors that multiply bfloat16 in AVX512, and for short float32 texts. The fused kernel wins where
     there are AMX tiles. `kernels` tries both.
@@ -38,10 +38,15 @@ class AttentionChoice(NamedTuple):
     tiles: tuple[bool, ...]
 
     def tiled(self, length: int) -> bool:
-        return self.tiles[min(bisect_left(LENGTH_CLASSES, length), len(LENGTH_CLASSES) - 1)]
+        return self.tiles[bisect_left(LENGTH_BOUNDS, length)]
+
+    @classmethod
+    def everywhere(cls, *, tiles: bool) -> AttentionChoice:
+        """The same for all lengths."""
+        return cls((tiles,) * (len(LENGTH_BOUNDS) + 1))
 
 
-ALL_TILES = AttentionChoice((True,) * len(LENGTH_CLASSES))
+ALL_TILES = AttentionChoice.everywhere(tiles=True)
 
 
 class EqualTexts(NamedTuple):

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from ..config import ModelConfig
 from .attention import EqualTexts, attend, rotary_table, rotate
-from .kernels import Kernels
+from .kernels import Kernels, default_kernels
 from .linear import ExtendedProduct, PackedProduct, Product, Runs, can_extend, can_pack
 from .quantize import Int8Product, quantize_weight
 
@@ -179,7 +179,12 @@ class JinaV3Model(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.pooler = AdaptedLinear(config.hidden_size, config.hidden_size, config)
         self._rotary: Tensor | None = None
-        self.kernels = Kernels()
+        self._kernels: Kernels | None = None
+
+    @property
+    def kernels(self) -> Kernels:
+        """Those that it was packed for, else the usual ones."""
+        return self._kernels or default_kernels(self.dtype)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -225,7 +230,7 @@ class JinaV3Model(nn.Module):
 
     def pack(self, kernels: Kernels) -> None:
         """Bring weights into the form that the CPU multiplies fastest, one layer at a time. For inference only."""
-        self.kernels = kernels
+        self._kernels = kernels
         for layer in self._block_linears():
             layer.pack(kernels)
 

@@ -16,17 +16,16 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..config import ModelConfig
 from ..errors import InvalidInput
 from ..state import state_folder
-from .attention import ALL_TILES, LENGTH_CLASSES, AttentionChoice, attend_rows
-from .linear import ExtendedProduct, PackedProduct, can_extend, can_pack
+from .attention import LENGTH_BOUNDS, AttentionChoice, attend_rows
+from .linear import ExtendedProduct, PackedProduct, PlainProduct, can_extend, can_pack, product_of
 from .quantize import Int8Product, quantize_weight
 from .team import Team
 
@@ -44,7 +43,7 @@ TRIAL_SECONDS = 0.1
 """Quick ways get more rounds, up to about this time."""
 TRIED_TOKENS = 256
 TRIED_LENGTHS = (32, 128, 512, 2048)
-"""One for each of `LENGTH_CLASSES`."""
+"""One for each class of lengths."""
 TRIED_ROWS = 256
 INT8_TRIAL = "int8"
 Times: TypeAlias = dict[str, dict[str, float]]
@@ -55,9 +54,9 @@ Times: TypeAlias = dict[str, dict[str, float]]
 class Kernels:
     """The ways that are used."""
 
-    product: Form = "packed"
+    product: Form
     """A weight in oneDNN's blocks; the same extended by the adapters as columns; or torch's plain product."""
-    attention: AttentionChoice = ALL_TILES
+    attention: AttentionChoice
     batch_tokens: int | None = None
     """Tokens that one thread computes together, None for `device.default_batch_tokens`."""
 
@@ -95,12 +94,13 @@ class Chosen:
         return ways is not None and ways["int8"] > ways["not rounded"]
 
 
+@cache
 def default_kernels(dtype: torch.dtype) -> Kernels:
     """What is right on most machines, from the instructions that the processor has."""
     if dtype is torch.bfloat16:
         amx = bool(torch.cpu.get_capabilities().get("amx_bf16"))
-        return Kernels(attention=AttentionChoice((not amx,) * len(LENGTH_CLASSES)))
-    return Kernels(attention=AttentionChoice((True, True, False, False)))
+        return Kernels("packed", AttentionChoice.everywhere(tiles=not amx))
+    return Kernels("packed", AttentionChoice((True, True, False, False)))
 
 
 def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: int) -> Chosen:
@@ -126,14 +126,16 @@ def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: in
 
 @torch.inference_mode()
 def _try_all(config: ModelConfig, dtype: torch.dtype, default: Kernels, batch_tokens: int) -> Chosen:
-    times: Times = {"product": _time(_products(config, dtype))}
-    product = _winner(times["product"], default.product)
-    tiles = []
+    times: Times = {}
+    product, tiles = default.product, []
+    if config.quantization == "int8":
+        times[INT8_TRIAL] = _time(_int8(config, dtype))
+    else:
+        times["product"] = _time(_products(config, dtype))
+        product = cast(Form, _winner(times["product"], default.product))
     for length, tiled in zip(TRIED_LENGTHS, default.attention.tiles, strict=True):
         ways = times[f"attention of {length} tokens"] = _time(_attentions(config, dtype, length))
         tiles.append(_winner(ways, TILES if tiled else FUSED) == TILES)
-    if config.quantization == "int8":
-        times[INT8_TRIAL] = _time(_int8(config, dtype))
     parts = times["batch_tokens"] = _time(_batches(config, dtype, batch_tokens), rounds=2)
     kernels = replace(default, product=product, attention=AttentionChoice(tuple(tiles)))
     return Chosen(replace(kernels, batch_tokens=int(_winner(parts, str(batch_tokens)))), "tried just now", times)
@@ -151,10 +153,9 @@ def _products(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[],
         y = product(x, bias).addmm_(x @ first[0].T, second[0].T)
         return torch.ops.aten.gelu_(y)  # type: ignore[no-any-return]
 
-    ways: dict[str, Callable[[], object]] = {"plain": lambda: beside(lambda x, bias: F.linear(x, weight, bias))}
+    ways: dict[str, Callable[[], object]] = {"plain": partial(beside, PlainProduct(weight))}
     if can_pack(weight):
-        packed = PackedProduct.of(weight)
-        ways["packed"] = lambda: beside(packed)
+        ways["packed"] = partial(beside, PackedProduct.of(weight))
     if can_extend(weight):
         extended = ExtendedProduct.of(weight, second, config.lora_scaling)
         ways["extended"] = lambda: extended(extended.extend(x, runs, first), bias, gelu=True)
@@ -165,10 +166,9 @@ def _int8(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], obj
     """The widest layer with its weight as bytes, and as it was."""
     x, weight = (torch.rand(rows, config.hidden_size, dtype=dtype) for rows in (TRIED_TOKENS, config.intermediate_size))
     bias = torch.zeros(len(weight), dtype=dtype)
-    exact = PackedProduct.of(weight) if can_pack(weight) else partial(F.linear, weight=weight)
     return {
         "int8": partial(Int8Product.of(*quantize_weight(weight)), x, bias),
-        "not rounded": partial(exact, x, bias=bias),
+        "not rounded": partial(product_of(weight), x, bias),
     }
 
 
@@ -179,7 +179,7 @@ def _attentions(config: ModelConfig, dtype: torch.dtype, length: int) -> dict[st
     key, value = torch.rand(2, heads, length, size, dtype=dtype)
     ways = {TILES: True, FUSED: False}
     return {
-        name: partial(attend_rows, query, key, value, AttentionChoice((tiled,) * len(LENGTH_CLASSES)))
+        name: partial(attend_rows, query, key, value, AttentionChoice.everywhere(tiles=tiled))
         for name, tiled in ways.items()
     }
 
@@ -188,12 +188,13 @@ def _batches(config: ModelConfig, dtype: torch.dtype, most: int) -> dict[str, Ca
     """The same tokens through the layer with the widest input, in batches of several sizes."""
     size, wide = config.hidden_size, config.intermediate_size
     x, weight, bias = (torch.rand(shape, dtype=dtype) for shape in ((most, wide), (size, wide), (size,)))
-    product = PackedProduct.of(weight) if can_pack(weight) else partial(F.linear, weight=weight)
+    rounded = config.quantization == "int8"
+    product = Int8Product.of(*quantize_weight(weight)) if rounded else product_of(weight)
 
     def run(tokens: int) -> None:
         for start in range(0, most, tokens):
             torch.ops.aten.gelu_(x[start : start + tokens])
-            product(x[start : start + tokens], bias=bias)
+            product(x[start : start + tokens], bias)
 
     return {str(most // parts): partial(run, most // parts) for parts in (1, 2, 4)}
 
@@ -211,25 +212,26 @@ def _time(ways: Mapping[str, Callable[[], object]], rounds: int = ROUNDS) -> dic
     return {name: round(milliseconds, 3) for name, milliseconds in least.items()}
 
 
-def _winner(times: Mapping[str, float], default: str) -> Any:
+def _winner(times: Mapping[str, float], default: str) -> str:
     """The fastest, or the default where it is nearly as fast."""
     best = min(times, key=lambda name: times[name])
     return best if default not in times or times[best] < CLEARLY * times[default] else default
 
 
 def _parsed(name: str, value: str) -> Any:
+    """The value of the field `name` of `Kernels`."""
     if name == "product" and value in FORMS:
         return value
     parts = value.split("/")
-    if name == "attention" and set(parts) <= {TILES, FUSED} and len(parts) in (1, len(LENGTH_CLASSES)):
-        tiles = [part == TILES for part in parts] * (len(LENGTH_CLASSES) // len(parts))
-        return AttentionChoice(tuple(tiles))
+    if name == "attention" and set(parts) <= {TILES, FUSED} and len(parts) in (1, len(LENGTH_BOUNDS) + 1):
+        tiles = tuple(part == TILES for part in parts)
+        return AttentionChoice(tiles) if len(tiles) > 1 else AttentionChoice.everywhere(tiles=tiles[0])
     if name == "batch_tokens" and value.isdecimal() and int(value):
         return int(value)
     raise InvalidInput(
         f"${VARIABLE}: unknown part {name}={value!r}. Use default, or parts with commas between them: "
         f"product={'|'.join(FORMS)}, attention={TILES}|{FUSED} (one, or four with / between them, for texts up to "
-        f"{', '.join(map(str, LENGTH_CLASSES[:-1]))} and more tokens), batch_tokens=a number"
+        f"{', '.join(map(str, LENGTH_BOUNDS))} and more tokens), batch_tokens=a number"
     )
 
 

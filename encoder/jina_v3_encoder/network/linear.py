@@ -52,6 +52,19 @@ class PackedProduct:
 
 
 @dataclass(frozen=True)
+class PlainProduct:
+    """A weight as it is, in torch's own product."""
+
+    weight: Tensor
+
+    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+        return F.linear(x, self.weight, bias)
+
+    def plain(self) -> Tensor:
+        return self.weight
+
+
+@dataclass(frozen=True)
 class ExtendedProduct:
     """A packed weight with the adapters' second factors as further columns.
 
@@ -98,6 +111,11 @@ class ExtendedProduct:
 def can_pack(weight: Tensor) -> bool:
     """Whether `PackedProduct` works for this weight here."""
     return weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and has_packed_product()
+
+
+def product_of(weight: Tensor) -> Product:
+    """The packed product where it works, else the plain one."""
+    return PackedProduct.of(weight) if can_pack(weight) else PlainProduct(weight)
 
 
 def can_extend(weight: Tensor) -> bool:

@@ -287,6 +287,18 @@ def test_rows_are_deleted_again_when_the_flushed_ones_are_loaded(
 
 
 @pytest.mark.servers
+def test_what_others_stored_again_is_not_deleted_again(open_docs: Any) -> None:
+    """A deletion is repeated by the ingest that made it, and by no later one."""
+    with open_docs() as store:
+        store.ingest(many(3))
+        store.delete(["d0"])
+        with open_docs() as other:
+            other.ingest(many(1))
+        store.ingest([Document("new", "A text.")])
+        assert sorted(store.ids()) == [*((f"d{n}", chunk) for n in range(3) for chunk in (0, 1)), ("new", 0)]
+
+
+@pytest.mark.servers
 def test_settling_waits_for_the_index(open_docs: Any) -> None:
     rows = 8000
     with open_docs() as store:
