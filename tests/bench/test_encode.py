@@ -46,7 +46,10 @@ def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
 
 
 def test_exported_graphs_compute_the_same_vectors() -> None:
-    """In a process of its own: a signal that comes after both runtimes have computed in one ends it with a crash."""
+    """In a process of its own: OpenVINO leaves AMX tiles in its thread, and Python's signal stack is too small for them.
+
+    A test that raises a signal later in the same process would crash it.
+    """
     against = ["--against", "onnxruntime", "--against", "openvino"]
     options = [*SMALL, *against, "--task", "separation", "--corpus", "short", "--texts", "3", "--json"]
     command = [sys.executable, "-W", "ignore", "-m", "jina_v3_connectors", "bench", "encode", *options]
