@@ -46,7 +46,7 @@ def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
 
 
 def test_exported_graphs_compute_the_same_vectors() -> None:
-    """In a process of its own: OpenVINO leaves AMX tiles in its thread, and Python's signal stack is too small for them.
+    """In a process of its own: OpenVINO leaves AMX tiles in its thread. Signals do not fit with them on the stack.
 
     A test that raises a signal later in the same process would crash it.
     """
