@@ -45,6 +45,7 @@ def test_all_sides_compute_the_same_vectors(task: Task | None) -> None:
     assert theirs.roof is None
 
 
+@pytest.mark.servers
 def test_exported_graphs_compute_the_same_vectors() -> None:
     """In a process of its own: OpenVINO leaves AMX tiles in its thread. Signals do not fit with them on the stack.
 
