@@ -34,8 +34,10 @@ if TYPE_CHECKING:
     from .pool import EncoderPool
     from .remote import RemoteEncoder
     from .text_encoder import TextEncoder
+    from .texts.blend import Blend
 
 __all__ = [
+    "Blend",
     "CheckpointError",
     "CheckpointMismatch",
     "CheckpointNotFound",
@@ -57,6 +59,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "Blend": "texts.blend",
     "Encoder": "encoder",
     "EncoderPool": "pool",
     "RemoteEncoder": "remote",

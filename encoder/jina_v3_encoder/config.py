@@ -1,4 +1,4 @@
-"""The config.json of a checkpoint, validated, as one frozen value.
+"""The config.json of jina-embeddings-v3, validated, as one frozen value.
 
 Field names are those of the published file. Published values: hidden 1024, 24 layers, 16 heads, rotary base 20000,
 rank 4, alpha 1 (config.json of jinaai/jina-embeddings-v3).
@@ -22,14 +22,15 @@ PROMPTS: Mapping[str, str] = {
     Task.RETRIEVAL_PASSAGE.value: "Represent the document for retrieval: ",
 }
 MATRYOSHKA = (32, 64, 128, 256, 512, 768, 1024)
+LARGEST_SIZE, MOST_LAYERS, MOST_POSITIONS = 2**24, 1024, 2**17
 _SIZES = {
-    "vocab_size": 2**24,
-    "hidden_size": 2**24,
-    "num_hidden_layers": 1024,
-    "num_attention_heads": 2**24,
-    "intermediate_size": 2**24,
-    "max_position_embeddings": 2**17,
-    "type_vocab_size": 2**24,
+    "vocab_size": LARGEST_SIZE,
+    "hidden_size": LARGEST_SIZE,
+    "num_hidden_layers": MOST_LAYERS,
+    "num_attention_heads": LARGEST_SIZE,
+    "intermediate_size": LARGEST_SIZE,
+    "max_position_embeddings": MOST_POSITIONS,
+    "type_vocab_size": LARGEST_SIZE,
     "lora_rank": 1024,
 }
 """The largest value of each field. A wrong size is noticed when it is compared with the weights, before memory is
@@ -38,7 +39,7 @@ head."""
 _NUMBERS = {"rotary_emb_base": (1, 1e12), "layer_norm_eps": (0, 1), "lora_alpha": (0, 1e6)}
 """Each value must be above the first number and at most the second."""
 _TOKEN_IDS = ("bos_token_id", "pad_token_id", "eos_token_id")
-_LONGEST_PROMPT, _LONGEST_HEAD = 10_000, 1024
+_LONGEST_PROMPT, LONGEST_HEAD = 10_000, 1024
 _FIXED = {"hidden_act": "gelu", "position_embedding_type": "rotary", "emb_pooler": None, "truncate_dim": None}
 Quantization: TypeAlias = Literal["int8"]
 QUANTIZATIONS = (None, "int8")
@@ -72,19 +73,15 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name, largest in _SIZES.items():
-            _check_whole(name, getattr(self, name), 1, largest)
+            check_whole(name, getattr(self, name), 1, largest)
         for name in _TOKEN_IDS:
-            _check_whole(name, getattr(self, name), 0, self.vocab_size - 1)
+            check_whole(name, getattr(self, name), 0, self.vocab_size - 1)
         for name, (low, high) in _NUMBERS.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or isinstance(value, bool) or not low < value <= high:
-                raise CheckpointError(
-                    f"config.json: {name} must be a number above {low}, at most {high:g}, got {value!r:.100}"
-                )
-        if self.hidden_size % self.num_attention_heads or self.head_size % 2 or self.head_size > _LONGEST_HEAD:
+            check_number(name, getattr(self, name), low, high)
+        if self.hidden_size % self.num_attention_heads or self.head_size % 2 or self.head_size > LONGEST_HEAD:
             raise CheckpointError(
                 f"config.json: hidden_size {self.hidden_size} must be an even multiple of num_attention_heads "
-                f"{self.num_attention_heads}, at most {_LONGEST_HEAD} times as large"
+                f"{self.num_attention_heads}, at most {LONGEST_HEAD} times as large"
             )
         if self.max_tokens < 2:
             raise CheckpointError(
@@ -94,10 +91,9 @@ class ModelConfig:
             raise CheckpointError(
                 f"config.json: lora_adaptations {list(self.lora_adaptations)} are not the five tasks {list(TASK_NAMES)}"
             )
-        if self.quantization not in QUANTIZATIONS:
-            raise CheckpointError(f"config.json: quantization {self.quantization!r} is none of {list(QUANTIZATIONS)}")
+        check_quantization(self.quantization)
         for size in self.matryoshka_dimensions:
-            _check_whole("matryoshka_dimensions", size, 1, 2**24)
+            check_whole("matryoshka_dimensions", size, 1, 2**24)
         self._check_prompts()
 
     def _check_prompts(self) -> None:
@@ -123,6 +119,21 @@ class ModelConfig:
         return self.max_position_embeddings - POSITION_MARGIN
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names that a task may have."""
+        return self.lora_adaptations
+
+    @property
+    def prompts(self) -> Mapping[str, str]:
+        """The instruction that each task puts in front of a text, empty or absent for most."""
+        return self.task_instructions
+
+    @property
+    def can_be_shortened(self) -> bool:
+        """Whether a slice of a vector is a vector (Matryoshka)."""
+        return True
+
+    @property
     def lora_scaling(self) -> float:
         return self.lora_alpha / self.lora_rank
 
@@ -133,6 +144,12 @@ class ModelConfig:
     def prompt(self, task: Task | None) -> str:
         """Text that the reference `encode()` puts before each input of `task`; empty for most."""
         return "" if task is None else self.task_instructions.get(task.value, "")
+
+    def deciding(self) -> list[Any]:
+        """What decides a vector beside the weights and the tokenizer, as JSON values. The fingerprint hashes them."""
+        numbers = [self.rotary_emb_base, self.layer_norm_eps, self.lora_alpha, self.num_attention_heads]
+        prompts = {task: self.task_instructions.get(task, "") for task in sorted(self.lora_adaptations)}
+        return [numbers, list(self.lora_adaptations), prompts]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
@@ -160,7 +177,7 @@ class ModelConfig:
             if name in known:
                 known[name] = _as_tuple(name, known[name])
         if "hidden_size" in known and "matryoshka_dimensions" not in known:
-            _check_whole("hidden_size", known["hidden_size"], 1, _SIZES["hidden_size"])
+            check_whole("hidden_size", known["hidden_size"], 1, _SIZES["hidden_size"])
             known["matryoshka_dimensions"] = tuple(size for size in MATRYOSHKA if size <= known["hidden_size"])
         return cls(**known)
 
@@ -172,8 +189,7 @@ class ModelConfig:
             CheckpointNotFound: no such file.
             CheckpointError: not JSON, or impossible values.
         """
-        values = read_object(path, if_missing=f": a checkpoint folder holds a {CONFIG_FILE}")
-        return cls.from_dict(values)
+        return cls.from_dict(read_config_file(path))
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in config.json, both readers' names for the rotary base included."""
@@ -193,11 +209,34 @@ class ModelConfig:
         }
 
 
-def _check_whole(name: str, value: object, smallest: int, largest: int) -> None:
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The object in a checkpoint's config.json.
+
+    Raises:
+        CheckpointNotFound: no such file.
+        CheckpointError: not JSON.
+    """
+    return read_object(path, if_missing=f": a checkpoint folder holds a {CONFIG_FILE}")
+
+
+def check_whole(name: str, value: object, smallest: int, largest: int) -> None:
+    """Raises CheckpointError for a field that is no whole number from `smallest` to `largest`."""
     if not isinstance(value, int) or isinstance(value, bool) or not smallest <= value <= largest:
         raise CheckpointError(
             f"config.json: {name} must be a whole number from {smallest} to {largest}, got {value!r:.100}"
         )
+
+
+def check_number(name: str, value: object, low: float, high: float) -> None:
+    """Raises CheckpointError for a field that is no number above `low`, at most `high`."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low < value <= high:
+        raise CheckpointError(f"config.json: {name} must be a number above {low}, at most {high:g}, got {value!r:.100}")
+
+
+def check_quantization(value: object) -> None:
+    """Raises CheckpointError for an unknown form of the weights."""
+    if value not in QUANTIZATIONS:
+        raise CheckpointError(f"config.json: quantization {value!r} is none of {list(QUANTIZATIONS)}")
 
 
 def _as_tuple(name: str, value: object) -> tuple[Any, ...]:

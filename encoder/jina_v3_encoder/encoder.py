@@ -1,4 +1,4 @@
-"""`Encoder`: texts to vectors with a local jina-embeddings-v3 checkpoint, and the engine that computes them."""
+"""`Encoder`: texts to vectors with a local checkpoint, and the engine that computes them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .architecture import AnyConfig
 from .checkpoints.checkpoint import Checkpoint, find_checkpoint, load_model
 from .checkpoints.fingerprint import fingerprint
 from .checkpoints.layouts import Layout
 from .checkpoints.save import save_checkpoint
-from .config import QUANTIZATIONS, ModelConfig, Quantization
+from .config import QUANTIZATIONS, Quantization
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest, silent
 from .errors import CheckpointMismatch, InvalidInput
 from .network.batching import Reading, window_readings
 from .network.cores import resolve_threads
 from .network.device import default_batch_tokens, resolve_device, resolve_dtype
-from .network.jina_v3 import JinaV3Model
 from .network.kernels import Chosen, choose
 from .network.late_document import LateDocument
+from .network.packed import PackedNetwork
 from .network.quantize import check_int8
 from .network.reader import Reader
 from .network.team import team_of
@@ -51,7 +52,7 @@ class LocalEngine:
 
     def __init__(
         self,
-        model: JinaV3Model,
+        model: PackedNetwork,
         checkpoint: Checkpoint,
         tokenizer: TextTokenizer,
         max_batch_tokens: int | None = None,
@@ -74,8 +75,9 @@ class LocalEngine:
             dimensions=model.config.hidden_size,
             trained_dimensions=model.config.matryoshka_dimensions,
             max_tokens=model.config.max_tokens,
-            tasks=model.config.lora_adaptations,
-            prompts=model.config.task_instructions,
+            can_be_shortened=model.config.can_be_shortened,
+            tasks=model.config.tasks,
+            prompts=model.config.prompts,
             tokenizer_file=checkpoint.tokenizer_file,
             quantization=model.config.quantization,
             licence=checkpoint.licence,
@@ -236,10 +238,11 @@ class Encoder(TextEncoder):
         threads: int | None = None,
         download: bool = True,
     ) -> Encoder:
-        """Load a checkpoint of either published layout.
+        """Load a checkpoint in a published layout: jina-embeddings-v3, or jina-embeddings-v2 without remote code.
 
         Args:
-            name: A folder, a hub id such as "jinaai/jina-embeddings-v3", or "nano", the small bundled model.
+            name: A folder, a hub id such as "jinaai/jina-embeddings-v3" or "jinaai/jina-embeddings-v2-base-en", or
+                "nano", the small bundled model.
             device: "auto" (CUDA where there is a GPU, else CPU) or a torch device.
             dtype: "auto" (bfloat16 where the hardware multiplies it, else float32), "float32", "bfloat16", "float16".
             quantize: "int8" rounds the linear layers of the blocks to bytes: half the memory of bfloat16 at a cosine of
@@ -288,7 +291,7 @@ class Encoder(TextEncoder):
         return Encoder(engine, self._given_device, max_batch_tokens, self._given_threads)
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> AnyConfig:
         """The config of the loaded model: its `quantization` is the one in use."""
         return self.engine.model.config
 
@@ -350,7 +353,7 @@ class Encoder(TextEncoder):
         request = SpanRequest(
             texts=texts,
             spans=document_spans,
-            task=as_task(task),
+            task=as_task(task, self.tasks),
             dimensions=self.dimensions,
             prompt=prompt,
             window=resolve_window(window, overlap, self.max_tokens),
@@ -365,6 +368,7 @@ class Encoder(TextEncoder):
         """Write the checkpoint to `folder` as bfloat16, or as float32 when loaded so, in either layout.
 
         int8 weights stay int8, in the original layout only; such a folder loads here and nowhere else.
+        jina-embeddings-v2 has one layout, its original one.
 
         Raises:
             CheckpointError: unknown layout, or the folder cannot be written.

@@ -16,7 +16,7 @@ from typing import Protocol, TypeAlias
 from .config import Quantization
 from .task import Task
 from .texts.late_chunking import Span, WindowSize
-from .vectors import FloatArray
+from .vectors import FloatArray, check_dimensions
 
 Progress: TypeAlias = Callable[[int], None]
 """Called with the number of vectors that have been started since the last call."""
@@ -42,7 +42,10 @@ class EncoderInfo:
     """Sizes of shorter vectors that the model was trained for. Empty if they are not known."""
     max_tokens: int
     """Longest text in tokens, specials and prompt included."""
+    can_be_shortened: bool = True
+    """False: the model was not trained for shorter vectors, so these are refused."""
     tasks: tuple[str, ...]
+    """The names that a task may have. Empty for a model without tasks."""
     prompts: Mapping[str, str]
     """The instruction that each task puts in front of a text. A task without one is absent or has an empty text."""
     tokenizer_file: Path | None = None
@@ -64,6 +67,14 @@ class EncoderInfo:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with everything that decides a vector."""
         return self.compute_fingerprint()
+
+    def check_dimensions(self, dimensions: object) -> int:
+        """`dimensions`, or all of them for None.
+
+        Raises:
+            InvalidDimensions: not a whole number from 1 to all, or less than all where that has no use.
+        """
+        return check_dimensions(dimensions, self.dimensions, shorter=self.can_be_shortened)
 
     def settled(self) -> EncoderInfo:
         """The same with its fingerprint computed: a value for another process."""

@@ -36,16 +36,29 @@ class InvalidInput(JinaV3Error, ValueError):
 
 
 class UnknownTask(InvalidInput):
-    """The task is not one of the five adapters of jina-embeddings-v3, nor None."""
+    """The task is not one of the five adapters of jina-embeddings-v3, nor None; or the model has no tasks."""
 
     def __init__(self, task: object, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown task {task!r}: use one of {', '.join(known)}, or None for the base model")
+        remedy = f"use one of {', '.join(known)}, or None for the base model"
+        if not known:
+            remedy = (
+                "jina-embeddings-v2 has no tasks; leave task out or pass None, or use jina-embeddings-v3 and encode "
+                "stored texts anew"
+            )
+        super().__init__(f"unknown task {task!r}: {remedy}")
 
 
 class InvalidDimensions(InvalidInput):
-    """The number of dimensions is not between 1 and the model's own."""
+    """The number of dimensions is not between 1 and the model's own, or the model has vectors of one size only."""
 
-    def __init__(self, dimensions: object, limit: int) -> None:
+    def __init__(self, dimensions: object, limit: int, *, shorter: bool = True) -> None:
+        """`shorter` is False for a model that was not trained for shorter vectors."""
+        if not shorter:
+            super().__init__(
+                f"dimensions must be {limit}, got {dimensions!r}: jina-embeddings-v2 was not trained for slices of its "
+                "vectors; leave dimensions out, or use jina-embeddings-v3, which was"
+            )
+            return
         message = f"dimensions must be a whole number from 1 to {limit}, got {dimensions!r}"
         if isinstance(dimensions, int) and limit < dimensions <= PUBLISHED_DIMENSIONS:
             message += (

@@ -8,15 +8,18 @@ import os
 import re
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, unquote
 
 import numpy as np
 
 from .address import Address, server_address
 from .config import PROMPTS, QUANTIZATIONS
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
-from .errors import PUBLISHED_DIMENSIONS, InvalidInput, JinaV3Error, MissingExtra, RemoteBusy, RemoteError
+from .errors import InvalidInput, JinaV3Error, MissingExtra, RemoteBusy, RemoteError
+from .published import DIMENSIONS, MAX_TOKENS, V3, is_v2, without_owner
 from .retry import BUSY_STATUS, RetryPolicy, wished_wait, with_retries
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
@@ -26,12 +29,11 @@ from .vectors import FloatArray
 if TYPE_CHECKING:
     import httpx
 
-MODEL = "jina-embeddings-v3"
 KEY_VARIABLES = ("JINA_V3_API_KEY", "JINA_API_KEY")
-DIMENSIONS, MAX_TOKENS = PUBLISHED_DIMENSIONS, 8192
-"""Values of the published model, for servers that do not name their own."""
 RETRY = RetryPolicy(first=0.5, longest=10.0, total=120.0, wait_for_absent=False)
 SHOWN = 300
+TASK_ENDINGS = tuple(f":{task}" for task in TASK_NAMES)
+"""What further names of one model end in, where a client can name the task only so."""
 _Kind = TypeVar("_Kind")
 
 NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
@@ -39,25 +41,30 @@ NUMBERED = re.compile(r"\b(text|document) (\d+)\b")
 
 
 class RemoteEngine:
-    """A server that computes. It adds the prompts itself."""
+    """One model of a server, which computes. The server adds the prompts itself."""
 
-    def __init__(self, server: _Server, model: str, max_items: int, max_characters: int) -> None:
-        """`model` is the name in each request. The others are limits of one request."""
-        self.server, self._model, self._max_items, self._max_characters = server, model, max_items, max_characters
-        described = server.described(model)
+    def __init__(self, server: _Server, model: str | None, max_items: int, max_characters: int) -> None:
+        """`model` is the name in each request, None for the only one. The others are limits of one request."""
+        self.server, self._max_items, self._max_characters = server, max_items, max_characters
+        self._model, described = server.described(model)
         loaded = server.told(described, "loaded", dict) or {}
         self._is_ours = bool(loaded)
+        like_v3 = not is_v2(self._model)
+        listed_tasks = server.told(described, "tasks", list)
+        tasks = TASK_NAMES if listed_tasks is None and like_v3 else listed_tasks or ()
+        shortened = server.told(described, "can_be_shortened", bool)
         quantization: Any = server.told(described, "quantization", str)
         fingerprint = server.told(loaded, "fingerprint", str)
-        unknown = hashlib.sha256(f"served:{model}".encode()).hexdigest()[:16]
+        unknown = hashlib.sha256(f"served:{self._model}".encode()).hexdigest()[:16]
         self.info = EncoderInfo(
-            model_id=server.told(loaded, "model", str) or model,
+            model_id=server.told(loaded, "model", str) or self._model,
             revision=server.told(loaded, "revision", str),
             compute_fingerprint=partial(str, fingerprint or unknown),
-            dimensions=server.told_size(described, "max_output_length") or DIMENSIONS,
+            dimensions=server.told_size(described, "max_output_length") or self._size(),
             max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
-            tasks=TASK_NAMES,
-            prompts=PROMPTS,
+            can_be_shortened=like_v3 if shortened is None else shortened,
+            tasks=tuple(task for task in TASK_NAMES if task in tasks),
+            prompts=PROMPTS if tasks else {},
             quantization=quantization if quantization in QUANTIZATIONS else None,
             can_leave_prompts_out=False,
             can_read_windows=self._is_ours,
@@ -97,7 +104,7 @@ class RemoteEngine:
             raise RemoteError(f"{self.server.url} has no way to count tokens; `jina-v3 serve` has")
         counts = [0] * len(texts)
         for task, indices in self._requests(texts, tasks):
-            body = {"input": [texts[index] for index in indices], "task": task}
+            body = {"model": self._model, "input": [texts[index] for index in indices], **self._of_task(task)}
             answer = self.server.send("POST", "/v1/tokens", body, indices)
             try:
                 for index, tokens in zip(indices, answer["tokens"], strict=True):
@@ -144,15 +151,27 @@ class RemoteEngine:
         numbers: Sequence[int],
     ) -> FloatArray:
         """Vectors of this shape, not normalised. `numbers` are the caller's of the texts, for errors."""
-        body = {
-            "model": self._model,
-            "input": texts,
-            "task": task,
-            "dimensions": shape[1],
-            "normalized": False,
-            "embedding_type": "base64",
-            **settings,
-        }
+        size = {"dimensions": shape[1]} if self.info.can_be_shortened else {}
+        vectors, tokens = self._vectors(texts, {**self._of_task(task), **size, **settings}, numbers)
+        if vectors.shape != shape:
+            raise RemoteError(f"{self.server.url} answered vectors of shape {vectors.shape}, requested {shape}")
+        add_tokens(tokens)
+        return vectors
+
+    def _of_task(self, task: Task | None) -> dict[str, Any]:
+        """What a request says of its task. A server of a model without tasks may not know the field."""
+        return {"task": task} if self.info.tasks else {}
+
+    def _size(self) -> int:
+        """Components of a vector, where the server does not tell: those of a published name, else of a first vector."""
+        published = DIMENSIONS.get(without_owner(self._model))
+        return published or self._vectors(["size"], {}, [])[0].shape[1]
+
+    def _vectors(
+        self, texts: Sequence[str], settings: Mapping[str, Any], numbers: Sequence[int]
+    ) -> tuple[FloatArray, int]:
+        """Vectors in the order of the texts, and the tokens that were read."""
+        body = {"model": self._model, "input": texts, "normalized": False, "embedding_type": "base64", **settings}
         answer = self.server.send("POST", "/v1/embeddings", body, numbers)
         url = self.server.url
         try:
@@ -162,24 +181,22 @@ class RemoteEngine:
             tokens = int(answer["usage"]["total_tokens"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{url} answered something that holds no vectors ({error!r})") from error
-        if vectors.shape != shape:
-            raise RemoteError(f"{url} answered vectors of shape {vectors.shape}, requested {shape}")
         if indexes != list(range(len(rows))):
             raise RemoteError(
                 f"{url} numbered {len(rows)} vectors otherwise than from 0 to {len(rows) - 1}, so nobody knows which "
                 f"text each belongs to; their index: {str(indexes)[:SHOWN]}"
             )
-        add_tokens(tokens)
-        return vectors
+        return vectors, tokens
 
 
 class RemoteEncoder(TextEncoder):
     """A `TextEncoder` whose vectors are made elsewhere.
 
-    The server puts the prompts in. Model, fingerprint and limits are read from its `/v1/models`; a server that tells no
-    fingerprint is known by the name of its model alone.
+    The server puts the prompts in. Fingerprint, size, tasks and limits of the model are read from its `/v1/models`; a
+    server that tells no fingerprint is known by the name of its model alone.
 
     >>> encoder = RemoteEncoder("http://127.0.0.1:8080")
+    >>> encoder = RemoteEncoder("http://127.0.0.1:8080#jina-embeddings-v2-base-de")
     """
 
     engine: RemoteEngine
@@ -189,7 +206,7 @@ class RemoteEncoder(TextEncoder):
         url: str,
         *,
         api_key: str | None = None,
-        model: str = MODEL,
+        model: str | None = None,
         max_items: int = 512,
         max_characters: int = 1_000_000,
         timeout: float = 300.0,
@@ -200,9 +217,10 @@ class RemoteEncoder(TextEncoder):
 
         Args:
             url: As `http://127.0.0.1:8080`, with or without `/v1` or `/v1/embeddings`. A user and password in it are
-                sent, and never shown.
+                sent, and never shown. It may end in `#` and the model's name.
             api_key: Sent as a bearer token, without blanks around it; by default $JINA_V3_API_KEY or $JINA_API_KEY.
-            model: The name to ask for.
+            model: The name to ask for, where it is not in the address. Without a name: the only model that the server
+                has; jina-embeddings-v3 of the hosted service, and of servers that do not list their models.
             max_items, max_characters: Of one request; longer input takes several.
             timeout: Seconds without a byte from the server.
             retry: How long to repeat what a busy server refused.
@@ -210,10 +228,12 @@ class RemoteEncoder(TextEncoder):
 
         Raises:
             MissingExtra: httpx is not installed.
-            InvalidInput: no address of a server, or a key that no HTTP header can hold.
-            RemoteError: the server cannot be reached or refused.
+            InvalidInput: no address of a server, a key that no HTTP header can hold, two names of a model, or none
+                where the server has several.
+            RemoteError: the server cannot be reached or refused, or has no such model.
         """
-        server = _Server(server_address(url), api_key, timeout, retry, prepare)
+        address, model = _named_model(server_address(url), model)
+        server = _Server(address, api_key, timeout, retry, prepare)
         self.url = server.url
         """Of the server, without the path of an interface."""
         try:
@@ -251,16 +271,51 @@ class _Server:
         self.close = weakref.finalize(self, self.client.close)
         """Close the connections. Without this call they end with the last reference to the server."""
 
-    def described(self, model: str) -> dict[str, Any]:
-        """What the server says of a model; nothing if it does not know the question."""
+    def described(self, model: str | None) -> tuple[str, dict[str, Any]]:
+        """A name to ask for, and what the server says of that model; nothing if it does not know the question.
+
+        Raises:
+            InvalidInput: no name, and the server has several models.
+            RemoteError: the server says that it has no such model.
+        """
+        rows = self._listed()
+        name = self._only_model(rows) if model is None else model
+        same = [listed for listed in rows if without_owner(listed) == without_owner(name)]
+        for listed in (name, *same):
+            if listed in rows:
+                return name, rows[listed]
+        if any(_is_loaded(row) for row in rows.values()):
+            return name, self.send("GET", f"/v1/models/{quote(name, safe='')}")
+        return name, {}
+
+    def _listed(self) -> dict[str, dict[str, Any]]:
+        """What the server says of its models, by name."""
         try:
             rows = self.told(self.send("GET", "/v1/models"), "data", list) or []
         except _Refused as error:
             if error.status in (404, 405):
                 return {}
             raise
-        names = (model, f"jina-ai/{model}", f"jinaai/{model}")
-        return next((row for row in rows if isinstance(row, dict) and row.get("id") in names), {})
+        named = [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
+        return {row["id"]: row for row in reversed(named)}
+
+    def _only_model(self, rows: dict[str, dict[str, Any]]) -> str:
+        """The model that is meant where the caller names none.
+
+        Raises:
+            InvalidInput: there are several.
+        """
+        names = [name for name in reversed(rows) if not name.endswith(TASK_ENDINGS)]
+        loaded = [name for name in names if _is_loaded(rows[name])]
+        if not loaded and (not names or V3 in map(without_owner, names)):
+            return V3
+        candidates = loaded or [name for name in names if without_owner(name) in DIMENSIONS]
+        if len(candidates) == 1:
+            return candidates[0]
+        raise InvalidInput(
+            f"{self.url} has several models, so name one with model=, or at the end of the address as in "
+            f"{self.url}#{names[0]}; it has: {', '.join(names)[:SHOWN]}"
+        )
 
     def told(self, fields: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind | None:
         """A field of what the server says of a model, None if it is absent.
@@ -334,6 +389,24 @@ class _Refused(RemoteError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _is_loaded(row: Mapping[str, Any]) -> bool:
+    """Whether a server of this project says so of a model, and which weights these are."""
+    return row.get("loaded") is not None
+
+
+def _named_model(address: Address, model: str | None) -> tuple[Address, str | None]:
+    """The address without the model's name after `#`, and the name.
+
+    Raises:
+        InvalidInput: another name is given too.
+    """
+    url, _, fragment = address.url.partition("#")
+    named = unquote(fragment)
+    if named and model is not None and named != model:
+        raise InvalidInput(f"{address.url} names the model {named!r}, and model= is {model!r}: leave one of them out")
+    return replace(address, url=url), model or named or None
 
 
 def _checked_key(api_key: str | None) -> str:

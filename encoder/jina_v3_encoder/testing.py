@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .architecture import AnyConfig
 from .config import PROMPTS, ModelConfig
 from .engine import EncoderInfo, Progress, SpanRequest, TextRequest
 from .errors import InputTooLong
+from .jina_bert_config import JinaBertConfig, Variant
 from .task import TASK_NAMES, Task
 from .text_encoder import TextEncoder
 from .texts.late_chunking import Span, no_token, windows
-from .tokenizer_factory import write_tokenizer
+from .tokenizer_factory import TokenizerKind, write_tokenizer
 from .usage import add_tokens
 from .vectors import FloatArray
 
 if TYPE_CHECKING:
+    import torch
+
     from .checkpoints.layouts import Layout
 
 WORD = re.compile(r"\w+|[^\w\s]")
@@ -164,8 +168,12 @@ class FakeEncoder(TextEncoder):
         revision: str | None = None,
         fingerprint: str | None = None,
         max_batch_tokens: int | None = None,
+        tasks: tuple[str, ...] = TASK_NAMES,
     ) -> None:
-        """The arguments are what `info` will say. The default fingerprint follows from `model_id` and `dimensions`."""
+        """The arguments are what `info` will say. The default fingerprint follows from `model_id` and `dimensions`.
+
+        Without tasks it is like jina-embeddings-v2: there are no prompts and no shorter vectors either.
+        """
         made_up = hashlib.sha256(f"{model_id}:{dimensions}".encode()).hexdigest()[:16]
         info = EncoderInfo(
             model_id=model_id,
@@ -173,8 +181,9 @@ class FakeEncoder(TextEncoder):
             compute_fingerprint=partial(str, fingerprint or made_up),
             dimensions=dimensions,
             max_tokens=max_tokens,
-            tasks=TASK_NAMES,
-            prompts=PROMPTS,
+            can_be_shortened=bool(tasks),
+            tasks=tasks,
+            prompts=PROMPTS if tasks else {},
             max_batch_tokens=max_batch_tokens,
         )
         super().__init__(FakeEngine(info))
@@ -187,9 +196,16 @@ def tiny_config(**changes: Any) -> ModelConfig:
     return ModelConfig(**{**sizes, **rest, **changes})
 
 
+def tiny_jina_bert_config(variant: Variant = "plain", **changes: Any) -> JinaBertConfig:
+    """A small geometry of jina-embeddings-v2; `changes` are fields of `JinaBertConfig`."""
+    sizes = {"vocab_size": 4096, "hidden_size": 96, "num_hidden_layers": 2, "num_attention_heads": 6}
+    rest = {"intermediate_size": 160, "model_max_length": 512}
+    return JinaBertConfig(**{**sizes, **rest, **changes}, variant=variant)
+
+
 def write_random_checkpoint(
     folder: Path,
-    config: ModelConfig | None = None,
+    config: AnyConfig | None = None,
     *,
     layout: Layout = "original",
     seed: int = 0,
@@ -197,23 +213,36 @@ def write_random_checkpoint(
 ) -> Path:
     """Write a checkpoint with random weights and a working tokenizer.json; the same seed gives the same model.
 
-    No adapter, bias or norm has its trivial value, so a program that forgets one gets other vectors.
+    No adapter, bias or norm has its trivial value, so a program that forgets one gets other vectors. The two variants
+    of jina-embeddings-v2 have the kinds of tokenizer that base-en and base-code have.
     """
     import torch
 
+    from .checkpoints.checkpoint import network_of
     from .checkpoints.save import save_checkpoint
     from .network.device import DTYPES
-    from .network.jina_v3 import JinaV3Model
 
     config = config or tiny_config()
     generator = torch.Generator().manual_seed(seed)
-    model = JinaV3Model(config).requires_grad_(False).to(DTYPES[dtype])
+    model = network_of(config).requires_grad_(False).to(DTYPES[dtype])
     for name, parameter in model.named_parameters():
-        deviation = 0.3 if name.endswith("lora_A") else 0.05
-        parameter.normal_(0.0, deviation, generator=generator)
+        parameter.normal_(0.0, _deviation(name, parameter, config), generator=generator)
         if "norm" in name and name.endswith("weight"):
             parameter.add_(1.0)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tokenizer(folder / "tokenizer.json", config.vocab_size)
+    write_tokenizer(folder / "tokenizer.json", config.vocab_size, _tokenizer_kind(config))
     save_checkpoint(model, folder / "tokenizer.json", folder, layout, DTYPES[dtype])
     return folder
+
+
+def _deviation(name: str, parameter: torch.Tensor, config: AnyConfig) -> float:
+    """Of a random weight. Scores of JinaBERT are as large as those of a trained model, so that ALiBi is not alone."""
+    if isinstance(config, JinaBertConfig):
+        return 1.5 * parameter.shape[1] ** -0.5 if parameter.dim() > 1 and "embeddings" not in name else 0.1
+    return 0.3 if name.endswith("lora_A") else 0.05
+
+
+def _tokenizer_kind(config: AnyConfig) -> TokenizerKind:
+    if isinstance(config, ModelConfig):
+        return "unigram"
+    return "wordpiece" if config.variant == "plain" else "byte-level"

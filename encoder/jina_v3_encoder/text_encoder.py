@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .engine import EncoderInfo, Engine, Progress, SpanRequest, TextRequest, silent
-from .errors import InvalidInput
+from .errors import InputTooLong, InvalidInput, InvalidSpan
 from .task import Task, TaskLike, as_task, as_tasks
+from .texts.blend import Blend, blended, check_blend, chunk_texts, resolve_blend_window
 from .texts.inputs import as_spans, as_texts
 from .texts.late_chunking import Span, WindowSize, follow_one_another, join_chunks, resolve_window
-from .vectors import OutputType, check_dimensions, check_output_type, finish, to_output
+from .vectors import FloatArray, OutputType, check_output_type, finish, to_output
 
 
 class TextEncoder:
@@ -53,7 +54,7 @@ class TextEncoder:
 
     @property
     def dimensions(self) -> int:
-        """Components of a full vector: 1024 for the published model."""
+        """Components of a full vector: 1024 for jina-embeddings-v3."""
         return self.info.dimensions
 
     @property
@@ -63,7 +64,7 @@ class TextEncoder:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The names that `task` may have, besides None."""
+        """The names that `task` may have, besides None. Empty for jina-embeddings-v2."""
         return self.info.tasks
 
     def encode(
@@ -84,7 +85,8 @@ class TextEncoder:
             texts: A str, or a sequence of them; an empty sequence gives (0, dimensions). An empty text is no error: its
                 vector is that of the prompt and the special tokens.
             task: One task for all texts, or one per text in the same batch; None is the base model.
-            dimensions: 1 to `self.dimensions`, sliced and renormalised (Matryoshka); None for all.
+            dimensions: 1 to `self.dimensions`, sliced and renormalised (Matryoshka); None for all. Vectors of
+                jina-embeddings-v2 cannot be sliced.
             normalize: L2-normalise each vector.
             truncate: Cut texts past `self.max_tokens` instead of raising.
             prompt: Put the task's instruction in front, as the reference `encode()` does.
@@ -98,7 +100,7 @@ class TextEncoder:
             RemoteError: a server refused, stayed busy, or answered nonsense.
         """
         checked_texts = as_texts(texts)
-        tasks = as_tasks(task, len(checked_texts))
+        tasks = as_tasks(task, len(checked_texts), self.tasks)
         size = self._output_size(dimensions, output_type)
         self._check_prompt(tasks, prompt)
         request = TextRequest(texts=checked_texts, tasks=tasks, dimensions=size, prompt=prompt, truncate=truncate)
@@ -118,6 +120,7 @@ class TextEncoder:
         separator: str = " ",
         window: int | None = None,
         overlap: int | None = None,
+        blend: Blend | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """Late chunking of consecutive chunks of one document: (len(chunks), dimensions).
@@ -135,6 +138,7 @@ class TextEncoder:
             prompt=prompt,
             window=window,
             overlap=overlap,
+            blend=blend,
             output_type=output_type,
         )
 
@@ -149,6 +153,7 @@ class TextEncoder:
         prompt: bool = True,
         window: int | None = None,
         overlap: int | None = None,
+        blend: Blend | None = None,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """Late chunking of one text by character spans: (len(spans), dimensions). As `encode_documents`."""
@@ -161,6 +166,7 @@ class TextEncoder:
             prompt=prompt,
             window=window,
             overlap=overlap,
+            blend=blend,
             output_type=output_type,
         )[0]
 
@@ -175,6 +181,8 @@ class TextEncoder:
         prompt: bool = True,
         window: int | None = None,
         overlap: int | None = None,
+        blend: Blend | None = None,
+        alone: Sequence[Sequence[str]] | None = None,
         progress: bool = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:
@@ -187,27 +195,42 @@ class TextEncoder:
             window: Tokens read at once, at most and by default `self.max_tokens`. Longer documents take several.
             overlap: Tokens that a window shares with the one before; their states come from the earlier one. Below the
                 window; default 512, or half the window where that is less.
+            blend: Add the vector of each chunk alone and those of its neighbours, with these weights. The window is
+                then 1,024 tokens without overlap by default, and the cost twice that of one reading. A chunk past the
+                model's limit cannot be read alone. With `normalize=False` it is the sum of unit vectors.
+            alone: For `blend`, what is read where each chunk stands alone. Default its text without blanks around it.
 
         Returns:
             One (len(spans[i]), dimensions) array per document.
 
         Raises:
-            InvalidSpan: a span is reversed, outside its text, or holds no token.
+            InvalidSpan: a span is reversed, outside its text, or holds no token; or with `blend` too many to be read
+                alone.
             InvalidInput: as in `encode`; or the engine takes chunks only, and no windows.
             InvalidVector, RemoteError: as in `encode`.
         """
         documents = as_texts(texts, "document")
         document_spans = as_spans(spans, documents)
-        one_task = as_task(task)
+        one_task = as_task(task, self.tasks)
         size = self._output_size(dimensions, output_type)
-        window_size = resolve_window(window, overlap, self.max_tokens)
+        check_blend(blend)
+        resolve = resolve_blend_window if blend and self.info.can_read_windows else resolve_window
+        window_size = resolve(window, overlap, self.max_tokens)
         self._check_prompt([one_task], prompt)
         self._check_windows(document_spans, window_size)
         request = SpanRequest(
-            texts=documents, spans=document_spans, task=one_task, dimensions=size, prompt=prompt, window=window_size
+            texts=documents,
+            spans=document_spans,
+            task=one_task,
+            dimensions=self.dimensions if blend else size,
+            prompt=prompt,
+            window=window_size,
         )
-        with _progress(request.vectors, progress) as advance:
-            means = self.engine.span_means(request, advance)
+        with _progress(request.vectors * (2 if blend else 1), progress) as advance:
+            if blend:
+                means = self._blended(request, blend, alone, advance)[:, :size]
+            else:
+                means = self.engine.span_means(request, advance)
         vectors = to_output(finish(means, normalize=normalize), output_type)
         ends = np.cumsum([len(one_document) for one_document in document_spans])
         return np.split(vectors, ends[:-1]) if documents else []
@@ -230,7 +253,7 @@ class TextEncoder:
             RemoteError: a server that has no way to count, or cannot be reached.
         """
         checked_texts = as_texts(texts)
-        tasks = as_tasks(task, len(checked_texts))
+        tasks = as_tasks(task, len(checked_texts), self.tasks)
         self._check_prompt(tasks, prompt)
         counts = self.engine.token_counts(checked_texts, tasks, prompt=prompt)
         return counts[0] if isinstance(texts, str) else counts
@@ -250,9 +273,36 @@ class TextEncoder:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model_id!r}, {self.dimensions} dimensions)"
 
+    def _blended(
+        self, request: SpanRequest, blend: Blend, alone: Sequence[Sequence[str]] | None, progress: Progress
+    ) -> FloatArray:
+        """Sums (spans of all documents, all dimensions) of both readings."""
+        pairs = zip(request.texts, request.spans, strict=True)
+        document_texts = [chunk_texts(*pair) for pair in pairs] if alone is None else alone
+        chunks = list(map(len, request.spans))
+        if list(map(len, document_texts)) != chunks:
+            raise InvalidInput("alone must have one text for each span of each document")
+        texts = as_texts([text for some_texts in document_texts for text in some_texts])
+        alone_request = TextRequest(
+            texts=texts,
+            tasks=[request.task] * len(texts),
+            dimensions=request.dimensions,
+            prompt=request.prompt,
+            truncate=False,
+        )
+        try:
+            alone_means = self.engine.text_means(alone_request, progress)
+        except InputTooLong as error:
+            document = int(np.searchsorted(np.cumsum(chunks), error.index, side="right"))
+            raise InvalidSpan(
+                f"document {document}, span {error.index - sum(chunks[:document])}: {error.tokens} tokens with its "
+                f"prompt, the limit is {error.limit}. A blend reads each chunk alone too: cut it, or leave `blend` out"
+            ) from error
+        return blended(alone_means, self.engine.span_means(request, progress), request.spans, blend)
+
     def _output_size(self, dimensions: int | None, output_type: OutputType) -> int:
         check_output_type(output_type)
-        size = check_dimensions(dimensions, self.dimensions)
+        size = self.info.check_dimensions(dimensions)
         trained = self.info.trained_dimensions
         if trained and size not in (*trained, self.dimensions) and size not in self._warned:
             self._warned.add(size)

@@ -18,16 +18,17 @@ OutputType: TypeAlias = Literal["float32", "float16", "int8", "uint8", "binary",
 OUTPUT_TYPES: tuple[str, ...] = get_args(OutputType)
 
 
-def check_dimensions(dimensions: object, limit: int) -> int:
+def check_dimensions(dimensions: object, limit: int, *, shorter: bool = True) -> int:
     """`dimensions`, or `limit` for None.
 
     Raises:
-        InvalidDimensions: not a whole number from 1 to `limit`.
+        InvalidDimensions: not a whole number from 1 to `limit`; or not `limit`, where `shorter` vectors have no use.
     """
     if dimensions is None:
         return limit
-    if not isinstance(dimensions, int | np.integer) or isinstance(dimensions, bool) or not 1 <= dimensions <= limit:
-        raise InvalidDimensions(dimensions, limit)
+    least = 1 if shorter else limit
+    if not isinstance(dimensions, int | np.integer) or isinstance(dimensions, bool) or not least <= dimensions <= limit:
+        raise InvalidDimensions(dimensions, limit, shorter=shorter)
     return int(dimensions)
 
 

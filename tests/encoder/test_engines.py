@@ -18,8 +18,9 @@ import pytest
 
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.metrics import Metrics
+from jina_v3_connectors.server.models import Models
 from jina_v3_connectors.server.queue_engine import QueueEngine
-from jina_v3_encoder import EncoderPool, RemoteEncoder, TextEncoder
+from jina_v3_encoder import Blend, EncoderPool, RemoteEncoder, TextEncoder
 from jina_v3_encoder import pool as pool_module
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import (
@@ -60,7 +61,7 @@ def engines(encoder: Encoder, original_folder: Path) -> Iterator[dict[str, TextE
         running(encoder) as url,
         RemoteEncoder(url, max_items=7, max_characters=1000) as remote,
     ):
-        batcher = Batcher(encoder, max_waiting_tokens=1000, metrics=Metrics())
+        batcher = Batcher(Models.of([encoder]), max_waiting_tokens=1000, metrics=Metrics())
         batcher.start()
         yield {
             "local": encoder,
@@ -225,6 +226,7 @@ def test_a_server_always_puts_the_prompts_in(engines: dict[str, TextEncoder]) ->
         {"task": "retrieval.passage", "window": 50, "overlap": 0, "dimensions": 32},
         {"task": "separation", "window": 100, "normalize": False},
         {"overlap": 100, "output_type": "float16"},
+        {"task": "retrieval.passage", "blend": Blend(), "dimensions": 32},
     ],
     ids=str,
 )
@@ -373,7 +375,11 @@ def test_unknown_keywords_raise(engine: TextEncoder) -> None:
 
 EMPTY_SPAN = [(0, 4), (4, 5)]
 ENGINE_ERRORS: dict[str, tuple[Call, type[JinaV3Error], str]] = {
-    "long text": (lambda e: e.encode([*TEXTS, LONG]), InputTooLong, r"text 40 has \d+ tokens .*, the limit is 512"),
+    "long text": (
+        lambda e: e.encode([*TEXTS, LONG]),
+        InputTooLong,
+        r"text 40 has \d+ tokens .*, the limit (of .*)?is 512",
+    ),
     "long text of a task": (
         lambda e: e.encode([*TEXTS, LONG, "a"], task=[*TASKS, "separation", "separation"]),
         InputTooLong,

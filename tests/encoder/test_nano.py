@@ -14,6 +14,8 @@ from jina_v3_encoder.checkpoints.layouts import original_slots
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES, Task
 
+from ..support.exports import v3_network
+
 TEXTS = [document.text for document in demo.documents()]
 TASKS: tuple[str | None, ...] = (*TASK_NAMES, None)
 
@@ -32,7 +34,7 @@ def test_the_file_holds_exactly_the_original_layout(exact: Encoder) -> None:
     folder = exact.tokenizer_file.parent
     with safe_open(folder / "model.safetensors", framework="pt") as file:
         names = {name.removeprefix("roberta.") for name in file.keys()}  # noqa: SIM118 - not a mapping
-    assert names == set(original_slots(exact.config))
+    assert names == set(original_slots(v3_network(exact).config))
     config = json.loads((folder / "config.json").read_text())
     assert config["lora_adaptations"] == list(TASK_NAMES)
     assert config["matryoshka_dimensions"] == [32, 64, 128, 256, 384]

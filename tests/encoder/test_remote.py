@@ -312,3 +312,56 @@ def test_a_server_that_tells_less(scripted: str) -> None:
         remote.encode_chunks(["One. ", "Two."], overlap=3)
     with pytest.raises(RemoteError, match="no way to count tokens"):
         remote.count_tokens("x")
+
+
+V2 = "jina-embeddings-v2-base-de"
+
+
+@pytest.mark.parametrize("listed", [[], [{"id": V2}], [{"id": f"jinaai/{V2}", "max_output_length": 768}]], ids=str)
+def test_another_server_of_a_v2_model_gets_no_task_and_no_size(scripted: str, listed: list[Any]) -> None:
+    row = [1.0] * 768
+    Script.script[:] = [(200, {}, {"data": listed}), embedded(row)]
+    remote = RemoteEncoder(scripted, model=V2)
+    assert (remote.dimensions, remote.max_tokens, remote.tasks, remote.model_id) == (768, 8192, (), V2)
+    remote.encode(["a"])
+    assert Script.bodies[-1].keys() == {"model", "input", "normalized", "embedding_type", "truncate"}
+    with pytest.raises(InvalidInput, match="jina-embeddings-v2 has no tasks"):
+        remote.encode("a", task="separation")
+    with pytest.raises(InvalidInput, match="dimensions must be 768, got 64"):
+        remote.encode("a", dimensions=64)
+
+
+def test_a_size_that_nobody_tells_is_that_of_a_first_vector(scripted: str) -> None:
+    Script.script[:] = [NO_MODELS, embedded([1.0] * 5), embedded([2.0, 0, 0, 0, 0])]
+    remote = RemoteEncoder(scripted, model="own-model")
+    assert Script.bodies[-1].keys() == {"model", "input", "normalized", "embedding_type"}
+    assert remote.dimensions == 5
+    assert remote.encode("a").tolist() == [1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("listed", "name"),
+    [
+        (["gpt", "jinaai/jina-embeddings-v3", V2], "jina-embeddings-v3"),
+        (["gpt", f"jinaai/{V2}"], f"jinaai/{V2}"),
+        ([V2, f"{V2}:separation"], V2),
+    ],
+    ids=str,
+)
+def test_the_model_of_another_server_where_none_is_named(scripted: str, listed: list[str], name: str) -> None:
+    Script.script[:] = [(200, {}, {"data": [{"id": listed_name} for listed_name in listed]})]
+    assert RemoteEncoder(scripted).model_id == name
+
+
+@pytest.mark.parametrize("listed", [["gpt"], [V2, "jina-embeddings-v2-base-en"]], ids=str)
+def test_other_servers_models_that_could_not_be_meant_are_listed(scripted: str, listed: list[str]) -> None:
+    Script.script[:] = [(200, {}, {"data": [{"id": listed_name} for listed_name in listed]})]
+    with pytest.raises(InvalidInput, match=f"name one with model=.* as in {scripted}#{listed[0]}; .*{listed[-1]}$"):
+        RemoteEncoder(scripted)
+
+
+@pytest.mark.parametrize("fields", [{"tasks": "separation"}, {"can_be_shortened": "no"}], ids=str)
+def test_senseless_words_on_what_a_model_can(scripted: str, fields: dict[str, Any]) -> None:
+    Script.script[:] = [(200, {}, {"data": [{"id": "jina-embeddings-v3", **fields}]})]
+    with pytest.raises(RemoteError, match=f"/v1/models answered a {next(iter(fields))} that makes no sense: "):
+        RemoteEncoder(scripted)

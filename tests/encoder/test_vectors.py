@@ -85,3 +85,12 @@ def test_no_vectors(output_type: OutputType) -> None:
 def test_unknown_output_type(unit: np.ndarray) -> None:
     with pytest.raises(InvalidInput, match="unknown output_type 'float8': use one of float32"):
         to_output(unit, "float8")  # type: ignore[arg-type]
+
+
+def test_vectors_that_cannot_be_sliced_have_one_size() -> None:
+    assert check_dimensions(None, 64, shorter=False) == check_dimensions(64, 64, shorter=False) == 64
+    for size in (0, 1, 63, 65, "64", True):
+        with pytest.raises(
+            InvalidDimensions, match=f"must be 64, got {size!r}: jina-embeddings-v2 was not trained for"
+        ):
+            check_dimensions(size, 64, shorter=False)

@@ -10,11 +10,16 @@ from typing import Any, NamedTuple
 import torch
 
 from ..address import without_userinfo
+from ..architecture import AnyConfig, read_config
 from ..config import CONFIG_FILE, ModelConfig
 from ..errors import CheckpointError, CheckpointMismatch, CheckpointNotFound
+from ..jina_bert_config import JinaBertConfig
 from ..json_file import read_object
+from ..network.jina_bert import JinaBertModel
 from ..network.jina_v3 import JinaV3Model
+from ..network.packed import PackedNetwork
 from ..task import Task
+from . import jina_bert_layout
 from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, original_slots
 from .weights import StoredTensor, check_tensors, read_tensors, stored_tensors
 
@@ -25,6 +30,8 @@ ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_FILE = "adapter_model.safetensors"
 BUNDLED = "nano"
 PUBLISHED = ModelConfig()
+V2_SIZES = {(30528, 512, 4), (30528, 768, 12), (61056, 768, 12)}
+"""Vocabulary, hidden size and layers of jina-embeddings-v2: small-en; base-en; base-de, -es, -zh and -code."""
 HUB_PATTERNS = [CONFIG_FILE, TOKENIZER_FILE, "model*.safetensors", INDEX_FILE] + [
     f"{task.folder}/{file}" for task in Task for file in (ADAPTER_CONFIG_FILE, ADAPTER_FILE)
 ]
@@ -32,12 +39,12 @@ HUB_PATTERNS = [CONFIG_FILE, TOKENIZER_FILE, "model*.safetensors", INDEX_FILE] +
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A folder that holds config.json, tokenizer.json and weights in one of the two layouts."""
+    """A folder that holds config.json, tokenizer.json and weights in a published layout."""
 
     folder: Path
     model_id: str
     revision: str | None
-    config: ModelConfig
+    config: AnyConfig
     layout: Layout
 
     @property
@@ -45,8 +52,12 @@ class Checkpoint:
         """Licence of the weights, as far as name and sizes show it."""
         if self.model_id == BUNDLED:
             return "CC BY-SA 4.0"
-        sizes = ("vocab_size", "hidden_size", "num_hidden_layers")
-        if all(getattr(self.config, name) == getattr(PUBLISHED, name) for name in sizes):
+        config = self.config
+        sizes = config.vocab_size, config.hidden_size, config.num_hidden_layers
+        if isinstance(config, JinaBertConfig):
+            if sizes in V2_SIZES:
+                return "Apache-2.0 (Jina AI's, or made from theirs)"
+        elif sizes == (PUBLISHED.vocab_size, PUBLISHED.hidden_size, PUBLISHED.num_hidden_layers):
             return "CC BY-NC 4.0 (Jina AI's, or made from theirs): not for commercial use without a licence from them"
         return "not known here: ask where the weights come from"
 
@@ -67,21 +78,25 @@ def find_checkpoint(name: str | Path, revision: str | None = None, *, download: 
         CheckpointNotFound: there is no such folder or hub id, a file is missing, or the model is not in the cache and
         cannot or must not be downloaded.
         CheckpointError: config.json is damaged or describes another architecture.
+        CheckpointMismatch: config.json describes JinaBERT, and the tensors are those of no variant of it.
     """
     folder, resolved = _resolve(name, revision, download)
-    config = ModelConfig.from_file(folder / CONFIG_FILE)
+    config = read_config(folder / CONFIG_FILE)
     if not (folder / TOKENIZER_FILE).is_file():
         raise CheckpointNotFound(
             f"{folder} has no {TOKENIZER_FILE}; the model's own file is needed, since rebuilt tokenizers give other ids"
         )
-    layout: Layout = "hf" if any((folder / task.folder).is_dir() for task in Task) else "original"
-    if layout == "hf":
-        config = _adapter_config(folder, config)
+    layout: Layout = "original"
+    if isinstance(config, JinaBertConfig):
+        names = stored_tensors(_weight_files(folder), jina_bert_layout.NAMING)
+        config = replace(config, variant=jina_bert_layout.variant_of(names, str(folder)))
+    elif any((folder / task.folder).is_dir() for task in Task):
+        layout, config = "hf", _adapter_config(folder, config)
     return Checkpoint(folder, str(name), resolved, config, layout)
 
 
-def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
-    """Read the weights of either layout into a network of `dtype` on the CPU.
+def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> PackedNetwork:
+    """Read the weights of any layout into a network of `dtype` on the CPU.
 
     Every file's header is compared with config.json before any memory is taken.
 
@@ -90,7 +105,7 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
         CheckpointMismatch: tensors are missing, extra, misshapen, NaN or not those of the config.
     """
     with torch.device("meta"):
-        model = JinaV3Model(checkpoint.config).cast(dtype)
+        model = network_of(checkpoint.config).cast(dtype)
     parts = list(_parts(checkpoint))
     announced = dict(model.named_parameters())
     for part in parts:
@@ -105,6 +120,11 @@ def load_model(checkpoint: Checkpoint, dtype: torch.dtype) -> JinaV3Model:
     return model
 
 
+def network_of(config: AnyConfig) -> PackedNetwork:
+    """The network that a config describes, without weights."""
+    return JinaBertModel(config) if isinstance(config, JinaBertConfig) else JinaV3Model(config)
+
+
 class _Part(NamedTuple):
     """The tensors of one file or set of shards, and where they go."""
 
@@ -114,17 +134,22 @@ class _Part(NamedTuple):
 
 
 def _parts(checkpoint: Checkpoint) -> Iterator[_Part]:
-    stored = stored_tensors(_weight_files(checkpoint.folder))
+    config, files = checkpoint.config, _weight_files(checkpoint.folder)
+    if isinstance(config, JinaBertConfig):
+        stored = stored_tensors(files, jina_bert_layout.NAMING)
+        yield _part(stored, jina_bert_layout.jina_bert_slots(config), WEIGHTS_FILE)
+        return
+    stored = stored_tensors(files)
     if checkpoint.layout == "original":
-        yield _part(stored, original_slots(checkpoint.config), WEIGHTS_FILE)
+        yield _part(stored, original_slots(config), WEIGHTS_FILE)
         return
     split = any(f".{QKV_PARTS[0]}." in name for name in stored)
-    yield _part(stored, hf_base_slots(checkpoint.config, split_qkv=split), WEIGHTS_FILE)
+    yield _part(stored, hf_base_slots(config, split_qkv=split), WEIGHTS_FILE)
     for task in Task:
         path = checkpoint.folder / task.folder / ADAPTER_FILE
         if not path.is_file():
             raise CheckpointNotFound(f"{path} does not exist; the hf layout has one adapter folder for each task")
-        slots = hf_adapter_slots(checkpoint.config, task)
+        slots = hf_adapter_slots(config, task)
         yield _part(stored_tensors([path]), slots, f"{task.folder}/{ADAPTER_FILE}")
 
 

@@ -1,4 +1,4 @@
-"""One short name for everything that decides a vector: weights, prompts, rotary base and tokenizer."""
+"""One short name for everything that decides a vector: weights, architecture, prompts, rotary base and tokenizer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from ..network.jina_v3 import JinaV3Model
+from ..network.packed import PackedNetwork
 
 DIGITS = 16
 ROWS = 65536
 
 
-def fingerprint(model: JinaV3Model, tokenizer_file: Path) -> str:
+def fingerprint(model: PackedNetwork, tokenizer_file: Path) -> str:
     """16 hexadecimal digits of SHA-256.
 
     Weights are hashed as bfloat16, so a checkpoint has one fingerprint in both layouts and in every compute dtype.
@@ -22,10 +22,7 @@ def fingerprint(model: JinaV3Model, tokenizer_file: Path) -> str:
     second for the published model.
     """
     digest = hashlib.sha256()
-    config = model.config
-    settings = [config.rotary_emb_base, config.layer_norm_eps, config.lora_alpha, config.num_attention_heads]
-    prompts = {task: config.task_instructions.get(task, "") for task in sorted(config.lora_adaptations)}
-    digest.update(json.dumps([settings, list(config.lora_adaptations), prompts]).encode())
+    digest.update(json.dumps(model.config.deciding()).encode())
     digest.update(tokenizer_file.read_bytes())
     for name in model.tensor_names():
         if not name.startswith("pooler."):

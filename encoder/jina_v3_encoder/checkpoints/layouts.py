@@ -1,4 +1,4 @@
-"""The two published checkpoint layouts as tables of data, used for reading and for writing.
+"""The two published layouts of jina-embeddings-v3 as tables of data, used for reading and for writing.
 
 `original` is jinaai/jina-embeddings-v3: one file, 492 tensors at 24 layers, base weights and five-task LoRA banks under
 `parametrizations.weight.*`. `hf` is jinaai/jina-embeddings-v3-hf: 294 base tensors, and one PEFT folder of 294 tensors
@@ -8,7 +8,7 @@ per task. Each file tensor becomes a `Slot`: the parameter of `JinaV3Model`, and
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -52,6 +52,26 @@ ALIASES = (
     (re.compile(r"\.(lora_embedding_[AB])\.\w+$"), r".\1"),
 )
 IGNORED = re.compile(r"(^|\.)(position_ids|token_type_ids|rotary_emb\.inv_freq)$")
+Aliases: TypeAlias = Sequence[tuple[re.Pattern[str], str]]
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How the files of one architecture name their tensors."""
+
+    aliases: Aliases
+    """Other names than the canonical ones, and what stands in their place. Order matters."""
+    ignored: re.Pattern[str]
+    """Tensors that no vector depends on, by canonical name."""
+
+    def canonical(self, name: str) -> str | None:
+        """A tensor's canonical name, or None for one that is ignored."""
+        for pattern, replacement in self.aliases:
+            name = pattern.sub(replacement, name)
+        return None if self.ignored.search(name) else name
+
+
+NAMING = Naming(ALIASES, IGNORED)
 
 
 @dataclass(frozen=True)
@@ -75,29 +95,23 @@ class Slot:
         return part.T if self.transposed else part
 
 
-def canonical_name(name: str) -> str:
-    """A tensor name with every accepted prefix and alias rewritten to the original layout's, without `roberta.`."""
-    for pattern, replacement in ALIASES:
-        name = pattern.sub(replacement, name)
-    return name
-
-
-def _expand(table: Iterable[tuple[str, str]], config: ModelConfig) -> Iterator[tuple[str, str]]:
+def expand(table: Iterable[tuple[str, str]], layers: int) -> Iterator[tuple[str, str]]:
+    """The rows of a table, those with {i} once for each layer."""
     for ours, theirs in table:
-        for i in range(config.num_hidden_layers if "{i}" in ours else 1):
+        for i in range(layers if "{i}" in ours else 1):
             yield ours.format(i=i), theirs.format(i=i)
 
 
 def original_slots(config: ModelConfig) -> dict[str, Slot]:
     """Every tensor of the original layout by canonical name."""
     slots: dict[str, Slot] = {}
-    for ours, theirs in _expand(ADAPTED_EMBEDDINGS + ADAPTED_LINEARS, config):
+    for ours, theirs in expand(ADAPTED_EMBEDDINGS + ADAPTED_LINEARS, config.num_hidden_layers):
         slots[f"{theirs}.parametrizations.weight.original"] = Slot(f"{ours}.weight")
         for side in "AB":
             slots[f"{theirs}.parametrizations.weight.0.lora_{side}"] = Slot(f"{ours}.lora_{side}")
         if config.quantization and ours.startswith("layers."):
             slots[f"{theirs}.parametrizations.weight.scale"] = Slot(f"{ours}.weight_scale")
-    for ours, theirs in _expand(ADAPTED_LINEARS, config):
+    for ours, theirs in expand(ADAPTED_LINEARS, config.num_hidden_layers):
         slots[f"{theirs}.bias"] = Slot(f"{ours}.bias")
     return slots | _norm_slots(config)
 
@@ -105,7 +119,7 @@ def original_slots(config: ModelConfig) -> dict[str, Slot]:
 def hf_base_slots(config: ModelConfig, *, split_qkv: bool = False) -> dict[str, Slot]:
     """Every base tensor of the hf layout; `split_qkv` for files that already hold q_proj, k_proj and v_proj."""
     slots: dict[str, Slot] = {}
-    for ours, theirs in _expand(ADAPTED_EMBEDDINGS + ADAPTED_LINEARS, config):
+    for ours, theirs in expand(ADAPTED_EMBEDDINGS + ADAPTED_LINEARS, config.num_hidden_layers):
         kinds = ("weight",) if ours.endswith("embeddings") else ("weight", "bias")
         for kind in kinds:
             if split_qkv and theirs.endswith("Wqkv"):
@@ -121,10 +135,10 @@ def hf_adapter_slots(config: ModelConfig, task: Task) -> dict[str, Slot]:
     """Every tensor of one PEFT adapter folder by canonical name."""
     bank = config.bank(task)
     slots: dict[str, Slot] = {}
-    for ours, theirs in _expand(ADAPTED_EMBEDDINGS, config):
+    for ours, theirs in expand(ADAPTED_EMBEDDINGS, config.num_hidden_layers):
         for side in "AB":
             slots[f"{theirs}.lora_embedding_{side}"] = Slot(f"{ours}.lora_{side}", bank, transposed=True)
-    for ours, theirs in _expand(ADAPTED_LINEARS, config):
+    for ours, theirs in expand(ADAPTED_LINEARS, config.num_hidden_layers):
         for side in "AB":
             parameter = f"{ours}.lora_{side}"
             if not theirs.endswith("Wqkv"):
@@ -139,6 +153,6 @@ def hf_adapter_slots(config: ModelConfig, task: Task) -> dict[str, Slot]:
 def _norm_slots(config: ModelConfig) -> dict[str, Slot]:
     return {
         f"{theirs}.{kind}": Slot(f"{ours}.{kind}")
-        for ours, theirs in _expand(NORMS, config)
+        for ours, theirs in expand(NORMS, config.num_hidden_layers)
         for kind in ("weight", "bias")
     }

@@ -1,4 +1,4 @@
-"""Write a network as a checkpoint folder in either published layout."""
+"""Write a network as a checkpoint folder in a published layout."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from torch import Tensor
 
 from ..config import CONFIG_FILE, ModelConfig
 from ..errors import CheckpointError
+from ..network.jina_bert import JinaBertModel
 from ..network.jina_v3 import JinaV3Model
+from ..network.packed import PackedNetwork
 from ..task import Task
 from .checkpoint import ADAPTER_CONFIG_FILE, ADAPTER_FILE, TOKENIZER_FILE, WEIGHTS_FILE
+from .jina_bert_layout import jina_bert_slots
 from .layouts import QKV_PARTS, Layout, Slot, hf_adapter_slots, hf_base_slots, original_slots
 
 BASE_PREFIX = "roberta."
@@ -29,7 +32,7 @@ ADAPTER_NAMES = (("encoder.layers.", "layers."), (".mixer.out_proj.", ".self_att
 
 
 def save_checkpoint(
-    model: JinaV3Model,
+    model: PackedNetwork,
     tokenizer_file: Path,
     folder: Path,
     layout: Layout = "original",
@@ -38,25 +41,31 @@ def save_checkpoint(
     """Write config.json, tokenizer.json and the weights of `model` into `folder`. Make it if it does not exist.
 
     Raises:
-        CheckpointError: the layout is unknown or the folder cannot be written.
+        CheckpointError: the layout is unknown or does not fit the model, or the folder cannot be written.
     """
     if layout not in ("original", "hf"):
         raise CheckpointError(f"unknown layout {layout!r}: use 'original' or 'hf'")
+    if layout == "hf" and not isinstance(model, JinaV3Model):
+        raise CheckpointError(
+            "the hf layout has a folder for each task, and jina-embeddings-v2 has no tasks: save it as 'original'"
+        )
     if layout == "hf" and model.config.quantization:
         raise CheckpointError("the hf layout has no int8 weights: save as 'original', or load without quantize")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if tokenizer_file.resolve() != (folder / TOKENIZER_FILE).resolve():
             shutil.copyfile(tokenizer_file, folder / TOKENIZER_FILE)
-        if layout == "original":
-            _save_original(model, folder, dtype)
-        else:
+        if isinstance(model, JinaBertModel):
+            _save_jina_bert(model, folder, dtype)
+        elif isinstance(model, JinaV3Model) and layout == "hf":
             _save_hf(model, folder, dtype)
+        elif isinstance(model, JinaV3Model):
+            _save_original(model, folder, dtype)
     except OSError as error:
         raise CheckpointError(f"cannot write the checkpoint to {folder}: {error}") from error
 
 
-def save_merged(model: JinaV3Model, folder: Path, bank: int | None) -> None:
+def save_merged(model: JinaV3Model, bank: int | None, folder: Path) -> None:
     """Write config.json and float32 weights with one adapter merged, as transformers' own class reads them.
 
     `folder` exists. `model` must hold no bytes.
@@ -75,6 +84,11 @@ def _hf_values(config: ModelConfig) -> dict[str, Any]:
     """What transformers wants to know beside the fields that both layouts have."""
     rope = {"rope_type": "default", "rope_theta": config.rotary_emb_base}
     return {"model_type": "jina_embeddings_v3", "architectures": ["JinaEmbeddingsV3Model"], "rope_parameters": rope}
+
+
+def _save_jina_bert(model: JinaBertModel, folder: Path, dtype: torch.dtype) -> None:
+    _write(_gather(model, jina_bert_slots(model.config), dtype, ""), folder / WEIGHTS_FILE)
+    _write_json(folder / CONFIG_FILE, {"architectures": ["JinaBertModel"], **_config_values(model, dtype)})
 
 
 def _save_original(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
@@ -97,7 +111,7 @@ def _save_hf(model: JinaV3Model, folder: Path, dtype: torch.dtype) -> None:
         _write_json(target / ADAPTER_CONFIG_FILE, {**adapter, **rank})
 
 
-def _gather(model: JinaV3Model, slots: Mapping[str, Slot], dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
+def _gather(model: PackedNetwork, slots: Mapping[str, Slot], dtype: torch.dtype, prefix: str) -> dict[str, Tensor]:
     return {
         prefix + name: _stored(slot.view(model.tensor(slot.parameter)), slot, dtype) for name, slot in slots.items()
     }
@@ -115,7 +129,7 @@ def _adapter_name(name: str) -> str:
     return name
 
 
-def _config_values(model: JinaV3Model, dtype: torch.dtype) -> dict[str, Any]:
+def _config_values(model: PackedNetwork, dtype: torch.dtype) -> dict[str, Any]:
     return {**model.config.to_dict(), "torch_dtype": str(dtype).removeprefix("torch.")}
 
 

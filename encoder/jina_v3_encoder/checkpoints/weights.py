@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, CheckpointMismatch
-from .layouts import IGNORED, Slot, canonical_name
+from .layouts import NAMING, Naming, Slot
 
 REOPEN_BYTES = 4 * 2**20
 """The system counts mapped pages as used memory until the file is closed. So it is reopened after this many bytes."""
@@ -48,7 +48,7 @@ def open_safetensors(path: Path) -> Any:
         ) from error
 
 
-def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
+def stored_tensors(files: Iterable[Path], naming: Naming = NAMING) -> dict[str, StoredTensor]:
     """Headers of `files` by canonical name.
 
     Raises:
@@ -59,10 +59,10 @@ def stored_tensors(files: Iterable[Path]) -> dict[str, StoredTensor]:
     for path in files:
         with open_safetensors(path) as file:
             for name in file.keys():  # noqa: SIM118 - a safetensors handle is not iterable
-                if IGNORED.search(name):
+                canonical = naming.canonical(name)
+                if canonical is None:
                     continue
                 tensor = file.get_slice(name)
-                canonical = canonical_name(name)
                 if canonical in tensors:
                     raise CheckpointMismatch(f"{path} names {canonical} twice: {tensors[canonical].name} and {name}")
                 tensors[canonical] = StoredTensor(path, name, tuple(tensor.get_shape()), tensor.get_dtype())

@@ -7,17 +7,18 @@ from pathlib import Path
 from string import Template
 
 from ..config import Quantization
+from ..encoder import Encoder
 from .formats import ONNX_FILE, OPENVINO_FILE, ROUNDED_ONNX_FILE, ROUNDED_OPENVINO_FILE, ExportFormat
 from .subject import Subject
 
-LICENCES = {"CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0"}
+LICENCES = {"CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0", "Apache-2.0": "apache-2.0"}
 """The hub's names. What is none of these is `other`."""
 
 HEAD = Template("""\
 ---
 license: $hub_licence
 pipeline_tag: feature-extraction
-tags: [sentence-transformers, feature-extraction, sentence-similarity, jina-embeddings-v3]
+tags: [sentence-transformers, feature-extraction, sentence-similarity, $family]
 ---
 
 # $name: $task
@@ -27,8 +28,8 @@ tags: [sentence-transformers, feature-extraction, sentence-similarity, jina-embe
 | made from | $name$revision |
 | fingerprint | $fingerprint |
 | task | $task |
-| dimensions | $dimensions; cut to $trained, then normalise again |
-| longest text | $max_tokens tokens, `<s>`, `</s>` and the prompt included |
+| dimensions | $dimensions; $slices |
+| longest text | $max_tokens tokens, special ones and the prompt included |
 | numbers | $numbers |
 | licence of the weights | $licence |
 
@@ -46,7 +47,7 @@ It ends with a space. Only sentence-transformers adds it by itself.""")
 NO_PROMPT = """\
 ## Prompt
 
-This task has none: texts are read as they are."""
+There is none: texts are read as they are."""
 
 TASKS = Template("""\
 ## Task and prompt
@@ -148,11 +149,18 @@ def _head(subject: Subject, quantize: Quantization | None) -> str:
         fingerprint=encoder.fingerprint,
         task=subject.task_name,
         dimensions=encoder.dimensions,
-        trained=", ".join(map(str, encoder.config.matryoshka_dimensions)),
+        family="jina-embeddings-v3" if encoder.tasks else "jina-embeddings-v2",
+        slices=_slices(encoder),
         max_tokens=encoder.max_tokens,
         numbers="float32, and int8 beside it" if quantize else "float32",
         licence=encoder.licence,
     )
+
+
+def _slices(encoder: Encoder) -> str:
+    if not encoder.info.can_be_shortened:
+        return "they cannot be cut"
+    return f"cut to {', '.join(map(str, encoder.info.trained_dimensions))}, then normalise again"
 
 
 def _prompt(subject: Subject) -> str:

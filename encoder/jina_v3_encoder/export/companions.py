@@ -14,8 +14,11 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from ..architecture import AnyConfig
 from ..checkpoints.checkpoint import TOKENIZER_FILE
-from ..config import CONFIG_FILE, ModelConfig
+from ..config import CONFIG_FILE
+from ..encoder import Encoder
+from ..jina_bert_config import JinaBertConfig
 from .formats import DATA_SUFFIX
 from .subject import Subject
 
@@ -31,25 +34,24 @@ SAME_FIELDS = (
     "pad_token_id",
     "eos_token_id",
 )
-"""Fields of config.json that mean the same in every XLM-RoBERTa."""
+"""Fields of config.json that mean the same in every BERT and XLM-RoBERTa."""
 MODULES = ("Transformer", "Pooling", "Normalize")
-SPECIALS = {
-    "bos_token": "bos_token_id",
-    "cls_token": "bos_token_id",
-    "eos_token": "eos_token_id",
-    "sep_token": "eos_token_id",
-    "pad_token": "pad_token_id",
-}
-"""Names in the tokenizer's files, and the fields of config.json that have their ids."""
+ENDS = {"bos_token": 0, "cls_token": 0, "eos_token": -1, "sep_token": -1}
+"""Names in the tokenizer's files, and where in a text the tokens stand."""
 SIDES = ("query", "document")
 """The prompts that sentence-transformers takes for `encode_query` and `encode_document`."""
-OTHER_SPECIALS = {"unk_token": "<unk>", "mask_token": "<mask>"}
+OTHER_SPECIALS = {
+    "pad_token": ("<pad>", "[PAD]"),
+    "unk_token": ("<unk>", "[UNK]"),
+    "mask_token": ("<mask>", "[MASK]"),
+}
+"""What they are called in XLM-RoBERTa and in BERT."""
 
 
 def write_companions(subject: Subject, folder: Path) -> None:
     """Write the files that all formats have."""
     encoder = subject.encoder
-    limit, specials = encoder.max_tokens, _specials(encoder.tokenizer_file, encoder.config)
+    limit, specials = encoder.max_tokens, _specials(encoder)
     shutil.copyfile(encoder.tokenizer_file, folder / TOKENIZER_FILE)
     # A generic class takes tokenizer.json as it is. XLMRobertaTokenizer would rebuild it and lose its normalizer.
     tokenizer = {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": ["input_ids", "attention_mask"]}
@@ -67,18 +69,12 @@ def write_companions(subject: Subject, folder: Path) -> None:
 def write_graph_config(subject: Subject, folder: Path) -> None:
     """Write config.json for the runtimes that read the graph in `folder`.
 
-    They know no rotary XLM-RoBERTa, and read of it only the limit, the padding and the sizes.
+    They know neither a rotary XLM-RoBERTa nor JinaBERT, and read only the limit, the padding and the sizes.
     """
-    config = subject.encoder.config
     # Transformers.js looks for no data file that is not announced. It wants the number of files for each graph.
     external = {file.name.removesuffix(DATA_SUFFIX): 1 for file in folder.glob(f"*/*.onnx{DATA_SUFFIX}")}
     values = {
-        "model_type": "xlm-roberta",
-        "architectures": ["XLMRobertaModel"],
-        **{name: getattr(config, name) for name in SAME_FIELDS},
-        # XLM-RoBERTa counts positions from the padding's id on, so a runtime takes that off again.
-        "max_position_embeddings": config.max_tokens + config.pad_token_id + 1,
-        "position_embedding_type": "rotary",
+        **_architecture(subject.config),
         "hidden_act": "gelu",
         "torch_dtype": "float32",
         **({"transformers.js_config": {"use_external_data_format": external}} if external else {}),
@@ -96,11 +92,29 @@ def write_json(path: Path, values: object) -> None:
     path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _specials(tokenizer_file: Path, config: ModelConfig) -> dict[str, str]:
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
-    tokens = {name: tokenizer.id_to_token(getattr(config, field)) for name, field in SPECIALS.items()}
-    others = {name: token for name, token in OTHER_SPECIALS.items() if tokenizer.token_to_id(token) is not None}
-    return {**{name: token for name, token in tokens.items() if token is not None}, **others}
+def _architecture(config: AnyConfig) -> dict[str, Any]:
+    """The nearest architecture that runtimes know, with its own way to tell the limit."""
+    fields = {name: getattr(config, name) for name in SAME_FIELDS}
+    sizes = {name: value for name, value in fields.items() if value is not None}
+    if isinstance(config, JinaBertConfig):
+        known = {"model_type": "bert", "architectures": ["BertModel"], "position_embedding_type": "alibi"}
+        return {**known, **sizes, "max_position_embeddings": config.max_tokens}
+    known = {"model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"], "position_embedding_type": "rotary"}
+    # XLM-RoBERTa counts positions from the padding's id on, so a runtime takes that off again.
+    return {**known, **sizes, "max_position_embeddings": config.max_tokens + config.pad_token_id + 1}
+
+
+def _specials(encoder: Encoder) -> dict[str, str]:
+    tokenizer = Tokenizer.from_file(str(encoder.tokenizer_file))
+    (ids,) = encoder.engine.text_ids(["a"], [None], prompt=False)
+    ends = {name: tokenizer.id_to_token(int(ids[index])) for name, index in ENDS.items()}
+    others = {
+        name: token
+        for name, forms in OTHER_SPECIALS.items()
+        for token in forms
+        if tokenizer.token_to_id(token) is not None
+    }
+    return {**{name: token for name, token in ends.items() if token is not None}, **others}
 
 
 def _pooling(dimensions: int) -> dict[str, Any]:

@@ -68,30 +68,23 @@ def export_model(
         raise InvalidInput(f"quantize must be one of {list(QUANTIZATIONS)}, got {quantize!r}")
     subject = Subject.of(encoder, task)
     if file_format == "sentence-transformers":
-        _check_merged(subject, quantize)
+        subject.merged()
+        if quantize:
+            raise InvalidInput(
+                "the sentence-transformers format has no int8 weights: leave quantize out, or export as onnx or "
+                "openvino"
+            )
     try:
         with _staged(Path(folder).absolute()) as staging:
             write_companions(subject, staging)
             if file_format == "sentence-transformers":
                 say("merging the adapter and writing the weights")
-                save_merged(encoder.engine.model, staging, subject.bank)
+                save_merged(*subject.merged(), staging)
             else:
                 _write_graphs(subject, staging, file_format, quantize, say)
             write_card(subject, staging, file_format, quantize)
     except OSError as error:
         raise CheckpointError(f"cannot write the export to {folder}: {error}") from error
-
-
-def _check_merged(subject: Subject, quantize: Quantization | None) -> None:
-    if subject.has_all_tasks:
-        raise InvalidInput(
-            "sentence-transformers has no input for the task: export one folder for each, or save all adapters with "
-            "Encoder.save_pretrained(folder, layout='hf')"
-        )
-    if quantize:
-        raise InvalidInput(
-            "the sentence-transformers format has no int8 weights: leave quantize out, or export as onnx or openvino"
-        )
 
 
 def _write_graphs(
@@ -100,7 +93,7 @@ def _write_graphs(
     trial = Trial.of(subject.encoder, subject.tasks)
     graph = folder / ONNX_FILE
     graph.parent.mkdir()
-    say(f"writing the graph of {subject.encoder.config.num_hidden_layers} layers, which takes a while")
+    say(f"writing the graph of {subject.config.num_hidden_layers} layers, which takes a while")
     write_onnx(subject.network(), graph, with_tasks=subject.has_all_tasks)
     if file_format == "onnx":
         say("comparing it with the encoder")

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ..errors import MissingExtra
-from ..network.padded import PaddedNetwork
 from ..vectors import FloatArray
 from .formats import DATA_SUFFIX
 from .reading import PaddedTexts
@@ -28,7 +28,7 @@ LARGEST_FILE = 1_900_000_000
 NOISY = ("torch.onnx", "onnxscript", "onnx_ir", "root")
 
 
-def write_onnx(network: PaddedNetwork, path: Path, *, with_tasks: bool) -> None:
+def write_onnx(network: nn.Module, path: Path, *, with_tasks: bool) -> None:
     """Write `path`, and `path` + "_data" for a large network. With tasks the graph has the input `task_id`.
 
     Raises:

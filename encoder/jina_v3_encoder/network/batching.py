@@ -12,7 +12,7 @@ import torch
 from ..texts.late_chunking import Window
 from ..texts.tokenizer import IntArray
 from .attention import EqualTexts, round_up
-from .jina_v3 import PackedBatch
+from .packed import PackedBatch
 
 BATCHES_PER_OCTAVE = 32
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..config import ModelConfig
+from ..architecture import AnyConfig
 from ..errors import InvalidInput
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -57,7 +57,7 @@ def has_fast_bfloat16() -> bool:
     return any(bool(getattr(torch.cpu, probe, bool)()) for probe in probes)
 
 
-def default_batch_tokens(config: ModelConfig, device: torch.device, dtype: torch.dtype) -> int:
+def default_batch_tokens(config: AnyConfig, device: torch.device, dtype: torch.dtype) -> int:
     """Tokens per packed batch. On CPUs the widest activation should fit the caches. GPUs need large batches."""
     if device.type != "cpu":
         return CUDA_BATCH_TOKENS

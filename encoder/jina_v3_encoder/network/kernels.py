@@ -21,11 +21,23 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 import torch
 from torch import Tensor
 
+from ..architecture import AnyConfig
 from ..config import ModelConfig
 from ..errors import InvalidInput
+from ..jina_bert_config import JinaBertConfig
 from ..state import state_folder
+from .alibi import Alibi
 from .attention import LENGTH_BOUNDS, AttentionChoice, attend_rows
-from .linear import ExtendedProduct, PackedProduct, PlainProduct, can_extend, can_pack, product_of
+from .linear import (
+    ExtendedProduct,
+    GatedProduct,
+    PackedProduct,
+    PlainProduct,
+    can_extend,
+    can_gate,
+    can_pack,
+    product_of,
+)
 from .quantize import Int8Product, quantize_weight
 from .team import Team
 
@@ -95,15 +107,18 @@ class Chosen:
 
 
 @cache
-def default_kernels(dtype: torch.dtype) -> Kernels:
-    """What is right on most machines, from the instructions that the processor has."""
+def default_kernels(dtype: torch.dtype, *, alibi: bool = False) -> Kernels:
+    """What is right on most machines, from the instructions that the processor has.
+
+    With ALiBi the fused kernel reads a mask, which costs long texts what it gains.
+    """
     if dtype is torch.bfloat16:
         amx = bool(torch.cpu.get_capabilities().get("amx_bf16"))
         return Kernels("packed", AttentionChoice.everywhere(tiles=not amx))
-    return Kernels("packed", AttentionChoice((True, True, False, False)))
+    return Kernels("packed", AttentionChoice((True, True, False, alibi)))
 
 
-def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: int) -> Chosen:
+def choose(config: AnyConfig, dtype: torch.dtype, team: Team, batch_tokens: int) -> Chosen:
     """The kernels for a model: those told in $JINA_V3_KERNELS, those kept from an earlier trial, or a trial's.
 
     `batch_tokens` is the default. $JINA_V3_KERNELS is "default", for no trial, or parts such as "product=plain".
@@ -111,7 +126,7 @@ def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: in
     Raises:
         InvalidInput: $JINA_V3_KERNELS has an unknown part or value.
     """
-    default = default_kernels(dtype)
+    default = default_kernels(dtype, alibi=isinstance(config, JinaBertConfig))
     told = os.environ.get(VARIABLE, "")
     if told:
         return Chosen(Kernels.parse("" if told == "default" else told, default), f"${VARIABLE}", {})
@@ -125,7 +140,7 @@ def choose(config: ModelConfig, dtype: torch.dtype, team: Team, batch_tokens: in
 
 
 @torch.inference_mode()
-def _try_all(config: ModelConfig, dtype: torch.dtype, default: Kernels, batch_tokens: int) -> Chosen:
+def _try_all(config: AnyConfig, dtype: torch.dtype, default: Kernels, batch_tokens: int) -> Chosen:
     times: Times = {}
     product, tiles = default.product, []
     if config.quantization == "int8":
@@ -141,7 +156,31 @@ def _try_all(config: ModelConfig, dtype: torch.dtype, default: Kernels, batch_to
     return Chosen(replace(kernels, batch_tokens=int(_winner(parts, str(batch_tokens)))), "tried just now", times)
 
 
-def _products(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+def _products(config: AnyConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """The widest layer of the architecture, with what follows it."""
+    return _gated(config, dtype) if isinstance(config, JinaBertConfig) else _adapted(config, dtype)
+
+
+def _gated(config: JinaBertConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+    """Both halves of the gated layer, GELU of one, and their product."""
+    x, weight = (
+        torch.rand(rows, config.hidden_size, dtype=dtype) for rows in (TRIED_TOKENS, 2 * config.intermediate_size)
+    )
+
+    def apart(product: Callable[[Tensor, None], Tensor]) -> Tensor:
+        gate, up = product(x, None).chunk(2, dim=-1)
+        return torch.ops.aten.gelu_(gate) * up  # type: ignore[no-any-return]
+
+    ways: dict[str, Callable[[], object]] = {"plain": partial(apart, PlainProduct(weight))}
+    if can_pack(weight):
+        gated = can_gate(weight)
+        ways["packed"] = (
+            partial(GatedProduct.of(weight, gate_first=True), x) if gated else partial(apart, PackedProduct.of(weight))
+        )
+    return ways
+
+
+def _adapted(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """The widest layer with one adapter, and GELU."""
     size, wide, rank = config.hidden_size, config.intermediate_size, config.lora_rank
     tasks = max(1, len(config.lora_adaptations))
@@ -162,7 +201,7 @@ def _products(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[],
     return ways
 
 
-def _int8(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+def _int8(config: AnyConfig, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """The widest layer with its weight as bytes, and as it was."""
     x, weight = (torch.rand(rows, config.hidden_size, dtype=dtype) for rows in (TRIED_TOKENS, config.intermediate_size))
     bias = torch.zeros(len(weight), dtype=dtype)
@@ -172,19 +211,20 @@ def _int8(config: ModelConfig, dtype: torch.dtype) -> dict[str, Callable[[], obj
     }
 
 
-def _attentions(config: ModelConfig, dtype: torch.dtype, length: int) -> dict[str, Callable[[], object]]:
+def _attentions(config: AnyConfig, dtype: torch.dtype, length: int) -> dict[str, Callable[[], object]]:
     """All heads of one text, some rows of it where it is long."""
     heads, size = config.num_attention_heads, config.head_size
     query = torch.rand(min(length, TRIED_ROWS), heads, size, dtype=dtype)
     key, value = torch.rand(2, heads, length, size, dtype=dtype)
+    alibi = Alibi(heads) if isinstance(config, JinaBertConfig) else None
     ways = {TILES: True, FUSED: False}
     return {
-        name: partial(attend_rows, query, key, value, AttentionChoice.everywhere(tiles=tiled))
+        name: partial(attend_rows, query, key, value, AttentionChoice.everywhere(tiles=tiled), alibi)
         for name, tiled in ways.items()
     }
 
 
-def _batches(config: ModelConfig, dtype: torch.dtype, most: int) -> dict[str, Callable[[], object]]:
+def _batches(config: AnyConfig, dtype: torch.dtype, most: int) -> dict[str, Callable[[], object]]:
     """The same tokens through the layer with the widest input, in batches of several sizes."""
     size, wide = config.hidden_size, config.intermediate_size
     x, weight, bias = (torch.rand(shape, dtype=dtype) for shape in ((most, wide), (size, wide), (size,)))
@@ -235,8 +275,10 @@ def _parsed(name: str, value: str) -> Any:
     )
 
 
-def _key(config: ModelConfig, dtype: torch.dtype, threads: int) -> str:
-    sizes = config.hidden_size, config.intermediate_size, config.num_attention_heads, config.lora_rank
+def _key(config: AnyConfig, dtype: torch.dtype, threads: int) -> str:
+    """Networks without adapters have the rank 0."""
+    rank = config.lora_rank if isinstance(config, ModelConfig) else 0
+    sizes = config.hidden_size, config.intermediate_size, config.num_attention_heads, rank
     limits = os.environ.get("ONEDNN_MAX_CPU_ISA", "")
     values = [
         VERSION,

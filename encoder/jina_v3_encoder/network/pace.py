@@ -63,7 +63,8 @@ class Pace:
             if not split:
                 return
             limit = SLOW * self._alone[size] if size in self._alone else SLOW_ALONE_UNKNOWN * self._together[size]
-            if seconds > limit:
+            never_pays = self._alone.get(size, seconds) < self._together[size]
+            if seconds > limit or never_pays:
                 self._until = time.monotonic() + self._pause
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
             else:

@@ -1,4 +1,4 @@
-"""The network over padded texts, for graphs that run elsewhere: plain operators, and shapes that only B and S decide.
+"""The network of v3 over padded texts, for graphs that run elsewhere: plain operators, and shapes that B and S decide.
 
 The packed network splits its batch by the lengths of the texts, which no exporter can follow. This one computes the
 same from `input_ids` and `attention_mask`, pools and normalises. Shapes: B texts, S tokens of the longest, C hidden
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import ModelConfig
+from ..architecture import AnyConfig
 from ..task import Task
 from .jina_v3 import AdaptedEmbedding, AdaptedLinear, Block, JinaV3Model
 
@@ -22,9 +22,9 @@ MASKED = -3e4
 """Added to the attention to padding. It is finite in float16 too, so that a graph may be converted."""
 
 
-def task_id(config: ModelConfig, task: Task | None) -> int:
+def task_id(config: AnyConfig, task: Task | None) -> int:
     """The number of a task for a graph with all of them: that of its bank, or the next after the banks for no task."""
-    return len(config.lora_adaptations) if task is None else config.bank(task)
+    return len(config.tasks) if task is None else config.bank(task)
 
 
 class PaddedNetwork(nn.Module):
@@ -40,7 +40,7 @@ class PaddedNetwork(nn.Module):
         config = model.config
         self.word_embeddings = _Table(model.word_embeddings, bank, all_tasks)
         self.token_type_embeddings = _Table(model.token_type_embeddings, bank, all_tasks)
-        self.embedding_norm = _norm(model.embedding_norm)
+        self.embedding_norm = copied_norm(model.embedding_norm)
         self.layers = nn.ModuleList(_PaddedBlock(block, bank, all_tasks) for block in _blocks(model))
         exponents = torch.arange(0, config.head_size, 2, dtype=torch.float32) / config.head_size
         self.frequencies = nn.Parameter(config.rotary_emb_base**-exponents, requires_grad=False)
@@ -54,13 +54,10 @@ class PaddedNetwork(nn.Module):
         x = self.embedding_norm(x)
         angles = torch.arange(input_ids.shape[1], dtype=torch.float32)[:, None] * self.frequencies
         cos, sin = angles.cos(), angles.sin()
-        used = attention_mask.to(x.dtype)
-        masked = (1 - used[:, None, None, :]) * MASKED
+        masked = masked_keys(attention_mask, x.dtype)
         for layer in self.layers:
             x = layer(x, cos, sin, masked, task_id)
-        weights = used[:, :, None]
-        means = (x * weights).sum(1) / weights.sum(1).clamp(min=1)
-        return x, F.normalize(means, dim=-1)
+        return x, unit_means(x, attention_mask)
 
 
 class _PaddedBlock(nn.Module):
@@ -71,12 +68,12 @@ class _PaddedBlock(nn.Module):
         self.heads, self.head_size = block.heads, block.out_proj.lora_A.shape[-1] // block.heads
         self.qkv, self.out_proj = (_Linear(layer, bank, all_tasks) for layer in (block.qkv, block.out_proj))
         self.fc1, self.fc2 = (_Linear(layer, bank, all_tasks) for layer in (block.fc1, block.fc2))
-        self.norm1, self.norm2 = _norm(block.norm1), _norm(block.norm2)
+        self.norm1, self.norm2 = copied_norm(block.norm1), copied_norm(block.norm2)
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, masked: Tensor, task_id: Tensor | None) -> Tensor:
         qkv = self.qkv(x, task_id).unflatten(-1, (3, self.heads, self.head_size)).permute(2, 0, 3, 1, 4)
         query, key = _rotate(qkv[0], cos, sin), _rotate(qkv[1], cos, sin)
-        mixed = _attention(query, key, qkv[2], masked).transpose(1, 2).flatten(2)
+        mixed = padded_attention(query, key, qkv[2], masked)
         x = self.norm1(self.out_proj(mixed, task_id) + x)
         return self.norm2(self.fc2(F.gelu(self.fc1(x, task_id)), task_id) + x)  # type: ignore[no-any-return]
 
@@ -121,14 +118,36 @@ class _Table(nn.Module):
         return y + F.embedding(rows, self.down) @ self.up[task_id]
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, masked: Tensor) -> Tensor:
-    """Shapes: all (B, H, S, D), masked (B, 1, 1, S). Some heads after the others, see `HEADS_AT_ONCE`.
+def masked_keys(attention_mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is added to the scores: nothing, or `MASKED` for padding. Shapes: (B, S) -> (B, 1, 1, S)."""
+    return (1 - attention_mask.to(dtype)[:, None, None, :]) * MASKED
 
-    Written out, since torch's fused operator becomes a graph that makes more copies of the S × S weights.
+
+def unit_means(x: Tensor, attention_mask: Tensor) -> Tensor:
+    """Normalised means of the states that are no padding. Shapes: (B, S, C) and (B, S) -> (B, C)."""
+    weights = attention_mask.to(x.dtype)[:, :, None]
+    return F.normalize((x * weights).sum(1) / weights.sum(1).clamp(min=1), dim=-1)
+
+
+def padded_attention(query: Tensor, key: Tensor, value: Tensor, masked: Tensor, falls: Tensor | None = None) -> Tensor:
+    """Shapes: all (B, H, S, D), masked (B, 1, 1, S), falls (H, 1, 1) -> (B, S, C).
+
+    Some heads after the others, see `HEADS_AT_ONCE`. `falls` is what ALiBi adds for each token of distance. In plain
+    products, since torch's fused operator becomes a graph that makes more copies of the S × S weights.
     """
     query, key = query * query.shape[-1] ** -0.5, key.transpose(-1, -2)
     parts = zip(*(torch.split(tensor, HEADS_AT_ONCE, dim=1) for tensor in (query, key, value)), strict=True)
-    return torch.cat([torch.softmax(q @ k + masked, dim=-1) @ v for q, k, v in parts], dim=1)
+    if falls is None:
+        mixed = [torch.softmax(q @ k + masked, dim=-1) @ v for q, k, v in parts]
+    else:
+        places = torch.arange(query.shape[2], dtype=query.dtype)
+        distances = (places[:, None] - places).abs()
+        slopes = torch.split(falls, HEADS_AT_ONCE)
+        mixed = [
+            torch.softmax(q @ k + slope * distances + masked, dim=-1) @ v
+            for (q, k, v), slope in zip(parts, slopes, strict=True)
+        ]
+    return torch.cat(mixed, dim=1).transpose(1, 2).flatten(2)
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -142,8 +161,8 @@ def _banks(tensor: Tensor) -> nn.Parameter:
     return nn.Parameter(torch.cat((values, torch.zeros_like(values[:1]))), requires_grad=False)
 
 
-def _norm(norm: nn.LayerNorm) -> nn.LayerNorm:
-    """A copy in float32."""
+def copied_norm(norm: nn.LayerNorm) -> nn.LayerNorm:
+    """A norm in float32."""
     copy = nn.LayerNorm(norm.normalized_shape, eps=norm.eps).requires_grad_(False)
     copy.weight.copy_(norm.weight.detach())
     copy.bias.copy_(norm.bias.detach())

@@ -65,13 +65,13 @@ class Int8Product:
         packed = torch.ops.onednn.qlinear_prepack(values.detach(), None)
         return cls(packed, scales.detach(), torch.zeros(len(scales), dtype=torch.int32))
 
-    def __call__(self, x: Tensor, bias: Tensor) -> Tensor:
+    def __call__(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """(N, in) -> (N, out)."""
         rows, scale = quantize_rows(x)
         product: Tensor = torch.ops.onednn.qlinear_pointwise(
             rows, 1.0, ZERO, self.packed, self.scales, self.zeros, None, 1.0, 0, x.dtype, "none", [], ""
         )
-        return torch.addcmul(bias, product, scale)
+        return product.mul_(scale) if bias is None else torch.addcmul(bias, product, scale)
 
     def plain(self) -> Tensor:
         """The bytes (out, in)."""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..texts.tokenizer import IntArray
 from .batching import Reading, fill, pack, plan_batches, used_rows
-from .jina_v3 import JinaV3Model
 from .pace import Pace
+from .packed import PackedNetwork
 from .pooling import sum_states
 from .rows import read_in_rows
 from .team import team_of
@@ -35,7 +35,7 @@ class StateSums:
 class Reader:
     """Reads with a model, on `threads` threads if it is on the CPU, else on the caller's."""
 
-    def __init__(self, model: JinaV3Model, max_batch_tokens: int, threads: int) -> None:
+    def __init__(self, model: PackedNetwork, max_batch_tokens: int, threads: int) -> None:
         self.model, self.max_batch_tokens, self.threads = model, max_batch_tokens, threads
         self._short_tokens = SHORT_WORK // model.config.hidden_size**2
         self._pace: Pace | None = None

@@ -12,8 +12,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .attention import attend_rows
-from .jina_v3 import JinaV3Model, PackedBatch
+from .packed import PackedBatch, PackedNetwork
 from .team import Team
 
 MOST_ROWS = 512
@@ -31,7 +30,7 @@ class _Projections:
 
 
 @torch.inference_mode()
-def read_in_rows(model: JinaV3Model, batch: PackedBatch, team: Team) -> Tensor:
+def read_in_rows(model: PackedNetwork, batch: PackedBatch, team: Team) -> Tensor:
     """Last hidden states (N, C) of a batch whose first text is the only one that counts. The states of others are
     meaningless.
     """
@@ -45,10 +44,10 @@ def read_in_rows(model: JinaV3Model, batch: PackedBatch, team: Team) -> Tensor:
 class _RowsReading:
     """The state of all rows. Steps of one layer may run at the same time, for different rows."""
 
-    def __init__(self, model: JinaV3Model, batch: PackedBatch) -> None:
+    def __init__(self, model: PackedNetwork, batch: PackedBatch) -> None:
         config, tokens = model.config, len(batch.ids)
         self._model, self._batch, self._known = model, batch, batch.groups[0].length
-        self._cos, self._sin = model.rotary(batch.positions)
+        self._places = model.places(batch.positions)
         self.states = torch.empty(tokens, config.hidden_size, dtype=model.dtype)
         heads, size = config.num_attention_heads, config.head_size
         by_token, by_head = (tokens, heads, size), (heads, tokens, size)
@@ -65,13 +64,14 @@ class _RowsReading:
         if layer:
             before = self._projections[(layer - 1) % 2]
             keys, values = before.keys[:, : self._known], before.values[:, : self._known]
-            mixed = attend_rows(before.queries[rows], keys, values, self._model.kernels.attention)
-            states = self._model.block(layer - 1).finish(self.states[rows], mixed, runs)
+            block, choice = self._model.block(layer - 1), self._model.kernels.attention
+            mixed = block.attend_rows(before.queries[rows], keys, values, rows.start, choice)
+            states = block.finish(self.states[rows], mixed, runs)
         else:
             states = self._model.embed(self._batch.ids[rows], runs)
         self.states[rows] = states
         if layer < len(self._model.layers):
-            qk, v = self._model.block(layer).project(states, self._cos[rows], self._sin[rows], runs)
+            qk, v = self._model.block(layer).project(states, self._places[rows], runs)
             now = self._projections[layer % 2]
             now.queries[rows] = qk[:, 0]
             now.keys[:, rows] = qk[:, 1].transpose(0, 1)

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
-from ..config import ModelConfig
+from ..architecture import AnyConfig
 from ..errors import CheckpointError, CheckpointMismatch, InputTooLong, InvalidInput
+from .scripts import unread_scripts
 
 IntArray = NDArray[np.int64]
 
@@ -32,8 +33,8 @@ class Tokens(NamedTuple):
 class TextTokenizer:
     """Thread-safe and stateless after construction."""
 
-    def __init__(self, path: Path, config: ModelConfig) -> None:
-        """Load tokenizer.json.
+    def __init__(self, path: Path, config: AnyConfig) -> None:
+        """Load tokenizer.json. Where config.json does not tell the first and the last token, it tells them itself.
 
         Raises:
             CheckpointError: the file is damaged.
@@ -45,15 +46,23 @@ class TextTokenizer:
             raise CheckpointError(f"{path} is not a readable tokenizer: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._bos, self._eos = config.bos_token_id, config.eos_token_id
-        ends = self._tokenizer.encode("a").ids
-        if len(ends) < 2 or (ends[0], ends[-1]) != (self._bos, self._eos):
-            raise CheckpointMismatch(
-                f"{path} encodes 'a' as {ends}, expected it between <s> {self._bos} and </s> {self._eos} of config.json"
-            )
+        self._eos = self._last_token(path, config)
         size = self._tokenizer.get_vocab_size()
         if size > config.vocab_size:
             raise CheckpointMismatch(f"{path} has {size} tokens, config.json has rows for {config.vocab_size}")
+
+    def _last_token(self, path: Path, config: AnyConfig) -> int:
+        """The token that ends a text. Another one begins it."""
+        ids, inside = self._tokenizer.encode("a").ids, self._tokenizer.encode("a", add_special_tokens=False).ids
+        told = config.bos_token_id, config.eos_token_id
+        if told == (None, None):
+            if len(ids) < 2 or ids[1:-1] != inside:
+                raise CheckpointMismatch(f"{path} encodes 'a' as {ids}, expected {inside} between two special tokens")
+        elif len(ids) < 2 or (ids[0], ids[-1]) != told:
+            raise CheckpointMismatch(
+                f"{path} encodes 'a' as {ids}, expected it between <s> {told[0]} and </s> {told[1]} of config.json"
+            )
+        return ids[-1]
 
     def encode(self, texts: Sequence[str], first: int = 0) -> list[IntArray]:
         """Ids (n,) of each text, specials included; errors count texts from `first`.
@@ -88,6 +97,10 @@ class TextTokenizer:
                 raise InputTooLong(index, len(text_ids), limit)
         return [self.cut(text_ids, limit) for text_ids in ids]
 
+    def unread_scripts(self) -> list[str]:
+        """Names of scripts whose letters are mostly unknown to the model, in the order of `scripts.SAMPLES`."""
+        return unread_scripts(self._tokenizer)
+
     def _encode(
         self, encode: Callable[[list[str]], list[Encoding]], texts: Sequence[str], first: int
     ) -> list[Encoding]:
@@ -118,6 +131,7 @@ def check_unicode(texts: Sequence[str], first: int = 0, noun: str = "text") -> N
 
 def _tokens(encoding: Encoding, prompt_length: int, text_length: int) -> Tokens:
     starts, ends = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2).T
-    last = np.maximum(ends - 1, starts) - prompt_length
+    # A byte-level tokenizer puts a token of nothing but space behind it, which may be past the end of the text.
+    last = np.minimum(np.maximum(ends - 1, starts) - prompt_length, text_length - 1)
     last[0], last[-1] = -1, text_length
     return Tokens(np.asarray(encoding.ids, dtype=np.int64), last)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from jina_v3_encoder.checkpoints.layouts import canonical_name, hf_adapter_slots, hf_base_slots, original_slots
+from jina_v3_encoder.checkpoints.layouts import NAMING, hf_adapter_slots, hf_base_slots, original_slots
 from jina_v3_encoder.config import ModelConfig
 from jina_v3_encoder.network.jina_v3 import JinaV3Model
 from jina_v3_encoder.task import Task
@@ -91,12 +91,12 @@ def test_adapter_shapes(shapes: dict[str, torch.Tensor], name: str, shape: tuple
     ],
 )
 def test_accepted_names(name: str, canonical: str) -> None:
-    assert canonical_name(name) == canonical
+    assert NAMING.canonical(name) == canonical
 
 
-def test_canonical_names_are_left_alone() -> None:
+def test_NAMINGs_are_left_alone() -> None:
     for slots in (original_slots(PUBLISHED), hf_base_slots(PUBLISHED), hf_adapter_slots(PUBLISHED, Task.SEPARATION)):
-        assert all(canonical_name(name) == name for name in slots)
+        assert all(NAMING.canonical(name) == name for name in slots)
 
 
 def test_every_parameter_is_filled_once(shapes: dict[str, torch.Tensor]) -> None:

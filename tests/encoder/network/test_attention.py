@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from jina_v3_encoder.network import attention as module
+from jina_v3_encoder.network.alibi import Alibi
 from jina_v3_encoder.network.attention import EqualTexts, rotary_table, rotate
 
 HEADS, SIZE = 3, 8
@@ -112,9 +113,9 @@ def test_the_spelled_out_form_is_for_short_texts_in_training_only(monkeypatch: p
     calls: list[int] = []
     explicit = module._explicit_attention
 
-    def counted(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    def counted(query: Tensor, key: Tensor, value: Tensor, alibi: Alibi | None) -> Tensor:
         calls.append(query.shape[-2])
-        return explicit(query, key, value)
+        return explicit(query, key, value, alibi)
 
     monkeypatch.setattr(module, "_explicit_attention", counted)
     limit = module.EXPLICIT_TRAINING_LENGTH

@@ -58,6 +58,13 @@ def test_an_idle_machine_splits_after_one_try_alone(machine: Machine) -> None:
     assert asked(pace, machine, 5) == ["together", "alone", "together", "together", "together"]
 
 
+def test_one_core_that_is_a_little_faster_is_taken(machine: Machine) -> None:
+    """Where splitting costs more than the second core brings, as for few tokens or slow wake-ups."""
+    machine.costs = {"together": 0.02, "alone": 0.018}
+    calls = asked(Pace(machine), machine, 1000)  # type: ignore[arg-type]
+    assert calls.count("together") < 20
+
+
 def test_a_busy_machine_does_not_and_tries_again_more_and_more_seldom(machine: Machine) -> None:
     pace = Pace(machine)  # type: ignore[arg-type]
     asked(pace, machine, 3)

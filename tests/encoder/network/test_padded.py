@@ -10,7 +10,7 @@ from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.network.padded import PaddedNetwork, task_id
 from jina_v3_encoder.task import TASK_NAMES, Task, as_task
 from jina_v3_encoder.vectors import FloatArray, finish
-from tests.support.exports import padded_ids, texts_of_lengths
+from tests.support.exports import padded_ids, texts_of_lengths, v3_network
 
 TASKS = [*TASK_NAMES, None]
 LENGTHS = (1, 2, 17, 128, 512)
@@ -24,7 +24,7 @@ def wanted(encoder: Encoder, texts: list[np.ndarray], task: Task | None) -> Floa
 def test_a_merged_adapter_gives_the_vectors_of_the_packed_network(encoder: Encoder, name: str | None) -> None:
     task = as_task(name)
     bank = None if task is None else encoder.config.bank(task)
-    network = PaddedNetwork(encoder.engine.model, bank)
+    network = PaddedNetwork(v3_network(encoder), bank)
     texts = texts_of_lengths(LENGTHS, encoder.config.vocab_size)
     ids, mask = padded_ids(texts)
     states, vectors = network(torch.from_numpy(ids), torch.from_numpy(mask))
@@ -33,7 +33,7 @@ def test_a_merged_adapter_gives_the_vectors_of_the_packed_network(encoder: Encod
 
 
 def test_all_tasks_in_one_batch(encoder: Encoder) -> None:
-    network = PaddedNetwork(encoder.engine.model, None, all_tasks=True)
+    network = PaddedNetwork(v3_network(encoder), None, all_tasks=True)
     tasks = [as_task(name) for name in TASKS]
     texts = texts_of_lengths([9] * len(tasks), encoder.config.vocab_size)
     ids, mask = padded_ids(texts)
@@ -45,7 +45,7 @@ def test_all_tasks_in_one_batch(encoder: Encoder) -> None:
 
 
 def test_padding_changes_no_vector_and_no_state(encoder: Encoder) -> None:
-    network = PaddedNetwork(encoder.engine.model, None)
+    network = PaddedNetwork(v3_network(encoder), None)
     (text,) = texts_of_lengths([5], encoder.config.vocab_size)
     ids, mask = padded_ids([text, np.ones(60, dtype=np.int64)])
     states, vectors = network(torch.from_numpy(ids[:1]), torch.from_numpy(mask[:1]))
