@@ -10,6 +10,7 @@ except ImportError:
     raise MissingExtra("fastapi", "server") from None
 
 from .app import create_app
+from .models import Models
 from .settings import ServerSettings
 
-__all__ = ["ServerSettings", "create_app"]
+__all__ = ["Models", "ServerSettings", "create_app"]

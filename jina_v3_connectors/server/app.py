@@ -1,4 +1,4 @@
-"""The application: routes over one encoder, one queue and one set of counters."""
+"""The application: routes over the models, one queue and one set of counters."""
 
 from __future__ import annotations
 
@@ -6,20 +6,44 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, FastAPI
 
+from jina_v3_encoder.state import state_folder
 from jina_v3_encoder.text_encoder import TextEncoder
 
-from . import classify, embeddings, errors, segment, status
+from . import (
+    classify,
+    cohere,
+    embeddings,
+    errors,
+    qdrant_inference,
+    rerank,
+    root,
+    sagemaker,
+    segment,
+    status,
+    tei,
+    train,
+)
 from .batcher import Batcher
+from .classifiers import Classifiers
+from .description import describe
 from .gate import Gate
-from .metrics import Metrics
+from .models import Models
 from .schemas import ERRORS
 from .service import Service
 from .settings import ServerSettings
 
-ABOUT = "jina-embeddings-v3 on this machine, with the interface of the hosted service."
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+ABOUT = "{} on this machine, with the interface of the hosted service."
+
+
+OWN_SPANS_ONLY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
+"""Newer FastAPIs tell OpenTelemetry three spans of each request, with queries of addresses and errors' texts."""
 
 
 @dataclass(frozen=True)
@@ -33,19 +57,21 @@ class Page:
     """Called when the server ends."""
 
 
-def create_app(encoder: TextEncoder, settings: ServerSettings | None = None, page: Page | None = None) -> FastAPI:
-    """An ASGI application that serves `encoder`. The queue starts and ends with the application's lifespan.
+def create_app(
+    served: TextEncoder | Models, settings: ServerSettings | None = None, page: Page | None = None
+) -> FastAPI:
+    """An ASGI application that serves a model, or several. The queue starts and ends with the application's lifespan.
 
     A `page` is served as well, and closed at the end.
     """
     settings = settings or ServerSettings()
-    batcher = Batcher(encoder, settings.max_waiting_tokens, Metrics(), settings.max_vector_bytes)
-    return app_over(batcher, settings, page)
+    models = served if isinstance(served, Models) else Models.of([served])
+    return app_over(Batcher.over(models, settings), settings, page)
 
 
 def app_over(batcher: Batcher, settings: ServerSettings, page: Page | None) -> FastAPI:
     """As `create_app`, over a queue that may run already."""
-    encoder, metrics = batcher.encoder, batcher.metrics
+    models, metrics = batcher.models, batcher.metrics
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -57,31 +83,35 @@ def app_over(batcher: Batcher, settings: ServerSettings, page: Page | None) -> F
 
     app = FastAPI(
         title="jina-v3",
-        description=ABOUT,
+        description=ABOUT.format(", ".join(model.name for model in models)),
         version=version("jina-v3-connectors"),
         lifespan=lifespan,
         redirect_slashes=False,
         responses=ERRORS,
         docs_url=None,
         redoc_url=None,
+        telemetry=OWN_SPANS_ONLY,
     )
-    service = Service(encoder, settings, batcher)
-    for part in (embeddings, classify, segment):
-        app.include_router(part.router(service))
-    app.include_router(status.router(service, metrics))
-    open_paths = status.OPEN_PATHS
+    service = Service(settings, batcher)
+    open_paths = status.OPEN_PATHS | qdrant_inference.OPEN_PATHS | root.OPEN_PATHS
     if page is not None:
-        app.include_router(page.router)
+        app.include_router(page.router)  # before the hint that stands at its address otherwise
         open_paths |= page.open_paths
+    for part in (embeddings, rerank, segment, tei, cohere, sagemaker, qdrant_inference, root):
+        app.include_router(part.router(service))
+    classifiers = Classifiers(settings.classifiers or state_folder() / "classifiers")
+    for taught in (classify, train):
+        app.include_router(taught.router(service, classifiers))
+    app.include_router(status.router(service, metrics))
     errors.install(app)
-    described = app.openapi()
-    sizes = described["components"]["schemas"]["EmbeddingsRequest"]["properties"]["dimensions"]["anyOf"]
-    sizes[0]["maximum"] = encoder.dimensions
-    paths = frozenset(described["paths"])
+    description = app.openapi()
+    describe(models, description["components"]["schemas"])
+    paths = frozenset(description["paths"])
     app.add_middleware(
         Gate,
         settings=settings,
         metrics=metrics,
+        load=batcher,
         paths=paths,
         open_paths=open_paths,
         status_paths=status.STATUS_PATHS,

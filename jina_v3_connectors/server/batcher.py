@@ -1,10 +1,13 @@
-"""Texts of all waiting requests, of any task, computed together: full batches under load, no delay without."""
+"""Texts of all waiting requests of a model, of any task, computed together.
+
+Under load batches are full. Without load there is no delay.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextvars import copy_context
@@ -12,53 +15,57 @@ from typing import TypeVar
 
 from jina_v3_encoder.engine import EncoderInfo
 from jina_v3_encoder.task import as_task
-from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.vectors import FloatArray
 
 from .errors import ApiError
 from .jobs import Document, Job, Piece, ReadsIds
 from .metrics import Metrics
+from .models import Model, Models
 from .settings import ServerSettings
 from .waiting import Batch, Waiting
 
 BATCH_TOKENS = 4096
 RATE_MEMORY = 0.9
-FLOAT_BYTES = 4
 Answer = TypeVar("Answer")
 
 
 class Batcher:
-    """A queue and the one thread that uses the engine. It reads one batch at a time, on all cores."""
+    """A queue and the one thread that uses the engines. It reads one batch at a time, on all cores."""
 
     def __init__(
         self,
-        encoder: TextEncoder,
+        models: Models,
         max_waiting_tokens: int,
         metrics: Metrics,
         max_vector_bytes: int = ServerSettings.max_vector_bytes,
     ) -> None:
-        self.encoder, self.metrics, self._limit = encoder, metrics, max_waiting_tokens
+        self.models, self.metrics, self._limit = models, metrics, max_waiting_tokens
         self._max_vector_bytes = max_vector_bytes
-        self.budget = _budget(encoder.info)
-        self._jobs = Waiting(self.budget)
+        self.budgets = {model: _budget(model.encoder.info) for model in models}
+        """Tokens of a batch of each model."""
+        self._jobs = Waiting(self.budgets)
         self._calls: deque[Callable[[], None]] = deque()
-        self._waiting = 0
+        self._waiting = Counter(dict.fromkeys(models, 0))
         self._vector_bytes = 0
-        self._rate = 0.0
+        self._rates: dict[Model, float] = {}
+        """Tokens a second of the models that were asked so far."""
         self._changed = threading.Condition()
         self._closing = False
+        self.has_failed = False
+        """Whether the thread that computes has ended by an error: nothing will be answered any more."""
         self._thread = threading.Thread(target=self._run, name="jina-v3-batcher", daemon=True)
 
     @classmethod
-    def loading(cls, load: Callable[[], TextEncoder], settings: ServerSettings) -> Batcher:
-        """A queue that runs, over the encoder that `load` gives. It is loaded in the thread that computes."""
+    def loading(cls, load: Callable[[], Models], settings: ServerSettings) -> Batcher:
+        """A queue that runs, over the models that `load` gives. They are loaded in the thread that computes."""
         loaded: Future[Batcher] = Future()
 
         def work() -> None:
             try:
-                encoder = load()
-                encoder.fingerprint  # noqa: B018 - computed here, not at the first question for it
-                batcher = cls(encoder, settings.max_waiting_tokens, Metrics(), settings.max_vector_bytes)
+                models = load()
+                for model in models:
+                    model.encoder.fingerprint  # noqa: B018 - computed here, not at the first question for it
+                batcher = cls.over(models, settings)
                 batcher._thread = threading.current_thread()
             except BaseException as error:
                 loaded.set_exception(error)
@@ -68,6 +75,17 @@ class Batcher:
 
         threading.Thread(target=work, name="jina-v3-batcher", daemon=True).start()
         return loaded.result()
+
+    @classmethod
+    def over(cls, models: Models, settings: ServerSettings) -> Batcher:
+        """A queue within the limits of a server."""
+        metrics = Metrics(by_model=len(models) > 1)
+        return cls(models, settings.max_waiting_tokens, metrics, settings.max_vector_bytes)
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of all requests that were taken in and not computed yet."""
+        return self._waiting.total()
 
     def start(self) -> None:
         """Begin to compute, where that is not so already."""
@@ -88,20 +106,21 @@ class Batcher:
             ApiError: 429 with the seconds to wait when the queue or the vectors are too much, 503 while closing; 422
                 where the job's own vectors are more than may ever be held.
         """
-        tokens, vector_bytes = job.size, self._bytes_of(job)
+        tokens, vector_bytes = job.size, job.vector_bytes
         with self._changed:
             self._check_open()
             self._check_vectors(vector_bytes)
-            if self._waiting and self._waiting + tokens > self._limit:
+            waiting = self._waiting.total()
+            if waiting and waiting + tokens > self._limit:
                 wait = self._wait_seconds()
                 raise ApiError(
                     429,
                     "RATE_TOKEN_LIMIT_EXCEEDED",
-                    f"{self._waiting:,} tokens are waiting and the limit is {self._limit:,}: come back in {wait:.0f} s",
+                    f"{waiting:,} tokens are waiting and the limit is {self._limit:,}: come back in {wait:.0f} s",
                     retry_after=wait,
                 )
-            self._waiting += tokens
-            self.metrics.waiting.set(self._waiting)
+            self._waiting[job.model] += tokens
+            self.metrics.wait(job.model.name, self._waiting[job.model])
             self._hold_vectors(vector_bytes)
             self._jobs.add(job)
             self._changed.notify_all()
@@ -133,14 +152,11 @@ class Batcher:
     def release(self, job: Job) -> None:
         """The vectors of a job that was queued are not needed any more; to be called once for each."""
         with self._changed:
-            self._hold_vectors(-self._bytes_of(job))
+            self._hold_vectors(-job.vector_bytes)
 
     def _check_open(self) -> None:
         if self._closing:
             raise ApiError(503, "SERVICE_UNAVAILABLE", "the server is shutting down", retry_after=5)
-
-    def _bytes_of(self, job: Job) -> int:
-        return job.vector_count * self.encoder.dimensions * FLOAT_BYTES
 
     def _hold_vectors(self, size: int) -> None:
         self._vector_bytes += size
@@ -167,10 +183,17 @@ class Batcher:
             )
 
     def _wait_seconds(self) -> float:
-        """How long it takes to compute what is waiting."""
-        return self._waiting / self._rate if self._rate else 1.0
+        """How long it takes to compute what is waiting, as far as that is known."""
+        return sum(self._waiting[model] / rate for model, rate in self._rates.items()) or 1.0
 
     def _run(self) -> None:
+        try:
+            self._take_turns()
+        except BaseException:
+            self.has_failed = True
+            raise
+
+    def _take_turns(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._calls or self._jobs or self._closing)
@@ -182,14 +205,15 @@ class Batcher:
                 call()
             with self._changed:
                 batch = self._jobs.take()
-                self._waiting -= batch.gone
-                self.metrics.waiting.set(self._waiting)
+                self._waiting.subtract(batch.gone)
+                for model in batch.gone:
+                    self.metrics.wait(model.name, self._waiting[model])
             if batch.pieces:
                 self._compute(batch)
 
     def _compute(self, batch: Batch) -> None:
         start = time.perf_counter()
-        pieces, tokens = batch.pieces, batch.tokens
+        pieces, tokens, model = batch.pieces, batch.tokens, batch.pieces[0][0].model
         late = [piece for piece in pieces if piece[0].document is not None]
         plain = [piece for piece in pieces if piece[0].document is None]
         for group in ([plain] if plain else []) + [[piece] for piece in late]:
@@ -198,8 +222,15 @@ class Batcher:
             except BaseException as error:
                 self._apart(group, error)
         seconds = time.perf_counter() - start
-        self.metrics.batch(batch.kind, tokens, self.budget, len(pieces), seconds)
-        self._rate = RATE_MEMORY * (self._rate or tokens / seconds) + (1 - RATE_MEMORY) * tokens / seconds
+        self.metrics.batch(model.name, batch.kind, tokens, self.budgets[model], len(pieces), seconds)
+        self._learn(model, tokens / seconds)
+
+    def _learn(self, model: Model, rate: float) -> None:
+        """Remember how many tokens a second a model reads, and what its tokens cost beside those of the others."""
+        with self._changed:
+            self._rates[model] = RATE_MEMORY * self._rates.get(model, rate) + (1 - RATE_MEMORY) * rate
+            first = next(iter(self._rates.values()))
+            self._jobs.costs |= {known: first / its_rate for known, its_rate in self._rates.items()}
 
     def _encode(self, pieces: Sequence[Piece]) -> None:
         job, index = pieces[0]
@@ -210,20 +241,22 @@ class Batcher:
             job.finish(index, row[None])
 
     def _means(self, pieces: Sequence[Piece]) -> FloatArray:
-        """A row for each text."""
+        """A row for each text. All are of one model."""
         tasks = [as_task(job.task) for job, _ in pieces]
-        if isinstance(self.encoder.engine, ReadsIds) and all(job.ids for job, _ in pieces):
-            return self.encoder.engine.id_means([job.ids[index] for job, index in pieces], tasks)
+        encoder = pieces[0][0].model.encoder
+        if isinstance(encoder.engine, ReadsIds) and all(job.ids for job, _ in pieces):
+            return encoder.engine.id_means([job.ids[index] for job, index in pieces], tasks)
         texts = [job.texts[index] for job, index in pieces]
-        return self.encoder.encode(texts, task=tasks, normalize=False, truncate=True)
+        return encoder.encode(texts, task=tasks, normalize=False, truncate=True)
 
     def _read(self, job: Job, index: int, document: Document) -> None:
         """One piece of a document: some of its windows, or all at once where the encoder cannot stop in between."""
+        encoder = job.model.encoder
         if document.steps is not None:
-            self.encoder.read_windows(document.steps.opened, *document.steps.windows[index])  # type: ignore[attr-defined]
+            encoder.read_windows(document.steps.opened, *document.steps.windows[index])  # type: ignore[attr-defined]
             job.finish_windows(document.steps.opened)
             return
-        (vectors,) = self.encoder.encode_documents(
+        (vectors,) = encoder.encode_documents(
             [job.texts[0]],
             [document.spans],
             task=job.task,

@@ -13,7 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from jina_v3_encoder.errors import InputTooLong, InvalidInput
+from jina_v3_encoder.errors import InvalidInput
+
+from .paths import not_found
+from .records import Record, record_of
 
 SHOWN = 200
 """Characters of a wrong value that are sent back."""
@@ -41,26 +44,29 @@ class ApiError(Exception):
         self.status, self.code, self.message = status, code, message
         self.retry_after, self.fields = retry_after, fields
 
-    def body(self) -> dict[str, Any]:
-        """The hosted service's flat form and OpenAI's nested one together."""
+    def body(self, record: Record | None = None) -> dict[str, Any]:
+        """The hosted service's flat form and OpenAI's nested one together, or with a plain text in its place."""
         kind = "invalid_request_error" if self.status < 500 else "server_error"
-        nested = {"message": self.message, "type": kind, "param": None, "code": self.code}
+        nested: Any = {"message": self.message, "type": kind, "param": None, "code": self.code}
+        if record is not None and record.has_plain_error:
+            nested = self.message
         body = {"detail": self.message, "code": self.code, "request_id": uuid.uuid4().hex, "error": nested}
         return body if self.fields is None else {**body, "errors": self.fields}
 
-    def response(self) -> Response:
+    def response(self, record: Record | None = None) -> Response:
+        """The answer. `record` learns why there is no other."""
+        if record is not None:
+            record.refuse(self.code, self.message)
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
         if self.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
-        return Response(orjson.dumps(self.body()), self.status, headers, media_type="application/json")
+        return Response(orjson.dumps(self.body(record)), self.status, headers, media_type="application/json")
 
 
 def as_api_error(error: Exception) -> ApiError:
     """Ours for the client, anything else as an internal error whose cause is logged and not told."""
     if isinstance(error, ApiError):
         return error
-    if isinstance(error, InputTooLong):
-        return ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", str(error).replace("truncate=True", '"truncate": true'))
     if isinstance(error, InvalidInput):
         return ApiError(422, "VALIDATION_ERROR", str(error))
     logger.error("a request failed", exc_info=error)
@@ -73,21 +79,24 @@ CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 400: "BAD_REQUEST"}
 def install(app: FastAPI) -> None:
     """Make what the framework itself refuses answer in the one form; the gate sees to all else."""
 
-    async def invalid(_: Request, error: Exception) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         errors = error.errors()
         fields = [_field(refused) for refused in errors[:LISTED]]
         message = "; ".join(f"{field['field']}: {field['message']}" for field in fields[:5])
         if len(errors) > LISTED:
             message += f"; {len(errors):,} errors in all, of which the first {LISTED} are listed"
-        return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response()
+        return ApiError(422, "VALIDATION_ERROR", message, fields=fields).response(record_of(request.scope))
 
     async def plain(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        response = ApiError(error.status_code, CODES.get(error.status_code, "ERROR"), str(error.detail)).response()
+        path, served = request.scope["path"], app.openapi()["paths"]
+        message = not_found(path, served) if error.status_code == 404 else str(error.detail)
+        refusal = ApiError(error.status_code, CODES.get(error.status_code, "ERROR"), message)
+        response = refusal.response(record_of(request.scope))
         response.headers.update(error.headers or {})
         if error.status_code == 405:
-            methods = app.openapi()["paths"].get(request.url.path, {})
+            methods = served.get(path, {})
             response.headers["Allow"] = ", ".join(sorted(method.upper() for method in methods))
         return response
 
@@ -96,6 +105,7 @@ def install(app: FastAPI) -> None:
 
 
 def _field(refused: Any) -> dict[str, Any]:
-    path = ".".join(str(part) for part in refused["loc"] if part != "body") or "body"
+    told = (str(part) for part in refused["loc"] if part != "body")
+    path = ".".join(part for part in told if not part.startswith("#")) or "body"  # "#" marks forms of a body
     shown = SHORT.repr(refused.get("input")).encode("ascii", "backslashreplace").decode()  # never megabytes in full
     return {"field": path[:SHOWN], "message": refused["msg"][:500], "type": refused["type"], "input": shown[:SHOWN]}

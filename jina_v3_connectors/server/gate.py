@@ -1,22 +1,27 @@
-"""What every request passes before a route sees it: host, origin, key, the body's size and time, the counters."""
+"""What every request passes before a route sees it: host, origin, key, body, counters and the log."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Protocol
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from . import request_log, tracing
 from .bodies import count_values
 from .clients import ANSWERED
 from .errors import ApiError, as_api_error
+from .keys import check_key
 from .metrics import Metrics
+from .paths import PLAIN_ERROR_PATHS, canonical
+from .records import RECORD, Record
+from .request_log import Line
 from .schemas import MAX_SPANS
-from .settings import ServerSettings
+from .settings import PORT, ServerSettings
 
 OTHER_PATH = "other"
 CONNECTION = "connection"
@@ -44,6 +49,14 @@ class Connection(Protocol):
     def answered(self) -> None: ...
 
 
+class Load(Protocol):
+    """What the gate tells clients of the queue."""
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens of all requests that were taken in and not computed yet."""
+
+
 class Gate:
     """ASGI middleware. Bodies are read whole before the application starts, within their limits."""
 
@@ -52,15 +65,16 @@ class Gate:
         app: ASGIApp,
         settings: ServerSettings,
         metrics: Metrics,
+        load: Load,
         paths: frozenset[str],
         open_paths: frozenset[str],
         status_paths: frozenset[str],
     ) -> None:
-        """`paths` are counted by name, all others together; `open_paths` need no key.
+        """`paths` are counted by name, all others together; `open_paths` need no key, or look for it themselves.
 
         `status_paths` are answered to surplus connections too.
         """
-        self._app, self._settings, self._metrics, self._paths = app, settings, metrics, paths
+        self._app, self._settings, self._metrics, self._load, self._paths = app, settings, metrics, load, paths
         self._open_paths, self._status_paths = open_paths, status_paths
         self._max_values = 4 * settings.max_items + 4 * MAX_SPANS
         self._held = 0
@@ -69,46 +83,62 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status, started, complete = 500, False, False
-
-        async def counting(message: Message) -> None:
-            nonlocal status, started
-            if message["type"] == "http.response.start":
-                status, started = message["status"], True
-            await send(message)
-
-        connection: Connection | None = scope.get("state", {}).get(CONNECTION)
-        start = time.perf_counter()
+        record, start = Record(), time.perf_counter()
+        scope = {**scope, "path": canonical(scope["path"], self._paths)}
+        scope["state"] = {**scope.get("state", {}), RECORD: record}
+        record.has_plain_error = scope["path"] in PLAIN_ERROR_PATHS
+        answer = _Answer(send, lambda: self._headers(scope, record))
+        connection: Connection | None = scope["state"].get(CONNECTION)
         try:
             if connection is not None:
                 connection.asked()
                 self._check_room(scope, connection)
-            self._check_host(scope)
-            self._check_origin(scope)
-            self._check_key(scope)
-            with self._body_room() as room, ExitStack() as answered:
-                body = await self._body(scope, receive, room)
-                complete = True
-                if connection is not None:
-                    connection.taken_in()
-                self._check_values(body)
-                start = time.perf_counter()
-                inner = {**_as_json(scope), "state": {**scope.get("state", {}), ANSWERED: answered}}
-                await self._app(inner, _replay(body, receive), counting)
+            await self._pass(scope, receive, answer, connection)
         except Exception as error:
-            if started:
+            if answer.started:
                 raise
             refusal = as_api_error(error)
-            if complete:
-                await refusal.response()(scope, receive, counting)
+            if answer.body_is_there:
+                await refusal.response(record)(scope, receive, answer)
             else:
-                await self._turn_away(refusal, scope, receive, counting)
+                await self._turn_away(refusal, record, scope, receive, answer)
         finally:
             if connection is not None:
                 connection.answered()
-            path = scope["path"] if scope["path"] in self._paths else OTHER_PATH
-            self._metrics.requests.labels(path, status).inc()
-            self._metrics.seconds.labels(path).observe(time.perf_counter() - start)
+            self._count(scope, answer.status, time.perf_counter() - (answer.began or start), record)
+
+    async def _pass(self, scope: Scope, receive: Receive, answer: _Answer, connection: Connection | None) -> None:
+        """Let the application answer, if all is right."""
+        self._check_host(scope)
+        self._check_origin(scope)
+        if scope["path"] not in self._open_paths:
+            check_key(Headers(scope=scope), self._settings)
+        with self._body_room() as room, ExitStack() as answered:
+            body = await self._body(scope, receive, room)
+            answer.body_is_there = True
+            if connection is not None:
+                connection.taken_in()
+            self._check_values(body)
+            answer.began = time.perf_counter()
+            inner = {**_as_json(scope), "state": {**scope["state"], ANSWERED: answered}}
+            await self._app(inner, _replay(body, receive), answer)
+
+    def _count(self, scope: Scope, status: int, seconds: float, record: Record) -> None:
+        path = scope["path"]
+        named = path if path in self._paths else OTHER_PATH
+        self._metrics.requests.labels(named, status).inc()
+        self._metrics.seconds.labels(named).observe(seconds)
+        request_log.write(_line(scope, status, seconds, record), quiet=path in self._status_paths)
+        tracing.write(scope, status, seconds, record)
+
+    def _headers(self, scope: Scope, record: Record) -> list[tuple[bytes, bytes]]:
+        """What was understood, and how much the queue still takes."""
+        told = record.headers()
+        if scope["method"] == "POST":
+            most = self._settings.max_waiting_tokens
+            told["X-RateLimit-Limit-Tokens"] = str(most)
+            told["X-RateLimit-Remaining-Tokens"] = str(max(0, most - self._load.waiting_tokens))
+        return [(name.lower().encode(), value.encode("latin-1", "replace")) for name, value in told.items()]
 
     def _check_room(self, scope: Scope, connection: Connection) -> None:
         if connection.surplus and scope["path"] not in self._status_paths:
@@ -119,7 +149,11 @@ class Gate:
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         if not self._settings.answers_to(host):
             names = ", ".join(sorted(self._settings.hosts))
-            message = f"this server answers to {names} and not to {host[:100]!r}: serve with --allow-host to add a name"
+            name = PORT.sub("", host)[:100]
+            message = (
+                f"this server answers to {names} and not to {host[:100]!r}: serve with --allow-host {name} to add the "
+                "name (from a container it is often 172.17.0.1, or a service's name), or set a key"
+            )
             raise ApiError(421, "HOST_NOT_ALLOWED", message)
 
     def _check_origin(self, scope: Scope) -> None:
@@ -137,18 +171,6 @@ class Gate:
                 "pages of other sites this server takes Content-Type: application/json only"
             )
             raise ApiError(403, "ORIGIN_NOT_ALLOWED", message)
-
-    def _check_key(self, scope: Scope) -> None:
-        if not self._settings.key_hashes or scope["path"] in self._open_paths:
-            return
-        given = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        if not given:
-            raise ApiError(401, "AUTH_MISSING_API_KEY", "this server asks for a key: Authorization: Bearer KEY")
-        scheme, _, key = given.partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            raise ApiError(401, "AUTH_INVALID_FORMAT", "the header must read: Authorization: Bearer KEY")
-        if not self._settings.lets_in(key.strip()):
-            raise ApiError(401, "AUTH_INVALID_API_KEY", "this key is not known here")
 
     def _check_values(self, body: bytes) -> None:
         """Before anything is made of a body: a million empty objects take minutes and gigabytes to check."""
@@ -188,13 +210,13 @@ class Gate:
             seconds = self._settings.body_seconds
             raise ApiError(408, "REQUEST_TIMEOUT", f"the body did not arrive within {seconds:g} s") from None
 
-    async def _turn_away(self, refusal: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _turn_away(self, refusal: ApiError, record: Record, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse before the body is there, and close.
 
         The whole answer goes out first. What the client goes on sending is thrown away for a moment, since a connection
         that is closed over unread bytes takes the answer with it.
         """
-        response = refusal.response()
+        response = refusal.response(record)
         response.headers["connection"] = "close"
         await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})
         head = scope["method"] == "HEAD"
@@ -204,6 +226,22 @@ class Gate:
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await _throw_away(receive, 2 * self._settings.max_body_bytes)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Answer:
+    """Sends an answer, with headers of the gate's, and remembers how it began."""
+
+    def __init__(self, send: Send, headers: Callable[[], list[tuple[bytes, bytes]]]) -> None:
+        self._send, self._headers = send, headers
+        self.status, self.started, self.body_is_there = 500, False, False
+        self.began: float | None = None
+        """When the request was there and the application began."""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status, self.started = message["status"], True
+            message = {**message, "headers": [*message.get("headers", []), *self._headers()]}
+        await self._send(message)
 
 
 class _Room:
@@ -262,6 +300,12 @@ def _as_json(scope: Scope) -> Scope:
     """Curl calls its data a form, and some clients call it nothing: here every body is JSON."""
     headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
     return {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
+
+
+def _line(scope: Scope, status: int, seconds: float, record: Record) -> Line:
+    host, _ = scope.get("client") or ("-", 0)
+    agent = Headers(scope=scope).get("user-agent", "")
+    return Line(host, agent, scope["method"], scope["path"], status, seconds, record)
 
 
 def _too_large(limit: int) -> ApiError:

@@ -15,9 +15,12 @@ from jina_v3_encoder.task import Task, TaskLike
 from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray
 
+from .models import Model
+
 if TYPE_CHECKING:
     from jina_v3_encoder.network.late_document import LateDocument
 
+FLOAT_BYTES = 4
 IdArray = NDArray[np.integer[Any]]
 
 
@@ -78,6 +81,7 @@ class Job:
     It is computed in pieces, one for each of `tokens`: a text, or some windows of the document.
     """
 
+    model: Model
     texts: Sequence[str]
     tokens: Sequence[int]
     task: str | None
@@ -104,9 +108,10 @@ class Job:
         return self.size if self.document is None else self.document.read
 
     @property
-    def vector_count(self) -> int:
-        """How many vectors it gives."""
-        return len(self.texts) if self.document is None else len(self.document.spans)
+    def vector_bytes(self) -> int:
+        """What its vectors take."""
+        vectors = len(self.texts) if self.document is None else len(self.document.spans)
+        return vectors * self.model.encoder.dimensions * FLOAT_BYTES
 
     def finish(self, index: int, row: FloatArray) -> None:
         """Piece `index` was read and gave `row`; the last one to come completes the vectors."""

@@ -9,13 +9,15 @@ from jina_v3_encoder.task import Task
 from jina_v3_encoder.vectors import FloatArray
 
 from .batcher import Batcher
+from .models import Model
 
 
 class QueueEngine:
-    """The engine behind a queue. Texts are read in the queue's thread, and counted in the caller's."""
+    """The engine of a model behind a queue. Texts are read in the queue's thread, and counted in the caller's."""
 
-    def __init__(self, batcher: Batcher) -> None:
-        self._batcher, self._engine = batcher, batcher.encoder.engine
+    def __init__(self, batcher: Batcher, model: Model | None = None) -> None:
+        """`model` is one of the queue's, by default its first."""
+        self._batcher, self._engine = batcher, (model or batcher.models.default).encoder.engine
 
     @property
     def info(self) -> EncoderInfo:

@@ -1,7 +1,9 @@
-"""`/v1/segment`, the hosted segmenter's interface with this model's own tokens."""
+"""`/v1/segment`, the hosted segmenter's interface with a served model's own tokens."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,38 +13,52 @@ from tokenizers import Encoding, Tokenizer
 from ..chunking.lines import Utf16, segments
 from .answers import json_answer
 from .errors import ApiError
-from .models import NAME
+from .models import Model
 from .schemas import SegmentRequest
 from .service import Service
 
 
 def router(service: Service) -> APIRouter:
     routes = APIRouter()
-    path = service.encoder.info.tokenizer_file
-    tokenizer = None if path is None else Tokenizer.from_file(str(path))
+    for model in service.models:
+        if model.encoder.info.tokenizer_file is not None:
+            tokenizer_from(model.encoder.info.tokenizer_file)  # before the first request waits for it
 
+    @routes.post("/v1/segment", summary="Chunks and tokens of a text")
     async def segment(body: SegmentRequest, request: Request) -> Response:
-        if body.head is not None and body.tail is not None:
-            raise ApiError(422, "VALIDATION_ERROR", "head and tail cannot both be given")
-        if tokenizer is None:
-            raise ApiError(503, "SERVICE_UNAVAILABLE", "the model behind this server has no tokenizer of its own here")
-        service.check_size([body.content], "content")
+        return await answer(service, body, request)
 
-        def answer() -> Response:
-            """In one turn: tokens of a million characters take 300 MB, and would wait for all the other requests."""
-            encoding = encoded(body.content, tokenizer)
-            service.check_tokens(len(encoding.ids))
-            return json_answer(segmented(body, encoding, tokenizer))
-
-        return await service.in_pool(len(body.content), request.is_disconnected, answer)
-
+    @routes.get("/v1/segment", summary="How many tokens a text has")
     async def counted(content: str, request: Request) -> Response:
-        return await segment(SegmentRequest.model_validate({"content": content}), request)
+        return await answer(service, SegmentRequest.model_validate({"content": content}), request)
 
-    for address in ("/v1/segment", "/segment"):
-        routes.add_api_route(address, segment, methods=["POST"], summary="Chunks and tokens of a text")
-        routes.add_api_route(address, counted, methods=["GET"], summary="How many tokens a text has")
     return routes
+
+
+async def answer(service: Service, body: SegmentRequest, request: Request) -> Response:
+    """A text's tokens and chunks."""
+    if body.head is not None and body.tail is not None:
+        raise ApiError(422, "VALIDATION_ERROR", "head and tail cannot both be given")
+    model = service.models.named(body.tokenizer) or service.models.default
+    file = model.encoder.info.tokenizer_file
+    if file is None:
+        raise ApiError(503, "SERVICE_UNAVAILABLE", "the model behind this server has no tokenizer of its own here")
+    service.check_size([body.content], "content")
+
+    def segmented_text() -> Response:
+        """In one turn: tokens of a million characters take 300 MB, and would wait for all the other requests."""
+        tokenizer = tokenizer_from(file)
+        encoding = encoded(body.content, tokenizer)
+        service.check_tokens(len(encoding.ids))
+        return json_answer(segmented(body, encoding, tokenizer, model))
+
+    return await service.in_pool(len(body.content), request.is_disconnected, segmented_text)
+
+
+@cache
+def tokenizer_from(file: Path) -> Tokenizer:
+    """A model's own tokenizer, loaded once."""
+    return Tokenizer.from_file(str(file))
 
 
 def encoded(content: str, tokenizer: Tokenizer) -> Encoding:
@@ -57,7 +73,7 @@ def encoded(content: str, tokenizer: Tokenizer) -> Encoding:
         raise ApiError(422, "VALIDATION_ERROR", "content: it holds a lone surrogate, which is no text") from None
 
 
-def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer) -> dict[str, Any]:
+def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer, model: Model) -> dict[str, Any]:
     """The answer; positions in UTF-16 code units, ends exclusive."""
     content, shown = body.content, range(len(encoding.ids))
     if body.head is not None:
@@ -68,7 +84,7 @@ def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer) ->
         content = content[encoding.offsets[shown[0]][0] : encoding.offsets[shown[-1]][1]] if shown else ""
         encoding = encoded(content, tokenizer)
     spans = segments(content, body.max_chunk_length)
-    answer: dict[str, Any] = {"num_tokens": len(encoding.ids), "tokenizer": NAME, "usage": {"tokens": 0}}
+    answer: dict[str, Any] = {"num_tokens": len(encoding.ids), "tokenizer": model.name, "usage": {"tokens": 0}}
     if body.return_chunks:
         units = Utf16(content)
         answer["num_chunks"] = len(spans)

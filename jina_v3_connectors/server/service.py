@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.config import PROMPTS
-from jina_v3_encoder.errors import InputTooLong
 from jina_v3_encoder.task import as_tasks
-from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.texts.late_chunking import (
     Span,
     WindowSize,
@@ -30,6 +28,8 @@ from .batcher import Batcher
 from .clients import Client, Gone
 from .errors import ApiError
 from .jobs import Document, IdArray, Job, ReadsIds, ReadsInSteps, Steps
+from .models import Model
+from .records import Record
 from .settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -54,10 +54,13 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Question:
-    """Texts to encode, all with one task."""
+    """Texts to encode, all with one model and one task."""
 
+    model: Model
     texts: list[str]
     task: str | None
+    is_told: bool = True
+    """Whether the request chose the task. Otherwise the texts may, by the instruction that they begin with."""
     truncate: bool = False
     late_chunking: bool = False
     """The texts are the chunks of one document, in their order; with `spans` the only text is the document."""
@@ -77,10 +80,15 @@ class Encoded:
 class Service:
     """What all routes share."""
 
-    def __init__(self, encoder: TextEncoder, settings: ServerSettings, batcher: Batcher) -> None:
-        self.encoder, self.settings, self._batcher = encoder, settings, batcher
+    def __init__(self, settings: ServerSettings, batcher: Batcher) -> None:
+        self.models, self.settings, self._batcher = batcher.models, settings, batcher
         self._short = ThreadPoolExecutor(TOKENIZING_THREADS, "jina-v3-tokenize")
         self._long = ThreadPoolExecutor(1, "jina-v3-tokenize-long")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether nothing will be answered any more."""
+        return self._batcher.has_failed
 
     async def admit(self, question: Question, client: Client) -> Job:
         """Check a question against the limits and queue it; its vectors are held until the client is answered.
@@ -90,11 +98,11 @@ class Service:
                 nobody is there.
         """
         self.check_size(question.texts)
-        if self.settings.recognize_prompts:
-            question = recognized(question)
+        question = self._with_task(question, client.record)
         job = await self._job(question, client.gone)
         self._batcher.submit(job)
         client.answered.callback(self._batcher.release, job)
+        client.record.read(job.model.name, job.task, job.read)
         return job
 
     def check_size(self, texts: Sequence[str], name: str = "input") -> None:
@@ -120,15 +128,15 @@ class Service:
             message = f"input: {tokens:,} {told}, the limit is {most:,}: send several requests"
             raise ApiError(400, "INPUT_TOKEN_LIMIT_EXCEEDED", message)
 
-    async def count(self, texts: Sequence[str], task: str | None, gone: Gone) -> list[int]:
-        """Tokens of each text, prompt and specials included.
+    async def count(self, model: Model, texts: Sequence[str], task: str | None, gone: Gone) -> list[int]:
+        """Tokens of each text for a model, prompt and specials included.
 
         Raises:
             ApiError: too many tokens; 499 when nobody is there to be answered.
         """
         counts: list[int] = []
         for part in slices(texts):
-            counted = await self.in_pool(sum(map(len, part)), gone, self.encoder.count_tokens, part, task)
+            counted = await self.in_pool(sum(map(len, part)), gone, model.encoder.count_tokens, part, task)
             counts += counted if isinstance(counted, list) else [counted]
             self.check_tokens(sum(counts))
         return counts
@@ -153,6 +161,27 @@ class Service:
         except asyncio.CancelledError:
             job.result.cancel()
             raise
+
+    async def admit_all(self, questions: Sequence[Question], client: Client) -> list[Job]:
+        """`admit` the questions of one request, all or none."""
+        jobs: list[Job] = []
+        try:
+            for question in questions:
+                job = await self.admit(question, client)
+                jobs.append(job)
+        except BaseException:
+            for job in jobs:
+                job.result.cancel()
+            raise
+        return jobs
+
+    async def wait_all(self, jobs: Sequence[Job]) -> list[Encoded]:
+        """`wait` for several. If one fails, or the wait is cancelled, the others leave the queue."""
+        try:
+            return [await self.wait(job) for job in jobs]
+        finally:
+            for job in jobs:
+                job.result.cancel()
 
     async def ask(self, question: Question, client: Client) -> Encoded:
         """`admit` and `wait`, until the client hangs up.
@@ -179,24 +208,38 @@ class Service:
             waiting.cancel()
 
     async def _job(self, question: Question, gone: Gone) -> Job:
-        texts, task = question.texts, question.task
+        model, texts, task = question.model, question.texts, question.task
         if question.late_chunking:
             return await self._late_job(question, gone)
-        tokens, ids = await self._tokenized(texts, task, gone)
-        most = self.encoder.max_tokens
+        if not texts:
+            raise ApiError(422, "VALIDATION_ERROR", "input: there is no text")
+        tokens, ids = await self._tokenized(question, gone)
+        most = model.encoder.max_tokens
         if not question.truncate and (longest := max(tokens)) > most:
-            raise InputTooLong(tokens.index(longest), longest, most)
-        return Job(texts, [min(count, most) for count in tokens], task, ids=ids)
+            raise too_long(tokens.index(longest), longest, model)
+        return Job(model, texts, [min(count, most) for count in tokens], task, ids=ids)
 
-    async def _tokenized(self, texts: Sequence[str], task: str | None, gone: Gone) -> tuple[list[int], list[IdArray]]:
+    def _with_task(self, question: Question, record: Record) -> Question:
+        """The question with the task that its texts ask for, or the server's default, where the request chose none."""
+        if question.is_told or not question.model.encoder.tasks:
+            return question
+        if self.settings.recognize_prompts:
+            if (asked := recognized(question)) is not question:
+                record.note(f"the texts begin with v3's instruction for {asked.task}: read with that task")
+                return asked
+            if prompted(question):
+                record.note("some texts begin with an instruction of v3's, and not all with one: read as they are")
+        return replace(question, task=self.settings.default_task)
+
+    async def _tokenized(self, question: Question, gone: Gone) -> tuple[list[int], list[IdArray]]:
         """Tokens of each text as `count` tells them, and their ids where the engine reads these, cut to what fits.
 
         Raises:
             ApiError: as `count`.
         """
-        engine = self.encoder.engine
+        texts, task, engine = question.texts, question.task, question.model.encoder.engine
         if not isinstance(engine, ReadsIds):
-            return await self.count(texts, task, gone), []
+            return await self.count(question.model, texts, task, gone), []
 
         def tokenized(part: Sequence[str]) -> list[tuple[int, IdArray]]:
             part_ids = engine.text_ids(part, as_tasks(task, len(part)), prompt=True)
@@ -218,29 +261,32 @@ class Service:
                 raise ApiError(422, "VALIDATION_ERROR", f"spans: they belong to one text, got {len(question.texts)}")
             spans = check_spans(question.spans, len(text), 0)
             check_layers(spans, len(text))
-        size = resolve_window(question.window, question.overlap, self.encoder.max_tokens)
-        if not isinstance(self.encoder, ReadsInSteps) or not spans:
+        encoder = question.model.encoder
+        size = resolve_window(question.window, question.overlap, encoder.max_tokens)
+        if not isinstance(encoder, ReadsInSteps) or not spans:
             return await self._whole_document_job(replace(question, texts=[text], spans=spans), size, gone)
         overlap = min(size.overlap, most_overlap(size))
-        opening = partial(self.encoder.open_document, task=question.task, window=question.window, overlap=overlap)
+        opening = partial(encoder.open_document, task=question.task, window=question.window, overlap=overlap)
         opened: LateDocument = await self.in_pool(len(text), gone, opening, text, spans)
         check_overlap(size, opened.windows)
         read = opened.tokens(0, opened.windows)
         self.check_tokens(cost(read, opened.windows), WINDOW_COST)
-        steps = in_steps(opened, max(1, round(self._batcher.budget * PIECE_SHARE) // size.tokens))
+        budget = self._batcher.budgets[question.model]
+        steps = in_steps(opened, max(1, round(budget * PIECE_SHARE) // size.tokens))
         costs = [cost(opened.tokens(start, stop), stop - start) for start, stop in steps.windows]
-        return Job([text], costs, question.task, Document(spans, read, question.window, size.overlap, steps))
+        document = Document(spans, read, question.window, size.overlap, steps)
+        return Job(question.model, [text], costs, question.task, document)
 
     async def _whole_document_job(self, question: Question, size: WindowSize, gone: Gone) -> Job:
         """For encoders that read a document in one go: its windows are counted here, and read out of sight."""
         spans = question.spans or []
-        (tokens,) = await self.count(question.texts, question.task, gone)
+        (tokens,) = await self.count(question.model, question.texts, question.task, gone)
         windows = len(window_starts(tokens, size.tokens, min(size.overlap, most_overlap(size))))
         check_overlap(size, windows)
         read = tokens_read(tokens, *size)
         self.check_tokens(cost(read, windows), WINDOW_COST)
         document = Document(spans, read, question.window, size.overlap)
-        return Job(question.texts, [cost(read, windows)], question.task, document)
+        return Job(question.model, question.texts, [cost(read, windows)], question.task, document)
 
 
 def most_overlap(size: WindowSize) -> int:
@@ -303,9 +349,26 @@ def check_layers(spans: Sequence[Span], length: int) -> None:
 
 def recognized(question: Question) -> Question:
     """The question with the task whose instruction all its texts begin with, and without the instruction."""
-    if question.task is not None or question.late_chunking:
+    if question.late_chunking:
         return question
     for task, prompt in PROMPTS.items():
         if prompt and all(text.startswith(prompt) for text in question.texts):
             return replace(question, task=task, texts=[text.removeprefix(prompt) for text in question.texts])
     return question
+
+
+def prompted(question: Question) -> bool:
+    """Whether any text begins with an instruction."""
+    prompts = tuple(prompt for prompt in PROMPTS.values() if prompt)
+    return any(text.startswith(prompts) for text in question.texts)
+
+
+def too_long(index: int, tokens: int, model: Model) -> ApiError:
+    """The refusal of a text, in the words of a request."""
+    return ApiError(
+        400,
+        "INPUT_TOKEN_LIMIT_EXCEEDED",
+        f"input: text {index} has {tokens:,} tokens with its prompt, the limit of {model.name} is "
+        f'{model.encoder.max_tokens:,}: send "truncate": true to cut it, or cut it into chunks and send them with '
+        '"late_chunking": true, which reads a document of any length',
+    )

@@ -6,9 +6,12 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import as_task
+
+from .token_ids import TokenizerName
 
 PORT = re.compile(r":\d*$")
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "host.docker.internal"})
@@ -21,8 +24,11 @@ class ServerSettings:
 
     default_task: str | None = None
     """For requests without a task; None is the base model, as the hosted service answers."""
-    recognize_prompts: bool = False
-    """Take v3's own instruction at the head of a text as its task, for clients that send nothing but prefixes."""
+    recognize_prompts: bool = True
+    """Where a request says nothing of a task, take v3's own instruction at the head of its texts as one. Clients that
+    know nothing but prefixes send it, and the base model would read it as a part of the text."""
+    token_ids: TokenizerName | None = None
+    """The tokenizer whose ids are sent by clients that are not known; None refuses theirs."""
     max_items: int = 2048
     max_body_bytes: int = 32 * 2**20
     max_held_bytes: int = 256 * 2**20
@@ -38,10 +44,12 @@ class ServerSettings:
     to come back (429)."""
     body_seconds: float = 30.0
     """Time for a request's body to arrive."""
-    keep_alive_after: float | None = 3.0
-    """Seconds after which a slow answer begins with white space, for clients that give up after five; None: never."""
+    keep_alive_after: float | None = 2.0
+    """Seconds after which a slow answer begins with white space, for clients that give up after three; None: never."""
     key_hashes: frozenset[bytes] = field(default=frozenset(), repr=False)
     """SHA-256 of the keys that are let in; empty lets everyone in."""
+    classifiers: Path | None = None
+    """The folder of trained classifiers; None is one of this user's."""
     hosts: frozenset[str] = frozenset()
     """Names by which the server may be asked for, lower-case and without port; empty allows any. A page from elsewhere
     that points its own name at this machine (DNS rebinding) is kept out by them."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
 from operator import itemgetter
 from typing import NamedTuple
 
 from .jobs import Job, Piece
+from .models import Model
 
 SMALL_SHARE = 0.1
 """Of a batch's tokens: a request up to this size is small."""
@@ -18,32 +20,36 @@ MISSES = 64
 
 
 class Batch(NamedTuple):
-    """Texts that are read together, and the tokens that left the queue: theirs, and those of cancelled jobs."""
+    """Texts of one model that are read together, and what left the queue: they, and those of cancelled jobs."""
 
     kind: str
     """ "small" or "large"."""
     pieces: list[Piece]
     tokens: int
-    gone: int
+    gone: Counter[Model]
+    """Tokens that left, of each model."""
 
 
 class Waiting:
     """The requests in line, each with what is left of it: few, since each is a connection.
 
     The request that is due first leads a batch with its longest text, and is due again after all others. Texts of like
-    length fill the batch, those of the leader's task first. With nano on two cores a batch of mixed lengths takes
-    1.15 × as long, and a batch of all tasks another 1.06 ×.
+    length of the same model fill the batch, those of the leader's task first. With nano on two cores a batch of mixed
+    lengths takes 1.15 × as long, and a batch of all tasks another 1.06 ×.
 
     Small requests have their own batches. These go first until they have used as many tokens as the large ones did. So
     a small request waits for the batch under way, and a large one waits at most twice as long as it would alone.
-    `python -m benchmarks.order` shows what this brings.
+    `python -m benchmarks.order` shows what this brings. Tokens of a model that takes longer count for more, so that it
+    holds for requests of different models too.
     """
 
-    def __init__(self, budget: int, small_share: float = SMALL_SHARE) -> None:
-        """`budget`: tokens of a batch. A `small_share` of 0 makes all requests equal."""
-        self._budget, self._small = budget, budget * small_share
-        self._credit = budget
-        """Tokens that small requests may still use before large ones have their turn."""
+    def __init__(self, budgets: Mapping[Model, int], small_share: float = SMALL_SHARE) -> None:
+        """`budgets`: tokens of a batch of each model. A `small_share` of 0 makes all requests equal."""
+        self._budgets, self._small_share = budgets, small_share
+        self.costs = dict.fromkeys(budgets, 1.0)
+        """How much longer a token of each model takes than one of the first. The queue's owner measures it."""
+        self._credit = self._most_credit
+        """Tokens of the first model that small requests may still use before large ones have their turn."""
         self._requests: list[_Request] = []
         self._turns = count()
 
@@ -51,7 +57,8 @@ class Waiting:
         return bool(self._requests)
 
     def add(self, job: Job) -> None:
-        self._requests.append(_Request(job, next(self._turns), small=job.size <= self._small))
+        small = job.size <= self._budgets[job.model] * self._small_share
+        self._requests.append(_Request(job, next(self._turns), small=small))
 
     def take(self) -> Batch:
         """At least one text, and as many more as there is room for; none where nobody waits for any job."""
@@ -59,24 +66,35 @@ class Waiting:
         small = [request for request in self._requests if request.small]
         large = [request for request in self._requests if not request.small]
         if not large:
-            self._credit = self._budget
+            self._credit = self._most_credit
         turn = small if small and (self._credit > 0 or not large) else large
         kind = "small" if turn is small else "large"
         if not turn:
             return Batch(kind, [], 0, gone)
         leader = min(turn, key=lambda request: request.due)
         leader.due = next(self._turns)
-        pieces = _filled(leader, turn, self._budget)
+        model = leader.job.model
+        pieces = _filled(leader, [request for request in turn if request.job.model is model], self._budgets[model])
         self._requests = [request for request in self._requests if request.left]
         tokens = sum(job.tokens[index] for job, index in pieces)
-        self._credit = min(self._budget, self._credit + (-tokens if turn is small else tokens))
-        return Batch(kind, pieces, tokens, gone + tokens)
+        cost = tokens * self.costs[model]
+        self._credit = min(self._most_credit, self._credit + (-cost if turn is small else cost))
+        gone[model] += tokens
+        return Batch(kind, pieces, tokens, gone)
 
-    def _drop(self) -> int:
-        """Take out cancelled and failed jobs; the tokens that they still had."""
+    @property
+    def _most_credit(self) -> float:
+        """The largest batch."""
+        return max(budget * self.costs[model] for model, budget in self._budgets.items())
+
+    def _drop(self) -> Counter[Model]:
+        """Take out cancelled and failed jobs; the tokens that they still had, of each model."""
         ended = {request for request in self._requests if request.job.result.done()}
         self._requests = [request for request in self._requests if request not in ended]
-        return sum(request.tokens for request in ended)
+        tokens: Counter[Model] = Counter()
+        for request in ended:
+            tokens[request.job.model] += request.tokens
+        return tokens
 
 
 class _Request:

@@ -14,6 +14,9 @@ ANSWERS = {
     "/v1/embeddings": "EmbeddingResponse",
     "/v1/classify": "ClassificationResponse",
     "/v1/models": "ModelListResponse",
+    "/v1/rerank": "RerankingResponse",
+    "/v1/train": "TrainingResponse",
+    "/v1/classifiers": "ClassifierSummaries",
 }
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from jina_v3_connectors.server import answers as module
 from jina_v3_connectors.server.answers import json_answer, patient_answer, to_json
 from jina_v3_connectors.server.errors import ApiError
+from jina_v3_connectors.server.records import Record
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=20))
@@ -33,7 +34,9 @@ def test_an_answer_is_json() -> None:
 
 def answered(work: Callable[[], Awaitable[Any]], after: float | None) -> tuple[Response, bytes]:
     async def run() -> tuple[Response, bytes]:
-        response = await patient_answer(asyncio.ensure_future(work()), lambda number: {"number": number}, after)
+        response = await patient_answer(
+            asyncio.ensure_future(work()), lambda number: {"number": number}, after, Record()
+        )
         if not isinstance(response, StreamingResponse):
             return response, bytes(response.body)
         parts: AsyncIterable[Any] = response.body_iterator

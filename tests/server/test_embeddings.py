@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jina_v3_connectors.server import ServerSettings
+from jina_v3_encoder import Blend
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES
 
@@ -82,6 +83,66 @@ def test_late_chunking_reads_the_list_as_one_document(client: httpx.Client, exac
     assert not np.allclose(vectors(answer), alone, atol=1e-2)
 
 
+@pytest.mark.parametrize("dimensions", [None, 64])
+def test_a_blend_reads_the_chunks_alone_as_well(client: httpx.Client, exact: Encoder, dimensions: int | None) -> None:
+    chunks = ["Berlin is the capital.\n\n", "\tThe city has many lakes.\n", "  - It lies on the Spree.\n"]
+    answer = ask(client, input=chunks, task="retrieval.passage", late_chunking="blend", dimensions=dimensions)
+    wanted = exact.encode_chunks(chunks, task="retrieval.passage", blend=Blend(), dimensions=dimensions)
+    assert np.allclose(vectors(answer), wanted, atol=1e-5)
+    alone = sum(exact.count_tokens([chunk.strip() for chunk in chunks], "retrieval.passage"))
+    assert answer["usage"]["total_tokens"] == alone + exact.count_tokens(" ".join(chunks), "retrieval.passage")
+
+
+def test_a_blend_of_spans_in_windows(client: httpx.Client, exact: Encoder) -> None:
+    text, spans = "First part. Second part. Third part.", [(25, 36), (0, 11), (12, 24)]
+    body = {"input": [text], "late_chunking": "blend", "spans": spans, "window": 9, "overlap": 2}
+    wanted = exact.encode_spans(text, spans, task="separation", window=9, overlap=2, blend=Blend())
+    assert np.allclose(vectors(ask(client, task="separation", **body)), wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("truncate", [False, True])
+def test_a_blend_of_no_chunk(client: httpx.Client, truncate: bool) -> None:
+    answer = ask(client, input="abc", late_chunking="blend", spans=[], truncate=truncate)
+    assert answer["data"] == []
+    assert len(ask(client, input="abc")["data"]) == 1, "the server goes on"
+
+
+def test_a_blend_is_refused_before_chunks_are_cut_out(client: httpx.Client) -> None:
+    """Chunks that overlap would otherwise be a copy of the text each."""
+    body = {"model": MODEL, "late_chunking": "blend", "input": ["a" * 100_000]}
+    for spans, message in (
+        ([(n, 100_000) for n in range(20)], "times the text; the limit is 8 times"),
+        ([(n, n + 1) for n in range(3000)], "spans: 3,000 chunks to be read alone as well, the limit is 2,048"),
+    ):
+        refused = client.post("/v1/embeddings", json={**body, "spans": spans})
+        assert refused.status_code == 422
+        assert message in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("field", [{"spans": [[0, 3]]}, {"window": 64}, {"overlap": 4}])
+def test_what_belongs_to_late_chunking_is_not_passed_over(client: httpx.Client, field: dict[str, Any]) -> None:
+    refused = client.post("/v1/embeddings", json={"model": MODEL, "input": "abcdef", **field})
+    assert refused.status_code == 422
+    assert f'send "late_chunking": true with {next(iter(field))}' in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("field", [{"image": "data:,x"}, {"task": "retrieval.query"}])
+def test_a_text_in_an_object_has_nothing_else(client: httpx.Client, field: dict[str, Any]) -> None:
+    refused = client.post("/v1/embeddings", json={"model": MODEL, "input": [{"text": "a", **field}]})
+    assert refused.status_code == 422
+    assert f"this server knows no '{next(iter(field))}'" in refused.json()["detail"]
+
+
+def test_both_readings_of_a_blend_have_one_task(exact: Encoder) -> None:
+    """Also where texts begin with an instruction that would choose one for the chunks alone."""
+    chunks = [f"Represent the query for retrieving evidence documents: part {n}" for n in range(2)]
+    settings = ServerSettings(recognize_prompts=True, default_task="separation")
+    with running(exact, settings) as url, checked_client(url) as client:
+        answer = ask(client, input=chunks, late_chunking="blend")
+    wanted = exact.encode_chunks(chunks, task="separation", blend=Blend())
+    assert np.allclose(vectors(answer), wanted, atol=1e-5)
+
+
 def test_spans_are_taken_as_an_extension(client: httpx.Client, exact: Encoder) -> None:
     text, spans = "First part. Second part. Third part.", [(12, 24), (0, 11), (0, 36)]
     body = {"input": [text], "late_chunking": True, "spans": spans, "window": 9, "overlap": 2}
@@ -115,7 +176,12 @@ def test_vectors_may_stay_unnormalised(client: httpx.Client, exact: Encoder) -> 
         ({"model": f"{MODEL}:separation"}, "separation"),
         ({"model": f"{MODEL}:separation", "task": "classification"}, "classification"),
         ({"model": f"jinaai/{MODEL}"}, None),
-        ({"model": f"jina-ai/{MODEL}", "user": "somebody", "unknown": [1]}, None),
+        ({"model": f"jina-ai/{MODEL}", "user": "somebody", "unknown": [], "return_multivector": False}, None),
+        ({"input_type": "clustering"}, "separation"),
+        ({"input_type": "classification"}, "classification"),
+        ({"task": "clustering"}, "separation"),
+        ({"task_type": "RETRIEVAL_QUERY"}, "retrieval.query"),
+        ({"task_type": "SEMANTIC_SIMILARITY"}, "text-matching"),
     ],
 )
 def test_other_ways_to_name_model_and_task(client: httpx.Client, exact: Encoder, given: Any, task: str | None) -> None:

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.models import Model
+from jina_v3_encoder.testing import FakeEncoder
+
+MODEL = Model("one", FakeEncoder())
 
 
 def job(*tokens: int) -> Job:
-    return Job([f"text {number}" for number in range(len(tokens))], tokens, None)
+    return Job(MODEL, [f"text {number}" for number in range(len(tokens))], tokens, None)
 
 
 def test_rows_come_back_in_their_indexs() -> None:

@@ -18,8 +18,8 @@ def samples(metrics: Metrics) -> dict[tuple[str, frozenset[tuple[str, str]]], fl
 
 def test_a_batch_is_counted_by_its_kind() -> None:
     metrics = Metrics()
-    metrics.batch("large", tokens=50, budget=100, texts=3, seconds=0.2)
-    metrics.batch("small", tokens=5, budget=100, texts=1, seconds=0.01)
+    metrics.batch("one", "large", tokens=50, budget=100, texts=3, seconds=0.2)
+    metrics.batch("one", "small", tokens=5, budget=100, texts=1, seconds=0.01)
     values = samples(metrics)
     assert values["jina_v3_tokens_total", frozenset()] == 55
     assert values["jina_v3_texts_total", frozenset()] == 4
@@ -48,8 +48,21 @@ def test_requests_are_counted_by_path_and_status() -> None:
     assert (buckets["0.025"], buckets["0.05"], buckets["+Inf"]) == (0, 1, 1)
 
 
+def test_several_models_are_counted_apart() -> None:
+    metrics = Metrics(by_model=True)
+    metrics.batch("one", "small", tokens=5, budget=100, texts=1, seconds=0.01)
+    metrics.batch("other", "small", tokens=7, budget=10, texts=2, seconds=0.01)
+    metrics.wait("other", 3)
+    values = samples(metrics)
+    one, other = frozenset({("model", "one")}), frozenset({("model", "other")})
+    assert (values["jina_v3_tokens_total", one], values["jina_v3_tokens_total", other]) == (5, 7)
+    assert (values["jina_v3_batch_fill_sum", one], values["jina_v3_batch_fill_sum", other]) == (0.05, 0.7)
+    assert values["jina_v3_waiting_tokens", other] == 3
+    assert values["jina_v3_batch_seconds_count", other | {("kind", "small")}] == 1
+
+
 def test_two_servers_in_a_process_count_apart() -> None:
     one, other = Metrics(), Metrics()
-    one.waiting.set(7)
+    one.wait("one", 7)
     assert samples(one)["jina_v3_waiting_tokens", frozenset()] == 7
     assert samples(other)["jina_v3_waiting_tokens", frozenset()] == 0

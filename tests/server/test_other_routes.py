@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from jina_v3_connectors.chunking.lines import Utf16, segments
+from jina_v3_connectors.server import waiting
 from jina_v3_encoder.encoder import Encoder
+
+from ..support.running import running
 
 MODEL = "jina-embeddings-v3"
 PAGE = "\n  Title\n\n\nA first paragraph. It has two sentences.\nA line \U0001f600 with a wide sign.\n\n* item\n"
@@ -111,7 +114,6 @@ def test_groups_of_labels(client: httpx.Client) -> None:
         {"labels": {}},
         {"labels": {"a": []}},
         {"labels": [""]},
-        {"labels": ["x"] * 513},
         {"labels": {"a": ["x"] * 65}},
         {"labels": {str(n): ["x"] for n in range(9)}},
         {"input": []},
@@ -155,3 +157,18 @@ def test_counters(client: httpx.Client) -> None:
 def test_the_interface_describes_itself(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/v1/embeddings", "/v1/classify", "/v1/segment", "/v1/models", "/health"} <= paths.keys()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_health_tells_of_a_server_that_cannot_answer_any_more(exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise IndexError("a fault of the queue")
+
+    with running(exact) as url, httpx.Client(base_url=url) as client:
+        assert client.get("/health").status_code == 200
+        monkeypatch.setattr(waiting, "_filled", broken)
+        with pytest.raises(httpx.ReadTimeout):
+            client.post("/v1/embeddings", json={"input": "x"}, timeout=1)
+        refused = client.get("/health")
+        assert refused.status_code == 503
+        assert "restart the server" in refused.json()["detail"]

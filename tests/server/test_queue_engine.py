@@ -13,6 +13,7 @@ import pytest
 from jina_v3_connectors.server.batcher import Batcher
 from jina_v3_connectors.server.errors import ApiError
 from jina_v3_connectors.server.jobs import Job
+from jina_v3_connectors.server.models import Models
 from jina_v3_connectors.server.queue_engine import QueueEngine
 from jina_v3_connectors.server.settings import ServerSettings
 from jina_v3_encoder.encoder import Encoder
@@ -46,7 +47,7 @@ class TellingEngine(FakeEngine):
 
 
 def loaded(load: Callable[[], TextEncoder]) -> Batcher:
-    return Batcher.loading(load, ServerSettings())
+    return Batcher.loading(lambda: Models.of([load()]), ServerSettings())
 
 
 def test_loading_and_encoding_are_done_in_one_thread_and_counting_is_not() -> None:
@@ -61,7 +62,7 @@ def test_loading_and_encoding_are_done_in_one_thread_and_counting_is_not() -> No
     with ThreadPoolExecutor(4) as callers:
         list(callers.map(lambda n: encoder.encode(f"text {n}"), range(20)))
         list(callers.map(lambda n: encoder.encode_chunks([f"text {n}"]), range(20)))
-    job = Job(["a text of a request"], [6], None)
+    job = Job(batcher.models.default, ["a text of a request"], [6], None)
     batcher.submit(job)
     job.result.result(10)
     assert engines[0].computing == {"jina-v3-batcher"}
@@ -75,7 +76,7 @@ def test_answers_and_errors_are_those_of_the_encoder() -> None:
     encoder = TextEncoder(QueueEngine(batcher))
     assert np.array_equal(encoder.encode(["a", "b"], task="separation"), plain.encode(["a", "b"], task="separation"))
     assert (encoder.model_id, encoder.fingerprint) == (plain.model_id, plain.fingerprint)
-    assert "FakeEncoder" in repr(batcher.encoder)
+    assert "FakeEncoder" in repr(batcher.models.default.encoder)
     with pytest.raises(InvalidInput, match="retrieval"):
         encoder.encode("a", task="retrieval")
     batcher.close()
@@ -98,5 +99,5 @@ def test_what_cannot_be_loaded_is_told() -> None:
 
 def test_the_fingerprint_is_computed_with_the_model(original_folder: Any) -> None:
     batcher = loaded(lambda: Encoder.from_pretrained(original_folder, device="cpu"))
-    assert "fingerprint" in vars(batcher.encoder.info)
+    assert "fingerprint" in vars(batcher.models.default.encoder.info)
     batcher.close()
