@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-fast test-servers test-all servers lint bench image-steps clean
+.PHONY: demo test test-fast test-servers test-clients test-all servers clients lint bench image-steps clean
 
 demo: $(VENV)/.base
 	@$(BIN)/jina-v3 demo
@@ -21,7 +21,13 @@ test-servers: servers
 
 servers: $(VENV)/.servers
 
-test-all: test test-servers image-steps
+# Other projects' clients against our server, and a table of them. They are installed apart, since their needs differ.
+test-clients: clients
+	JINA_V3_CLIENTS=$(abspath $(VENV)/clients) $(BIN)/python -m pytest -m clients -rs tests/clients
+
+clients: $(VENV)/.clients
+
+test-all: test test-servers test-clients image-steps
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,6 +61,15 @@ $(VENV)/.servers: tests/servers/milvus_standalone.py $(VENV)/.dev
 	@$(PIP) --target $(VENV)/milvus-server --upgrade --no-deps milvus==2.3.5
 	@$(BIN)/python -m tests.servers.milvus_standalone
 	@touch $@
+
+# Without a network nothing is installed, and the tests are skipped and say so.
+$(VENV)/.clients: tests/clients/requirements.txt tests/clients/constraints.txt tests/clients/package.json $(VENV)/.dev
+	@echo "Installing other projects' clients into $(VENV)/clients …"
+	@$(PYTHON) -m venv $(VENV)/clients
+	@mkdir -p $(VENV)/clients/npm && cp tests/clients/package.json tests/clients/package-lock.json $(VENV)/clients/npm/
+	@if $(VENV)/clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt \
+	  -c tests/clients/constraints.txt && cd $(VENV)/clients/npm && npm ci --silent --no-audit --no-fund --ignore-scripts; \
+	then touch $(abspath $@); else rm -rf $(abspath $(VENV)/clients); echo "They cannot be installed here"; fi
 
 clean:
 	rm -rf $(VENV) build dist

@@ -240,7 +240,8 @@ def server(arguments: Sequence[str]) -> Iterator[tuple[str, subprocess.Popen[str
     Raises:
         JinaV3Error: it does not start.
     """
-    command = [sys.executable, "-m", "jina_v3_connectors", "serve", "--port", "0", *arguments]
+    quiet = ["--port", "0", "--log", "none"]  # nobody reads the lines, and a full pipe would stop the server
+    command = [sys.executable, "-m", "jina_v3_connectors", "serve", *quiet, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:
             assert process.stderr is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,6 +20,7 @@ from rich.table import Table
 
 from jina_v3_connectors.bench.corpus import mixed_texts
 from jina_v3_connectors.server.jobs import Job, Piece
+from jina_v3_connectors.server.models import Model
 from jina_v3_connectors.server.waiting import Batch, Waiting
 from jina_v3_encoder.task import TASK_NAMES
 from jina_v3_encoder.testing import FakeEncoder
@@ -27,6 +29,7 @@ from .command import Benchmark
 from .load import SIZES, SMALL_EVERY, SMALL_TASK, TEXTS
 
 TASKS = (*TASK_NAMES, None)
+MODEL = Model("one", FakeEncoder())
 BUDGET = 5461
 """Tokens of a batch, as nano on a CPU has it."""
 SMALL_TOKENS = 10
@@ -87,7 +90,7 @@ class ByDueTime:
             heapq.heappop(self._texts)
             pieces.append((job, index))
             tokens += job.tokens[index]
-        return Batch("large", pieces, tokens, tokens)
+        return Batch("large", pieces, tokens, Counter({MODEL: tokens}))
 
 
 class ByTurns(Waiting):
@@ -97,8 +100,8 @@ class ByTurns(Waiting):
 
 
 ORDERS: dict[str, Callable[[], ByTurns | ByDueTime]] = {
-    "turns, credit for small": lambda: ByTurns(BUDGET),
-    "turns only": lambda: ByTurns(BUDGET, small_share=0),
+    "turns, credit for small": lambda: ByTurns({MODEL: BUDGET}),
+    "turns only": lambda: ByTurns({MODEL: BUDGET}, small_share=0),
     "due time": ByDueTime,
 }
 
@@ -114,11 +117,11 @@ class Clients:
     def job(self, client: int) -> Job:
         """The next request of a client."""
         if client < self.small:
-            return Job([""], [SMALL_TOKENS], SMALL_TASK)
+            return Job(MODEL, [""], [SMALL_TOKENS], SMALL_TASK)
         chance = self._chances[client]
         first = chance.randrange(len(TASKS))
         numbers = [chance.randrange(first, TEXTS, len(TASKS)) for _ in range(chance.choice(SIZES))]
-        return Job([""] * len(numbers), [self._tokens[number] for number in numbers], TASKS[first])
+        return Job(MODEL, [""] * len(numbers), [self._tokens[number] for number in numbers], TASKS[first])
 
 
 def batch_seconds(pieces: Sequence[Piece]) -> float:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .contract import EmbeddingContract
     from .documents import Chunk, Document, Hit
     from .errors import (
+        AdoptionRefused,
         AnotherWriter,
         ContractMismatch,
         ContractMissing,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .ingestion.report import IngestReport
 
 __all__ = [
+    "AdoptionRefused",
     "AnotherWriter",
     "Chunk",
     "Chunker",
@@ -55,6 +57,7 @@ _MODULES = {
     "contract": ("EmbeddingContract",),
     "documents": ("Chunk", "Document", "Hit"),
     "errors": (
+        "AdoptionRefused",
         "AnotherWriter",
         "ContractMismatch",
         "ContractMissing",

@@ -21,7 +21,9 @@ from .errors import StoreNotFound
 
 if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder
+    from jina_v3_encoder.texts.blend import LateChunking
 
+    from .adoption import Adopt
     from .chunking import Chunker
     from .connector import VectorConnector
     from .store import Store, Stored
@@ -127,6 +129,8 @@ BACKENDS = (
 )
 PARAMETER = re.compile(r"([?&;])(?!(?:host|port|dbname|sslmode)=[\w./%:,\[\]-]*(?:[&;]|$))[^&;]*")
 """Parameters of a URL that may be secret, as in `postgresql://host/database?password=…`."""
+WITHOUT_SECRETS = re.compile(rf"//{re.escape(HIDDEN)}@|[?&;]{re.escape(HIDDEN)}")
+"""What `shown_url` leaves of a user with a password, and of parameters."""
 PLAIN = re.compile(r"[\w.:,%\[\]~/+*@-]+(?:[?&;]|$)")
 """What may stand before the parameters."""
 FOLDER = re.compile(r"[\w./~-]*")
@@ -141,9 +145,11 @@ def find_location(url: str) -> tuple[Backend, Location]:
     """The backend of a URL, and where in it.
 
     Raises:
-        InvalidInput: the URL has no known form.
+        InvalidInput: the URL has no known form, or its secret parts were left out when it was shown or kept.
     """
     name, scheme, rest = _divided(url)
+    if hides_secrets(url):
+        raise InvalidInput(f"{url!r} was kept without its password: give the whole URL once more")
     location = BY_NAME[name].locate(scheme, rest) if name in BY_NAME else None
     if location is None:
         raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {STORE_FORMS}")
@@ -171,11 +177,11 @@ def open_store(
     *,
     hybrid: bool = False,
     dimensions: int | None = None,
-    late_chunking: bool | None = None,
+    late_chunking: LateChunking | None = None,
     chunker: Chunker | None = None,
     window: int | None = None,
     overlap: int | None = None,
-    adopt: bool = False,
+    adopt: Adopt = False,
 ) -> VectorConnector:
     """The connector of a store URL; the settings are those of `VectorConnector`.
 
@@ -237,6 +243,11 @@ def shown_url(url: str) -> str:
         if location is not None and PLAIN.match(shown) and url.count("@") == shown.count("@"):
             return shown
     return scheme_alone(url) if SCHEME.match(url) else f"{name}:{HIDDEN}"
+
+
+def hides_secrets(url: str) -> bool:
+    """Whether a URL is what `shown_url` left of one with secrets, so that nothing can be opened by it."""
+    return bool(SCHEME.match(url) and WITHOUT_SECRETS.search(url))
 
 
 def _divided(url: str) -> tuple[str, str, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -17,28 +16,31 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, RetryPolicy, with_retries
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import LateChunking
 from jina_v3_encoder.vectors import FloatArray
 
+from .adoption import UNCHECKED, Adopt, check_adopt, check_adoption
 from .chunking import Chunker, WholeDocument
 from .contract import EmbeddingContract
-from .document_checks import is_text
+from .document_checks import as_sought_id
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, DocumentError, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
 from .ingestion.ingestion import Ingestion, IngestOptions
-from .ingestion.journal import Journal
+from .ingestion.journal import Journal, locked_journal
 from .ingestion.reconcile import claim, reconcile
 from .ingestion.report import IngestReport
 from .ingestion.writing import DELETED_AT_ONCE, delete_documents
-from .limits import check_vectors
+from .limits import check_limit, check_vectors
 from .settings import Settings, agree, check_layout
 from .store import Store, Stored
 
+MOVES = 5
+"""How often a search is repeated while an alias moves."""
 COLLECTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -54,20 +56,6 @@ def check_collection_name(name: object) -> str:
             "and start with a letter or digit"
         )
     return name
-
-
-def _as_id(document_id: object) -> str:
-    """Check an id to look for. Earlier versions may have stored ids with control characters, so these are allowed."""
-    if not isinstance(document_id, str):
-        raise InvalidInput(f"a document's id must be a str, got {document_id!r:.200}")
-    if not is_text(document_id):
-        raise InvalidInput(f"document id {document_id!r:.200} holds a lone surrogate, so no stored document has it")
-    return document_id
-
-
-def _check_limit(limit: object) -> None:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
 
 
 class VectorConnector:
@@ -90,11 +78,11 @@ class VectorConnector:
         store: Store | Callable[[], Store],
         *,
         dimensions: int | None = None,
-        late_chunking: bool | None = None,
+        late_chunking: LateChunking | None = None,
         chunker: Chunker | None = None,
         window: int | None = None,
         overlap: int | None = None,
-        adopt: bool = False,
+        adopt: Adopt = False,
         stored: Stored | None = None,
     ) -> None:
         """Connect, and compare with the contract of an existing collection.
@@ -105,14 +93,16 @@ class VectorConnector:
             store: The backend, or a function that opens it. The function is called after all other checks.
                 Connectors of a backend bring their own.
             dimensions: Stored components, 1 to the encoder's own (Matryoshka); default all.
-            late_chunking: Encode each document as a whole and pool its chunks; default off.
+            late_chunking: Encode each document as a whole and pool its chunks; default off. See `LateChunking`.
             chunker: How documents are cut; default one chunk per document.
             window, overlap: Tokens read at once and shared between windows, for late chunking of long documents.
-            adopt: Take over a collection that has no contract: you assert that it was filled by this encoder with
-                these settings. Only the size and the metric of its vectors are checked.
+            adopt: Take over a collection that has no contract, and was filled by this encoder with these settings.
+                A sample of its texts is encoded again and compared with their vectors. "unchecked" also takes over
+                a collection that stores no texts, with a warning.
             stored: What `store.read()` just returned, so that it is not read again here.
 
         Raises:
+            AdoptionRefused: the vectors to adopt are not those that their texts should have; it says what they may be.
             ContractMismatch: the collection was filled in another way.
             ContractMissing: nothing says how it was filled, and `adopt` is off.
             InvalidInput: a bad name or number.
@@ -120,11 +110,13 @@ class VectorConnector:
         """
         self.encoder, self.collection = encoder, collection
         self._settings = Settings(dimensions, late_chunking, chunker, window, overlap)
-        self._chunker: Chunker = chunker or WholeDocument()
+        self.chunker: Chunker = chunker or WholeDocument()
         self._creating = threading.Lock()
+        self._named: tuple[EmbeddingContract, bool] | None = None  # whether the name was an alias, at this contract
         opened = store if isinstance(store, Store) else None
         try:
             check_collection_name(collection)
+            check_adopt(adopt)
             self._settings.check(encoder)
             opened = opened or store()  # type: ignore[operator]  # not a Store here
             self.store: Store = opened
@@ -184,8 +176,8 @@ class VectorConnector:
             raise InvalidInput(f"ingest takes an iterable of Documents, got {type(documents).__name__}")
         start = time.perf_counter()
         stored = self._make(retry)
-        if self._chunker.description != stored.contract.chunker:
-            raise ContractMismatch(self.collection, {"chunker": (stored.contract.chunker, self._chunker.description)})
+        if self.chunker.description != stored.contract.chunker:
+            raise ContractMismatch(self.collection, {"chunker": (stored.contract.chunker, self.chunker.description)})
         options = IngestOptions(skip_bad, retry, on_progress)
         with self._journal(stored.contract, retry.total) as journal:
             hold = claim(self.collection, journal, self.store, retry, take_over=take_over)
@@ -193,7 +185,7 @@ class VectorConnector:
             run = Ingestion(
                 self.encoder,
                 stored,
-                self._chunker,
+                self.chunker,
                 self.store,
                 journal,
                 options,
@@ -246,19 +238,22 @@ class VectorConnector:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
         if isinstance(queries, str):
             raise InvalidInput(f"search_many takes several questions, got the str {queries!r:.200}: search takes one")
-        _check_limit(limit)
+        check_limit(limit)
         condition = as_condition(filter)
-        stored = self._require()
-        contract = stored.contract
-        if hybrid and not stored.layout.hybrid:
-            raise InvalidInput(
-                f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
-                "that first ingests into a new collection"
+
+        def ask(stored: Stored) -> list[list[Hit]]:
+            contract = stored.contract
+            if hybrid and not stored.layout.hybrid:
+                raise InvalidInput(
+                    f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
+                    "that first ingests into a new collection"
+                )
+            vectors = self.encoder.encode(
+                queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
             )
-        vectors = self.encoder.encode(
-            queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
-        )
-        return self._nearest(vectors, limit, condition, list(queries) if hybrid else None, stored)
+            return self._nearest(vectors, limit, condition, list(queries) if hybrid else None, stored)
+
+        return self._in_one_collection(ask)
 
     def nearest(
         self,
@@ -273,10 +268,11 @@ class VectorConnector:
             StoreNotFound, ContractMismatch, InvalidInput: as `search`.
             InvalidVector: no array of two dimensions, another number of components, or not of unit length.
         """
-        _check_limit(limit)
+        check_limit(limit)
         if not isinstance(vectors, np.ndarray):
             raise InvalidVector(f"query vectors must be an array (questions, dimensions), got {type(vectors).__name__}")
-        return self._nearest(vectors, limit, as_condition(filter), None, self._require())
+        condition = as_condition(filter)
+        return self._in_one_collection(lambda stored: self._nearest(vectors, limit, condition, None, stored))
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -293,7 +289,7 @@ class VectorConnector:
             )
         stored = self._require()
         with self._journal(stored.contract, SHORT_RETRY.total) as journal:
-            checked_ids = map(_as_id, document_ids)
+            checked_ids = map(as_sought_id, document_ids)
             while some_ids := list(islice(checked_ids, DELETED_AT_ONCE)):
                 delete_documents(
                     journal,
@@ -304,6 +300,18 @@ class VectorConnector:
     def ids(self) -> Iterator[tuple[str, int]]:
         """(document id, chunk number) of every chunk, in no particular order; none where there is no collection."""
         return self.store.ids() if self._exists() else iter(())
+
+    def chunk_counts(self) -> dict[str, int]:
+        """The chunks of each document that is stored whole. None where there is no collection.
+
+        A document is whole where the journal of this machine says so, and the collection holds as many of its chunks.
+        One whose write was stopped halfway is left out, also where no chunk is missing: some may be older ones.
+        """
+        stored = self._read(self.store.read_recent, SHORT_RETRY)
+        if stored is None:
+            return {}
+        with closing(Journal(self.store.journal_file, self._journal_target(stored.contract))) as journal:
+            return journal.whole(self.store.ids())
 
     def count(self) -> int:
         """Chunks in the collection, 0 where there is none."""
@@ -384,13 +392,15 @@ class VectorConnector:
         """Flush and close. Calling it twice is safe."""
         self.store.close()
 
-    def _open(self, *, adopt: bool) -> None:
+    def _open(self, *, adopt: Adopt) -> None:
         try:
             self._read(self.store.read, SHORT_RETRY)
         except ContractMissing:
             if not adopt:
                 raise
             contract = agree(self._settings, self.encoder, None, self.collection)
+            self.store.check_adoptable(contract)
+            check_adoption(self.store, self.encoder, contract, self.collection, unchecked=adopt == UNCHECKED)
             self.store.adopt(replace(contract, collection_id=uuid.uuid4().hex))
             self._read(self.store.read, SHORT_RETRY)
 
@@ -419,6 +429,32 @@ class VectorConnector:
             check_layout(self.store.new_layout, stored.layout, self.collection)
             return stored
 
+    def _in_one_collection(self, ask: Callable[[Stored], list[list[Hit]]]) -> list[list[Hit]]:
+        """The answer of the collection that the question was made for.
+
+        An alias may move after the contract was read. Then another collection answers, whose vectors may have the same
+        size and come from another model: a wrong answer without an error. So an alias is looked at again afterwards.
+        One that went there and back meanwhile is not noticed.
+        """
+        for _ in range(MOVES):
+            stored = self._require()
+            try:
+                answers = ask(stored)
+            except (StoreError, InvalidVector):  # as for vectors of another size
+                if not self._has_moved(stored):
+                    raise
+            else:
+                if not self._has_moved(stored):
+                    return answers
+        raise StoreError(f"{self.collection!r} named another collection after each of {MOVES} searches: ask again")
+
+    def _has_moved(self, stored: Stored) -> bool:
+        """Whether the name is an alias that stands for another collection by now."""
+        if self._named is None or self._named[0] != stored.contract:
+            name = with_retries(self.store.real_name, SHORT_RETRY)
+            self._named = stored.contract, name != self.collection
+        return self._named[1] and self._require().contract != stored.contract
+
     def _nearest(
         self,
         vectors: FloatArray,
@@ -433,7 +469,7 @@ class VectorConnector:
         if condition is False:
             return [[] for _ in vectors]
         allowed = None if condition is True else condition
-        ask = partial(self.store.nearest, vectors, limit, allowed, words, stored.layout)
+        ask = partial(self.store.nearest, vectors, limit, allowed, words, stored)
         return with_retries(ask, SHORT_RETRY)
 
     def _exists(self) -> bool:
@@ -447,22 +483,13 @@ class VectorConnector:
             raise StoreNotFound(f"collection {self.collection!r} does not exist yet; ingest documents into it first")
         return stored
 
-    @contextmanager
-    def _journal(self, contract: EmbeddingContract, patience: float) -> Iterator[Journal]:
-        """The journal, locked: with two ingests or deletes at a time, one could close the other's rows."""
-        target = "/".join(filter(None, (contract.collection_id, self.store.partition)))
-        journal = Journal(self.store.journal_file, target)
-        try:
-            name = f"{journal.file.name}.{hashlib.blake2b(target.encode(), digest_size=8).hexdigest()}.lock"
-            with FileLock(journal.file.with_name(name), timeout=patience):
-                yield journal
-        except Timeout:
-            raise StoreError(
-                f"collection {self.collection!r}: another ingest on this machine has been writing it for over "
-                f"{patience:.0f} s; wait for it to end, then run this again"
-            ) from None
-        finally:
-            journal.close()
+    def _journal(self, contract: EmbeddingContract, patience: float) -> AbstractContextManager[Journal]:
+        """The journal, locked."""
+        return locked_journal(self.store.journal_file, self._journal_target(contract), self.collection, patience)
+
+    def _journal_target(self, contract: EmbeddingContract) -> str:
+        """What keeps the collection's rows apart from others in the journal."""
+        return "/".join(filter(None, (contract.collection_id, self.store.partition)))
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, get_args, get_type_hints
 
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.texts.blend import Blend, blend_of
 from jina_v3_encoder.texts.late_chunking import resolve_window
 
 from .errors import ContractMismatch, StoreError
@@ -30,7 +32,8 @@ class EmbeddingContract:
     fingerprint: str
     dimensions: int
     chunker: str
-    late_chunking: bool = False
+    late_chunking: bool | str = False
+    """A str is a blend with its weights."""
     window: int | None = None
     overlap: int | None = None
     passage_task: str | None = Task.RETRIEVAL_PASSAGE.value
@@ -40,6 +43,16 @@ class EmbeddingContract:
     output_type: str = "float32"
     schema_version: int = SCHEMA_VERSION
     collection_id: str = ""
+
+    @property
+    def reading(self) -> bool | Blend:
+        """How chunks are read, a blend with its weights."""
+        return Blend.read(self.late_chunking) if isinstance(self.late_chunking, str) else self.late_chunking
+
+    @property
+    def blend(self) -> Blend | None:
+        """The weights, where chunks are read alone and inside their document."""
+        return blend_of(self.reading)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -65,6 +78,10 @@ class EmbeddingContract:
                     f"{values[name]!r:.100}; it was damaged or written by another version of jina-v3-connectors"
                 )
         contract = cls(**values)
+        try:
+            _ = contract.blend
+        except InvalidInput as error:
+            raise StoreError(f"collection {collection!r} has a contract this version cannot read: {error}") from error
         if contract.overlap is not None and contract.window is not None and contract.overlap >= contract.window:
             # The first versions let this be. No document past the window could be stored, so no vector depends on it.
             return replace(contract, overlap=resolve_window(contract.window, None, contract.window).overlap)

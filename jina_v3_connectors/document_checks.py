@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
 from .documents import Document, TextFormat
@@ -43,17 +44,21 @@ def check_document(document: Document) -> None:
     if not isinstance(document.metadata, Mapping):
         raise DocumentError(f"{name}: its metadata must be JSON, an object, got {document.metadata!r:.200}")
     _check_object(document.metadata, f"{name}: its metadata", 1)
+    if document.cuts is not None:
+        check_spans(document, [(cut.start, cut.end) for cut in document.cuts], "cut {}")
+        for number, cut in enumerate(document.cuts):
+            _check_object(cut.metadata, f"{name}: the metadata of cut {number}", 1)
 
 
-def check_spans(document: Document, spans: Sequence[Span]) -> None:
-    """Check that a chunker's spans are parts of the text, in order, none empty. They may overlap.
+def check_spans(document: Document, spans: Sequence[Span], noun: str = "span {} of its chunker") -> None:
+    """Check that spans are parts of the text, in order, none empty. They may overlap. `noun` is told with a number.
 
     Raises:
         DocumentError: they are not.
     """
     last_start = 0
     for number, span in enumerate(spans):
-        where = f"document {document.id!r}: span {number} of its chunker"
+        where = f"document {document.id!r}: {noun.format(number)}"
         if not isinstance(span, tuple | list) or [type(edge) for edge in span] != [int, int]:
             raise DocumentError(f"{where} must be two whole numbers, start and end, got {span!r:.200}")
         start, end = span
@@ -91,6 +96,19 @@ def check_id(document: Document) -> None:
             f"document id {document_id!r:.60}… has {size:,} bytes, {MAX_ID_BYTES:,} are kept at most: "
             "use a shorter id, such as a hash, and keep the long name in the metadata"
         )
+
+
+def as_sought_id(document_id: object) -> str:
+    """Check an id to look for. Earlier versions may have stored ids with control characters, so these are allowed.
+
+    Raises:
+        InvalidInput: it is no str, or no text.
+    """
+    if not isinstance(document_id, str):
+        raise InvalidInput(f"a document's id must be a str, got {document_id!r:.200}")
+    if not is_text(document_id):
+        raise InvalidInput(f"document id {document_id!r:.200} holds a lone surrogate, so no stored document has it")
+    return document_id
 
 
 def is_text(text: str) -> bool:

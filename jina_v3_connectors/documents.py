@@ -14,6 +14,15 @@ TextFormat = Literal["text", "markdown"]
 
 
 @dataclass(frozen=True)
+class Cut:
+    """Characters [start, end) of a document that is cut already, with metadata of this chunk alone."""
+
+    start: int
+    end: int
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Document:
     """A text to ingest. `id` must be stable between runs: it decides which chunks are replaced."""
 
@@ -21,6 +30,8 @@ class Document:
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     format: TextFormat = "text"
+    cuts: tuple[Cut, ...] | None = None
+    """Its chunks, in order, where they are known already. None leaves the cutting to the chunker."""
 
 
 @dataclass(frozen=True)

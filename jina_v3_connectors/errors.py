@@ -9,6 +9,7 @@ JinaV3Error
      ├─ StoreBusy (Busy)   the same request may succeed later; the ingest engine waits and repeats it
      ├─ AnotherWriter      another journal knows what the collection holds, this one does not
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
+         └─ AdoptionRefused     its vectors are not those that its texts should have, or it has no texts
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ class ContractMissing(StoreError):
     def __init__(self, collection: str) -> None:
         super().__init__(
             f"collection {collection!r} exists but does not say which model made its vectors, so it was not made "
-            "by this project. Ingest into a new collection; or, if you know that it was filled by this very model and "
-            "settings, open it with adopt=True (--adopt). Nothing was changed."
+            "by this project. jina-v3 migrate reads it into a new collection; or, if it was filled by this very model "
+            "and settings, open it with adopt=True (--adopt). Nothing was changed."
         )
 
 
@@ -78,6 +79,22 @@ class ContractMismatch(StoreError):
             + "\nOpen it with the settings on the left, or ingest into a new collection. Nothing was changed."
         )
         self.differences = dict(differences)
+
+
+class AdoptionRefused(ContractMismatch):
+    """The vectors of a collection without a contract are not those that its texts should have."""
+
+    def __init__(self, collection: str, reason: str) -> None:
+        StoreError.__init__(self, f"collection {collection!r} was not adopted: {reason}. Nothing was changed.")
+        self.differences = {}
+
+
+def not_adoptable(where: str, reason: str) -> StoreError:
+    """A collection has a layout that this project can read, and cannot search or write."""
+    return StoreError(
+        f"{where} cannot be adopted: {reason}; jina-v3 migrate reads it into a new collection, or ingest into a new "
+        "collection yourself. Nothing was changed"
+    )
 
 
 def of_status(where: str, status: int | None, reason: str, wait: float | None = None) -> StoreError:

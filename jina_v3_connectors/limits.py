@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jina_v3_encoder.errors import InvalidVector
+from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.vectors import FloatArray
 
 from .documents import Chunk
@@ -87,6 +87,16 @@ def requests(
         size += chunk_size
     if start < len(chunks):
         yield chunks[start:], vectors[start:]
+
+
+def check_limit(limit: object) -> None:
+    """Check how many hits a search asks for.
+
+    Raises:
+        InvalidInput: it is no whole number above 0.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidInput(f"limit must be a whole number above 0, got {limit!r}")
 
 
 def check_vectors(vectors: FloatArray, dimensions: int) -> None:

@@ -3,7 +3,7 @@
 One model id fits one collection, so each role has its own: `jina-v3` compares like with like, and a collection that is
 filled with `jina-v3-passage` is searched with `llm jina-v3 COLLECTION QUESTION`, which embeds the question with
 retrieval.query. A size behind the name, as `jina-v3-passage-256`, is a Matryoshka slice. The weights are those that
-$JINA_V3_MODEL names, default the published ones.
+$JINA_V3_MODEL names, default the published ones. Of a model without tasks, all roles give the same vectors.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from jina_v3_encoder.errors import MissingExtra
+from jina_v3_encoder.task import Task, offered
 
 try:
     import click
@@ -23,7 +24,7 @@ except ImportError:
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
 DEFAULT_MODEL = "jinaai/jina-embeddings-v3"
-ROLES = {"": "text-matching", "-query": "retrieval.query", "-passage": "retrieval.passage"}
+ROLES = {"": Task.TEXT_MATCHING, "-query": Task.RETRIEVAL_QUERY, "-passage": Task.RETRIEVAL_PASSAGE}
 SIZES = (None, 512, 256, 128, 64, 32)
 TEXTS_AT_ONCE = 32
 LIMIT = 5
@@ -47,9 +48,9 @@ class JinaV3EmbeddingModel(llm.EmbeddingModel):  # type: ignore[misc, name-defin
         from .shared_encoders import shared_encoder
 
         encoder = shared_encoder(os.environ.get(MODEL_VARIABLE, DEFAULT_MODEL))
-        texts = iter(items)
+        task, texts = offered(self.task, encoder.tasks), iter(items)
         while batch := [str(text) for text in islice(texts, TEXTS_AT_ONCE)]:
-            yield from encoder.encode(batch, task=self.task, dimensions=self.size).tolist()
+            yield from encoder.encode(batch, task=task, dimensions=self.size).tolist()
 
 
 @llm.hookimpl

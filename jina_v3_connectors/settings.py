@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.task import Task, offered
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import Blend, LateChunking, as_late_chunking, resolve_blend_window
 from jina_v3_encoder.texts.late_chunking import resolve_window
 from jina_v3_encoder.vectors import check_dimensions
 
@@ -21,7 +23,7 @@ class Settings:
     """The caller's settings. None means the collection's value, or the default if there is no collection yet."""
 
     dimensions: int | None = None
-    late_chunking: bool | None = None
+    late_chunking: LateChunking | None = None
     chunker: Chunker | None = None
     window: int | None = None
     overlap: int | None = None
@@ -33,9 +35,9 @@ class Settings:
             InvalidInput: a value of another type, a number out of range, or window without late chunking.
         """
         if not isinstance(self.dimensions, int) or self.dimensions <= encoder.dimensions:
-            check_dimensions(self.dimensions, encoder.dimensions)
-        if self.late_chunking is not None and not isinstance(self.late_chunking, bool):
-            raise InvalidInput(f"late_chunking must be True, False or None, got {self.late_chunking!r:.200}")
+            encoder.info.check_dimensions(self.dimensions)
+        if self.late_chunking is not None:
+            as_late_chunking(self.late_chunking)
         if self.chunker is not None and not callable(getattr(self.chunker, "spans", None)):
             raise InvalidInput(f"chunker must have a method spans and a description, got {self.chunker!r:.200}")
         if self.window is not None or self.overlap is not None:
@@ -48,6 +50,8 @@ def agree(
     settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None, collection: str
 ) -> EmbeddingContract:
     """The contract in use: the caller's values, then stored ones, then defaults. It is compared with the stored one.
+
+    An encoder without tasks has no prompts either.
 
     Raises:
         ContractMismatch: the collection was filled in another way.
@@ -65,6 +69,9 @@ def agree(
         late_chunking=late,
         window=window,
         overlap=overlap,
+        passage_task=offered(Task.RETRIEVAL_PASSAGE, encoder.tasks),
+        query_task=offered(Task.RETRIEVAL_QUERY, encoder.tasks),
+        prompts=bool(encoder.tasks),
         collection_id=stored.collection_id if stored else "",
     )
     if stored:
@@ -96,11 +103,13 @@ def check_layout(wanted: object, stored: object, collection: str) -> None:
 
 def _late_chunking(
     settings: Settings, encoder: TextEncoder, stored: EmbeddingContract | None
-) -> tuple[bool, int | None, int | None]:
-    """Late chunking on or off, with its window and overlap."""
-    late, window, overlap = settings.late_chunking, settings.window, settings.overlap
-    if late is None:
-        late = stored.late_chunking if stored else False
+) -> tuple[bool | str, int | None, int | None]:
+    """Late chunking on, off or blended, with its window and overlap."""
+    window, overlap = settings.window, settings.overlap
+    late: bool | str = stored.late_chunking if stored else False
+    if settings.late_chunking is not None:
+        way = as_late_chunking(settings.late_chunking)
+        late = str(way) if isinstance(way, Blend) else way
     if not late:
         if window is not None or overlap is not None:
             raise InvalidInput(NO_WINDOWS)
@@ -109,4 +118,5 @@ def _late_chunking(
         window = stored.window
     if overlap is None and stored is not None and window == stored.window:
         overlap = stored.overlap
-    return True, *resolve_window(window, overlap, encoder.max_tokens)
+    resolve = resolve_blend_window if isinstance(late, str) and encoder.info.can_read_windows else resolve_window
+    return late, *resolve(window, overlap, encoder.max_tokens)

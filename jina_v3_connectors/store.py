@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from jina_v3_encoder.state import state_folder
 from jina_v3_encoder.vectors import FloatArray
@@ -20,6 +20,10 @@ from .limits import WriteLimits
 def shared_journal() -> Path:
     """The journal of collections on servers: in the state folder."""
     return state_folder() / "journal.sqlite"
+
+
+StoredVector: TypeAlias = tuple[Chunk, FloatArray]
+"""A chunk, and its vector as it is stored."""
 
 
 class Layout(Protocol):
@@ -36,6 +40,8 @@ class Stored:
 
     contract: EmbeddingContract
     layout: Layout
+    collection: str | None = None
+    """Its own name, where the backend tells it and it matters: it may have been read by an alias."""
 
 
 class Store(ABC):
@@ -91,12 +97,26 @@ class Store(ABC):
         """
 
     @abstractmethod
-    def adopt(self, contract: EmbeddingContract) -> None:
-        """Give a contract to a collection that has none.
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
+        """Check the layout of a collection that has no contract, and some of its records. Changes nothing.
 
         Raises:
             ContractMismatch: its vectors have another size or metric.
             StoreError: its layout does not work with this project.
+        """
+
+    @abstractmethod
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        """Up to `limit` chunks with their vectors as they are stored, from all over the collection if that is possible.
+
+        With `where`, of those for which it holds. Needs no contract.
+        """
+
+    @abstractmethod
+    def adopt(self, contract: EmbeddingContract) -> None:
+        """Give a contract to a collection that has none, and note the layout that it has. Raises as `check_adoptable`.
+
+        Options that no collection shows are those that this store was opened with.
         """
 
     def check_storable(self, document: Document, layout: Any) -> None:  # noqa: B027 - most take every document
@@ -115,11 +135,12 @@ class Store(ABC):
 
     @abstractmethod
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None, layout: Any
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None, stored: Stored
     ) -> list[list[Hit]]:
         """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds.
 
-        With `words`, the queries' texts, the ranking also counts shared words; scores stay cosines.
+        With `words`, the queries' texts, the ranking also counts shared words; scores stay cosines. `stored` is what
+        the queries were made for.
         """
 
     @abstractmethod
@@ -140,6 +161,18 @@ class Store(ABC):
 
         Raises:
             StoreError: the backend has no aliases; the message says what to use.
+        """
+
+    @abstractmethod
+    def real_name(self) -> str:
+        """The collection's own name, where this store was opened by an alias. Changes nothing."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Delete the collection with all that is in it. It is no error if there is none.
+
+        Raises:
+            StoreError: the store refuses, as where an alias still names it.
         """
 
     def settle(self) -> None:  # noqa: B027 - most backends have nothing to do

@@ -16,7 +16,7 @@ import hypothesis
 import pytest
 
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.testing import write_random_checkpoint
+from jina_v3_encoder.testing import tiny_jina_bert_config, write_random_checkpoint
 
 pytest_plugins = ["tests.support.extras", "tests.support.slow"]
 
@@ -37,6 +37,17 @@ def hf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoder(original_folder: Path) -> Encoder:
     return Encoder.from_pretrained(original_folder, dtype="float32", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def v2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A jina-embeddings-v2 of the plain variant."""
+    return write_random_checkpoint(tmp_path_factory.mktemp("v2"), tiny_jina_bert_config())
+
+
+@pytest.fixture(scope="session")
+def v2(v2_folder: Path) -> Encoder:
+    return Encoder.from_pretrained(v2_folder, dtype="float32", device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -40,32 +41,35 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
     from .. import demo
     from ..chunking.splitter import SemanticChunker
     from ..demo.collections import Collections
-    from ..demo.corpus import MODES, Corpus
+    from ..demo.corpus import Corpus, Mode
 
     console = Console()
     start = time.perf_counter()
     encoder = choice.text_encoder()
     corpus = Corpus(encoder, demo.documents(), SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS))
     with tempfile.TemporaryDirectory() as folder, closing(Collections(corpus, stores or [folder])) as collections:
-        size = min(demo.DIMENSIONS, encoder.dimensions)
+        size = corpus.dimensions
         for store in collections.stores:
-            plain, late = (collections.connector(store, size, late=mode) for mode in MODES)
+            connectors = [collections.connector(store, size, mode) for mode in Mode]
+            blend = connectors[-1]
             console.print(
-                f"[bold]{len(corpus.documents)} documents[/] in nine languages, {late.count()} chunks, "
+                f"[bold]{len(corpus.documents)} documents[/] in nine languages, {blend.count()} chunks, "
                 f"model {escape(printable(encoder.model_id))}, {size} of {encoder.dimensions} dimensions; "
-                f"stored twice in {store}, with and without late chunking, {time.perf_counter() - start:.1f} s"
+                f"stored three times in {store}: each chunk on its own, late chunking, and both added, "
+                f"{time.perf_counter() - start:.1f} s"
             )
             if stores:
-                console.print(f"  collections: {late.collection} and {plain.collection}")
+                console.print(f"  collections: {', '.join(connector.collection for connector in connectors)}")
         console.print()
-        console.print(_answers(late))
+        console.print(_answers(blend))
         console.print()
-        console.print(_comparison(late, plain))
+        console.print(_comparison(connectors))
     console.print(
         "The question was chosen because it shows the effect: read inside its document, a passage is found that never "
-        "names its subject. On the whole the small bundled model gains nothing: on articles of SQuAD in chunks of "
-        "40 words, nDCG@10 is .604 with late chunking and .606 without.\n"
-        "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --late-chunking\n"
+        "names its subject. On the whole the small bundled model gains by both readings together: on articles of "
+        "SQuAD in chunks of 40 words, nDCG@10 is .605 for each chunk on its own, .604 with late chunking and .631 with "
+        "both added (the difference is .018 to .033 in 95 of 100 samples of articles).\n"
+        "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --blend\n"
         '                 jina-v3 search "…" --from qdrant:./store'
     )
 
@@ -87,18 +91,18 @@ def _answers(connector: VectorConnector) -> Table:
     return table
 
 
-def _comparison(late: VectorConnector, plain: VectorConnector) -> Table:
+def _comparison(connectors: Sequence[VectorConnector]) -> Table:
     from rich.table import Table
 
     from .. import demo
 
     question = demo.LATE_QUESTION
-    title = f"The same question without and with late chunking: {question.text}"
+    title = f"The same question, and three ways to read chunks: {question.text}"
     table = Table(title=title, title_justify="left", show_lines=True)
     table.add_column("")
-    table.add_column("each chunk on its own", ratio=1)
-    table.add_column("late chunking: the chunk was read inside its document", ratio=1)
-    sides = [connector.search(question.text, limit=COMPARED) for connector in (plain, late)]
+    for way in ("each chunk on its own", "late chunking: read inside its document", "both, added"):
+        table.add_column(way, ratio=1)
+    sides = [connector.search(question.text, limit=COMPARED) for connector in connectors]
     for rank, hits in enumerate(zip(*sides, strict=True), 1):
         table.add_row(str(rank), *(_cell(hit) for hit in hits))
     return table

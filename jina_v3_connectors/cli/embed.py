@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from jina_v3_encoder.errors import InputTooLong, InvalidInput
+from jina_v3_encoder.task import Task
 from jina_v3_encoder.vectors import OUTPUT_TYPES
 
-from .options import ModelChoice, as_task_name, encoder_options, task_option
+from .options import ModelChoice, default_task_option, encoder_options, task_or_default
 from .terminal import json_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LINES_AT_ONCE = 2048
 
 
 @click.command("embed")
-@task_option("retrieval.passage")
+@default_task_option("--task", Task.RETRIEVAL_PASSAGE, help="Adapter and prompt.")
 @click.option("--dimensions", type=int, help="Size of a vector, from 1 to the model's own; default all.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="A .npy or .jsonl file; default stdout."
@@ -35,7 +36,7 @@ LINES_AT_ONCE = 2048
 )
 @encoder_options
 def command(
-    task: str,
+    task: str | None,
     dimensions: int | None,
     output: Path | None,
     output_type: str,
@@ -58,13 +59,14 @@ def command(
         raise InvalidInput("base64 is text: write it to .jsonl")
     encoder = choice.text_encoder()
     settings: dict[str, Any] = {"dimensions": dimensions, "output_type": output_type, "prompt": prompt}
+    chosen_task = task_or_default(task, Task.RETRIEVAL_PASSAGE, encoder)
 
     def blocks() -> Iterator[tuple[list[str], NDArray[Any]]]:
         lines = _lines(sys.stdin.buffer)
         done = 0
         while block := list(islice(lines, LINES_AT_ONCE)):
             try:
-                yield block, encoder.encode(block, task=as_task_name(task), truncate=truncate, **settings)
+                yield block, encoder.encode(block, task=chosen_task, truncate=truncate, **settings)
             except InputTooLong as error:
                 raise InvalidInput(
                     f"line {done + error.index + 1} has {error.tokens} tokens, the limit is {error.limit}: "

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.task import Task
+from jina_v3_encoder.texts.blend import resolve_blend_window
+from jina_v3_encoder.texts.late_chunking import resolve_window
 
-from .options import NO_TASK, ModelChoice, as_task_name, model_options
+from .options import ModelChoice, default_task_option, model_options, task_or_default
 from .terminal import printable
 
 if TYPE_CHECKING:
@@ -20,9 +22,8 @@ if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
 
     from ..evaluation.dataset import Dataset
-    from ..evaluation.report import EvalReport
-
-TASKS = (*TASK_NAMES, NO_TASK)
+    from ..evaluation.intervals import Interval
+    from ..evaluation.report import Difference, EvalReport
 
 
 @click.command("eval")
@@ -31,16 +32,16 @@ TASKS = (*TASK_NAMES, NO_TASK)
 @click.option("--dimensions", metavar="N,N,…", help="Sizes to compare; default the trained ones.")
 @click.option(
     "--late-chunking",
-    type=click.Choice(["on", "off", "both"]),
-    default="both",
+    type=click.Choice(["on", "off", "both", "blend", "all"]),
+    default="all",
     show_default=True,
-    help="Chunks read inside their document, on their own, or both beside each other.",
+    help="Chunks read inside their document, on their own, both beside each other, both added, or all of these.",
 )
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
-@click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
-@click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
-@click.option("--query-task", type=click.Choice(TASKS), default="retrieval.query", show_default=True)
-@click.option("--passage-task", type=click.Choice(TASKS), default="retrieval.passage", show_default=True)
+@click.option("--window", type=int, help="Tokens read at once; default the model's limit, 1024 in a blend.")
+@click.option("--overlap", type=int, help="Tokens shared by windows; default 512, at most half; 0 in a blend.")
+@default_task_option("--query-task", Task.RETRIEVAL_QUERY)
+@default_task_option("--passage-task", Task.RETRIEVAL_PASSAGE)
 @click.option(
     "--json", "as_json", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), help="- is stdout."
 )
@@ -54,8 +55,8 @@ def command(
     chunk_tokens: int,
     window: int | None,
     overlap: int | None,
-    query_task: str,
-    passage_task: str,
+    query_task: str | None,
+    passage_task: str | None,
     as_json: Path | None,
     plot_file: Path | None,
     choice: ModelChoice,
@@ -81,14 +82,22 @@ def command(
     load_measures()
     dataset = read_dataset(folder, split)
     encoder = choice.load()
+    if late_chunking != "off":
+        check = resolve_blend_window if late_chunking in ("blend", "all") else resolve_window
+        check(window, overlap, encoder.max_tokens)
+    elif window is not None or overlap is not None:
+        raise InvalidInput("--window and --overlap belong to late chunking: leave them out with --late-chunking off")
     report = _evaluate(
         dataset,
         encoder,
-        sizes=_sizes(dimensions, (*encoder.config.matryoshka_dimensions, encoder.dimensions), encoder.dimensions),
+        sizes=_sizes(dimensions, encoder),
         late_chunking=late_chunking,
         chunk_tokens=chunk_tokens,
         windows=(window, overlap),
-        tasks=(as_task_name(query_task), as_task_name(passage_task)),
+        tasks=(
+            task_or_default(query_task, Task.RETRIEVAL_QUERY, encoder),
+            task_or_default(passage_task, Task.RETRIEVAL_PASSAGE, encoder),
+        ),
     )
     _show(report, as_json)
     if plot_file is not None:
@@ -117,7 +126,12 @@ def _evaluate(
     return evaluate(
         dataset,
         passages,
-        variants=passages.variants(dataset, alone=late_chunking != "on", late=late_chunking != "off"),
+        variants=passages.variants(
+            dataset,
+            alone=late_chunking not in ("on", "blend"),
+            late=late_chunking in ("on", "both", "all"),
+            blend=late_chunking in ("blend", "all"),
+        ),
         dimensions=sizes,
         query_task=tasks[0],
         announce=lambda text: notes.print(text, style="dim"),
@@ -129,21 +143,39 @@ def _show(report: EvalReport, as_json: Path | None) -> None:
 
     if str(as_json) != "-":
         Console().print(_table(report))
+        for difference in report.differences:
+            Console().print(_sentence(difference), highlight=False)
     if as_json is not None:
         with click.open_file(str(as_json), "w", encoding="utf-8") as sink:
             sink.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
 
 
-def _sizes(text: str | None, trained: tuple[int, ...], limit: int) -> list[int]:
-    from jina_v3_encoder.vectors import check_dimensions
-
+def _sizes(text: str | None, encoder: Encoder) -> list[int]:
     if text is None:
-        return sorted(set(trained), reverse=True)
+        return sorted({*encoder.info.trained_dimensions, encoder.dimensions}, reverse=True)
     try:
         sizes = [int(part) for part in text.split(",")]
     except ValueError:
         raise InvalidInput(f"--dimensions {text!r} must be whole numbers with commas between, such as 256,64") from None
-    return sorted({check_dimensions(size, limit) for size in sizes}, reverse=True)
+    return sorted({encoder.info.check_dimensions(size) for size in sizes}, reverse=True)
+
+
+def _sentence(difference: Difference) -> str:
+    from ..evaluation.intervals import FEWEST
+
+    def shown(interval: Interval, documents: int) -> str:
+        if documents < FEWEST:
+            return f"{interval.mean:+.3f} (an interval needs {FEWEST} documents or more, here are {documents})"
+        return f"{interval.mean:+.3f} (95 % interval {interval.low:+.3f} to {interval.high:+.3f})"
+
+    sides = f"{difference.variant} − {difference.minus}, {difference.dimensions} dimensions"
+    sentence = f"{sides}: {shown(difference.all, difference.documents)}"
+    if difference.context is not None:
+        sentence += (
+            f"; in the {difference.context_questions:,} questions that name a document whose right chunk does not: "
+            f"{shown(difference.context, difference.context_documents)}"
+        )
+    return sentence
 
 
 def _table(report: EvalReport) -> Table:

@@ -18,7 +18,7 @@ from .terminal import json_line, printable
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @model_options
 def command(as_json: bool, choice: ModelChoice) -> None:
-    """Show a model: tasks, dimensions, limits, licence of the weights, device, dtype, threads, fingerprint.
+    """Show a model: tasks, sizes, limits, scripts it cannot read, licence of the weights, device, threads, fingerprint.
 
     On the CPU also which of several ways to compute were taken (kernels), and the times that decided it. The trial is
     made once on a machine; $JINA_V3_KERNELS tells instead, for example product=packed,attention=tiles.
@@ -47,12 +47,13 @@ def describe(encoder: Encoder) -> dict[str, Any]:
         "revision": encoder.revision,
         "licence": encoder.licence,
         "fingerprint": encoder.fingerprint,
-        "tasks": [f"{task}: {config.task_instructions.get(task) or 'no prompt'}" for task in config.lora_adaptations],
+        "tasks": [f"{task}: {config.prompts.get(task) or 'no prompt'}" for task in config.tasks] or "none",
         "dimensions": encoder.dimensions,
         "matryoshka_dimensions": ", ".join(map(str, config.matryoshka_dimensions)),
         "max_tokens": encoder.max_tokens,
         "layers": config.num_hidden_layers,
         "vocabulary": config.vocab_size,
+        "scripts_not_read": ", ".join(encoder.engine.tokenizer.unread_scripts()) or "none of those that are tried",
         "device": str(encoder.device),
         "dtype": str(encoder.dtype).removeprefix("torch."),
         "threads": encoder.threads,

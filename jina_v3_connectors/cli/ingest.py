@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from jina_v3_encoder.errors import JinaV3Error
+from jina_v3_encoder.errors import InvalidInput, JinaV3Error
+from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
-from .options import ModelChoice, encoder_options, tokenizer_of
+from .options import ModelChoice, encoder_options, late_options, tokenizer_of
 from .terminal import printable, say
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from ..connector import VectorConnector
     from ..documents import Document
     from ..errors import DocumentError
     from ..ingestion.report import IngestReport
@@ -32,15 +36,8 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 @click.option(
     "--dimensions", type=int, help="Stored size of a vector; default that of the collection, or of the model."
 )
-@click.option(
-    "--late-chunking/--no-late-chunking",
-    default=None,
-    help="Read each document as a whole, then pool its chunks: each vector depends on its context. Default as the "
-    "collection, or off.",
-)
+@late_options
 @click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
-@click.option("--window", type=int, help="Tokens read at once in late chunking; default the model's limit.")
-@click.option("--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half.")
 @click.option(
     "--hybrid",
     is_flag=True,
@@ -49,7 +46,12 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 @click.option(
     "--adopt",
     is_flag=True,
-    help="Use a collection that does not name its model. You must know that this model filled it.",
+    help="Take over a collection that does not name its model. A sample of its texts is encoded again and compared.",
+)
+@click.option(
+    "--adopt-unchecked",
+    is_flag=True,
+    help="As --adopt, also where no texts are stored to check it by. You must know that this model filled it.",
 )
 @click.option("--skip-bad", is_flag=True, help="Leave out what cannot be read or encoded, and name it at the end.")
 @click.option("--prune", is_flag=True, help="Afterwards delete documents of earlier runs that were not in this one.")
@@ -58,24 +60,39 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
     is_flag=True,
     help="Write everything again with this machine's journal, because the collection's own is elsewhere or lost.",
 )
+@click.option(
+    "--also-into",
+    "migration",
+    metavar="NAME",
+    help="Bring the same documents into the new collection of the move of this name; see `jina-v3 migrate run`.",
+)
+@click.option(
+    "--also-to",
+    "target",
+    metavar="STORE",
+    help="The new store of that move again, where it is another one than --to and its URL needs a password.",
+)
 @encoder_options
 def command(
     paths: tuple[Path, ...],
     store: str,
     collection: str,
     dimensions: int | None,
-    late_chunking: bool | None,
+    late_chunking: bool | Literal["blend"] | None,
     chunk_tokens: int,
     window: int | None,
     overlap: int | None,
     hybrid: bool,
     adopt: bool,
+    adopt_unchecked: bool,
     skip_bad: bool,
     prune: bool,
     take_over: bool,
+    migration: str | None,
+    target: str | None,
     choice: ModelChoice,
 ) -> None:
-    """Chunk, encode and store files, with retrieval.passage.
+    """Chunk, encode and store files, with retrieval.passage where the model has tasks.
 
     PATH is a .txt, .md or .jsonl file, or a folder of them. A .jsonl line is {"id": …, "text": …, "metadata": {…}}.
     Run it again at any time: unchanged documents are skipped, changed ones are replaced, nothing is stored twice. If it
@@ -88,10 +105,18 @@ def command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    from ..adoption import UNCHECKED
     from ..backends import open_store, shown_url
     from ..chunking.splitter import SemanticChunker
     from ..files.folders import find_files
 
+    if migration is not None and (prune or take_over):
+        raise InvalidInput(
+            "--also-into goes without --prune and --take-over: leave it out, and bring everything over with "
+            "`jina-v3 migrate run` afterwards"
+        )
+    if target is not None and migration is None:
+        raise InvalidInput("--also-to goes with --also-into NAME, which says which move it is")
     files = find_files(paths)
     console = Console(stderr=True)
     encoder = choice.text_encoder()
@@ -114,26 +139,45 @@ def command(
         chunker=chunker,
         window=window,
         overlap=overlap,
-        adopt=adopt,
+        adopt=UNCHECKED if adopt_unchecked else adopt,
     ) as connector:
         contract = connector.contract
-        mode = "late chunking" if contract.late_chunking else "each chunk on its own"
+        mode = reading_name(contract.reading)
         say(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}")
         with (
             Progress(*columns, console=console) as progress,
             Stop() as stop,
+            _writer(connector, migration, (store, target), choice) as writer,
         ):
             bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files), rate="")
-            report = connector.ingest(
+            report = writer(
                 _documents(files, progress, bar, stop),
                 skip_bad=skip_bad,
-                prune=prune,
-                take_over=take_over,
                 on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
+                **({"prune": prune, "take_over": take_over} if migration is None else {}),
             )
         total = connector.count()
     for line in summary(report, shown_url(store), total):
         say(line)
+
+
+@contextmanager
+def _writer(
+    connector: VectorConnector, migration: str | None, addresses: tuple[str, str | None], choice: ModelChoice
+) -> Iterator[Callable[..., IngestReport]]:
+    """What ingests: the connector, or both collections of a move. `addresses` are the old store's and the new one's.
+
+    Passwords are not kept with the move, so they come from this command.
+    """
+    if migration is None:
+        yield connector.ingest
+        return
+    from ..migration.live import MigratingConnector
+    from .migrate_moves import reopened
+
+    other = replace(choice, model=None, revision=None, quantize=None, url=None)
+    with reopened(migration, *addresses, other, beside=connector.store) as both:
+        yield MigratingConnector(connector, both).ingest
 
 
 def summary(report: IngestReport, store: str, total: int) -> Iterator[str]:

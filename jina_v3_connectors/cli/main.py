@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "Write one task of a model as ONNX, OpenVINO or sentence-transformers files.",
     "info": "Show a model: tasks, dimensions, device, dtype, threads.",
     "ingest": "Chunk, encode and store files.",
+    "migrate": "Move a live collection to another model, with a way back.",
     "search": "Find the passages that answer a question.",
     "serve": "Serve the model with the hosted service's interface.",
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.task import TASK_NAMES, Task, offered
 
 if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
@@ -30,11 +30,11 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class ModelChoice:
     """The encoder that the options name."""
 
-    model: str | None
-    revision: str | None
-    device: str
-    dtype: str
-    quantize: Quantization | None
+    model: str | None = None
+    revision: str | None = None
+    device: str = "auto"
+    dtype: str = "auto"
+    quantize: Quantization | None = None
     threads: int | None = None
     url: str | None = field(default=None, repr=False)
 
@@ -67,17 +67,15 @@ class ModelChoice:
         from jina_v3_encoder.remote import RemoteEncoder
 
         if self.model is not None:
-            raise InvalidInput("pass --encoder or --model, not both: the server has its own model")
+            raise InvalidInput(
+                "pass --encoder or --model, not both: the server has its own models, and --encoder URL#NAME names one"
+            )
         return RemoteEncoder(self.url)
 
 
-MODEL_OPTIONS = (
-    click.option(
-        "--model",
-        envvar=MODEL_VARIABLE,
-        show_envvar=True,
-        help=f"Folder, hub id such as jinaai/jina-embeddings-v3, or {DEFAULT_MODEL}: the small bundled model.",
-    ),
+MODEL_FORMS = f"Folder, hub id such as jinaai/jina-embeddings-v3, or {DEFAULT_MODEL}: the small bundled model."
+MODEL_OPTION = click.option("--model", envvar=MODEL_VARIABLE, show_envvar=True, help=MODEL_FORMS)
+LOADING_OPTIONS = (
     click.option("--revision", help="Branch, tag or commit of a hub model."),
     click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
     click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
@@ -86,24 +84,69 @@ MODEL_OPTIONS = (
         "--threads", type=click.IntRange(min=1), help="Computing threads on the CPU.  [default: the cores granted here]"
     ),
 )
+READINGS = {"late": True, "alone": False, "blend": "blend", None: None}
+LATE_OPTIONS = (
+    click.option(
+        "--late-chunking",
+        "reading",
+        flag_value="late",
+        help="Read each document as a whole, then pool its chunks: each vector depends on its context.",
+    ),
+    click.option(
+        "--blend",
+        "reading",
+        flag_value="blend",
+        help="Late chunking added to the vectors of the chunk alone and its neighbours: twice the time, better hits.",
+    ),
+    click.option(
+        "--no-late-chunking",
+        "reading",
+        flag_value="alone",
+        help="Read each chunk on its own. The default of these three is that of the collection there is, or this.",
+    ),
+    click.option(
+        "--window", type=int, help="Tokens read at once in late chunking; default the model's limit, 1024 in a blend."
+    ),
+    click.option(
+        "--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half; 0 in a blend."
+    ),
+)
 URL_OPTION = click.option(
     "--encoder",
     "url",
     metavar="URL",
     envvar=URL_VARIABLE,
     show_envvar=True,
-    help="A server of vectors in place of --model, as http://127.0.0.1:8080; a key comes from $JINA_V3_API_KEY.",
+    help="A server of vectors in place of --model, as http://127.0.0.1:8080, or URL#NAME for one of its models; a key "
+    "comes from $JINA_V3_API_KEY.",
 )
 
 
 def model_options(function: _F) -> _F:
     """--model, --revision, --device, --dtype, --quantize, --threads; the command gets them as `choice`."""
-    return _collected(function, MODEL_OPTIONS)
+    return _collected(function, (MODEL_OPTION, *LOADING_OPTIONS))
+
+
+def loading_options(function: _F) -> _F:
+    """As `model_options`, without --model: for a command that loads several models with the same options."""
+    return _collected(function, LOADING_OPTIONS)
 
 
 def encoder_options(function: _F) -> _F:
     """As `model_options`, and --encoder."""
-    return _collected(function, (*MODEL_OPTIONS, URL_OPTION))
+    return _collected(function, (MODEL_OPTION, *LOADING_OPTIONS, URL_OPTION))
+
+
+def late_options(function: _F) -> _F:
+    """--late-chunking, --blend, --no-late-chunking, which the command gets as `late_chunking`; --window, --overlap."""
+
+    @wraps(function)
+    def command(**values: Any) -> Any:
+        return function(late_chunking=READINGS[values.pop("reading")], **values)
+
+    for option in reversed(LATE_OPTIONS):
+        command = option(command)
+    return command  # type: ignore[return-value]
 
 
 def _collected(function: _F, options: Sequence[Callable[[Any], Any]]) -> _F:
@@ -124,6 +167,17 @@ def _collected(function: _F, options: Sequence[Callable[[Any], Any]]) -> _F:
 def task_option(default: str) -> Callable[[_F], _F]:
     choices = click.Choice([*TASK_NAMES, NO_TASK])
     return click.option("--task", type=choices, default=default, show_default=True, help="Adapter and prompt.")
+
+
+def default_task_option(name: str, default: Task, **attributes: Any) -> Callable[[_F], _F]:
+    """A task that may be left out, for `task_or_default`."""
+    shown = f"{default}; {NO_TASK} where the model has no tasks"
+    return click.option(name, type=click.Choice([*TASK_NAMES, NO_TASK]), show_default=shown, **attributes)
+
+
+def task_or_default(task: str | None, default: Task, encoder: TextEncoder) -> str | None:
+    """The caller's task. If it was left out, the default for a model that has it, else None."""
+    return offered(default, encoder.tasks) if task is None else as_task_name(task)
 
 
 def as_task_name(task: str) -> str | None:

@@ -41,7 +41,7 @@ def command(
     allow_download: bool,
     choice: ModelChoice,
 ) -> None:
-    """Find the passages that answer QUERY, with retrieval.query.
+    """Find the passages that answer QUERY, with the task that the store names, as retrieval.query.
 
     The model is the one that filled the store. With --model you can say where it lies, but another model is refused. It
     is downloaded from the hub only with --allow-download, since a store may come from a stranger.

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -20,16 +20,19 @@ from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
 
 from .demo import FORMS
-from .options import ModelChoice, model_options, tokenizer_of
+from .options import DEFAULT_MODEL, MODEL_FORMS, MODEL_VARIABLE, ModelChoice, loading_options, tokenizer_of
 from .terminal import say
 
 if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..demo.collections import Collections
+    from ..server import Models
     from ..server.app import Page
 
 KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
+SHOWN = 100
+"""Characters of a wrong name that are shown."""
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "256"
 """oneDNN keeps 1,024 kernels by default, of about a megabyte each, and a server always sees new shapes."""
@@ -41,9 +44,42 @@ KERNELS = "256"
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any free port.")
 @click.option(
-    "--default-task", type=click.Choice(TASK_NAMES), help="For requests without a task. Default: the base model."
+    "--default-task",
+    type=click.Choice(TASK_NAMES),
+    help="For requests without a task, to models with tasks. Default: the base model.",
 )
-@click.option("--recognize-prompts", is_flag=True, help="If a text begins with v3's own instruction, use its task.")
+@click.option(
+    "--recognize-prompts/--no-recognize-prompts",
+    default=True,
+    show_default=True,
+    help="If a request names no task and all its texts begin with v3's own instruction, use that task.",
+)
+@click.option(
+    "--served-name",
+    "served_names",
+    multiple=True,
+    metavar="NAME",
+    help="Another name of the first model, for clients that can ask for no other, such as text-embedding-3-small.",
+)
+@click.option(
+    "--token-ids",
+    metavar="TOKENIZER",
+    help="Whose token ids clients send in place of text, such as o200k_base. By default only LangChain's "
+    "OpenAIEmbeddings may send some, those of cl100k_base. Needs the extra token-ids.",
+)
+@click.option(
+    "--classifiers",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The folder of classifiers that /v1/train makes. Default: this user's state folder.",
+)
+@click.option(
+    "--log",
+    "log_form",
+    type=click.Choice(["text", "json", "none"]),
+    default="text",
+    show_default=True,
+    help="A line for each request on stderr, without texts and keys.",
+)
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="One key on each line.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option(
@@ -76,12 +112,24 @@ KERNELS = "256"
     multiple=True,
     help="Files or folders that the page shows in place of its sixteen documents: .txt, .md, .jsonl.",
 )
-@model_options
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="[NAME=]MODEL",
+    help=f"{MODEL_FORMS} Repeat it to serve several: requests choose by NAME, which is the last part of MODEL unless "
+    f"you give another.  [env var: {MODEL_VARIABLE}, for one]",
+)
+@loading_options
 def command(
     host: str,
     port: int,
     default_task: str | None,
     recognize_prompts: bool,
+    served_names: tuple[str, ...],
+    token_ids: str | None,
+    classifiers: Path | None,
+    log_form: str,
     key_file: Path | None,
     insecure: bool,
     names: tuple[str, ...],
@@ -90,18 +138,28 @@ def command(
     demo: bool,
     stores: tuple[str, ...],
     documents: tuple[Path, ...],
+    models: tuple[str, ...],
     choice: ModelChoice,
 ) -> None:
-    """Serve a model with the interface of the hosted embedding service.
+    """Serve models with the interface of the hosted embedding service.
 
-    Clients of that service, and OpenAI's, work by changing their URL: POST /v1/embeddings, /v1/classify, /v1/segment,
-    GET /v1/models, /health, /metrics. Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
+    Clients of that service, of OpenAI's, Azure's, Cohere's and Voyage's embeddings, of text-embeddings-inference and
+    SageMaker, and Qdrant itself work by changing their URL: POST /v1/embeddings, /v1/rerank, /v1/classify, /v1/segment,
+    /embed, /qdrant, /invocations, GET /v1/models, /health, /metrics. docs/server.md has the settings of each.
+
+    Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
     only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
     After SIGTERM the server answers the requests that it has accepted, for --grace seconds at most, then ends.
+
+    Several models share one queue and the machine's cores. The page shows the first.
 
     \b
     Examples:
       jina-v3 serve --model nano --port 8080
+      jina-v3 serve --model jinaai/jina-embeddings-v3 --model jinaai/jina-embeddings-v2-base-de
+      jina-v3 serve --model jinaai/jina-embeddings-v3 --model mine=./my-model
+      jina-v3 serve --served-name text-embedding-3-small --served-name jina-embeddings-v4
+      jina-v3 serve --allow-host host.containers.internal --log json
       jina-v3 serve --demo
       jina-v3 serve --demo --store qdrant+http://localhost:6333 --store milvus:./demo.db --documents notes/
     """
@@ -111,7 +169,9 @@ def command(
         from ..server.batcher import Batcher
         from ..server.hosting import BACKLOG, hosted
         from ..server.queue_engine import QueueEngine
+        from ..server.request_log import show_requests
         from ..server.settings import LOCAL_HOSTS, hash_key
+        from ..server.token_ids import loaded_name
     except ImportError as error:
         raise MissingExtra(error.name or "uvicorn", "server") from None
 
@@ -119,39 +179,115 @@ def command(
 
     if (stores or documents) and not demo:
         raise InvalidInput("--store and --documents belong to the page: pass --demo with them")
+    sources = [model_source(text) for text in models or (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL,)]
+    check_sources(sources, choice, served_names)
     keys = read_keys(key_file, os.environ.get(KEYS_VARIABLE, ""))
     check_host(host, has_key=bool(keys), insecure=insecure)
     settings = ServerSettings(
         default_task=default_task,
         recognize_prompts=recognize_prompts,
+        token_ids=None if token_ids is None else loaded_name(token_ids),
         keep_alive_after=ServerSettings.keep_alive_after if keep_alive else None,
+        classifiers=classifiers,
         key_hashes=frozenset(map(hash_key, keys)),
         hosts=LOCAL_HOSTS | {name.lower() for name in names} if is_local(host) and not keys else frozenset(),
     )
+    if log_form != "none":
+        show_requests(log_form)
     for name in KERNEL_CACHES:
         os.environ.setdefault(name, KERNELS)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn hands it on when all is answered
     with bound(host, port) as listening_socket, tempfile.TemporaryDirectory(prefix="jina-v3-") as folder:
-        batcher = Batcher.loading(choice.load, settings)
+        batcher = Batcher.loading(lambda: load(sources, choice, served_names), settings)
         page = None
         if demo:
             queued = TextEncoder(QueueEngine(batcher))
             page = page_over(demo_collections(queued, stores or (folder,), documents))
         server = hosted(app_over(batcher, settings, page), grace=grace)
         listening_socket.listen(BACKLOG)
-        announce(batcher.encoder, host, listening_socket.getsockname()[1], demo=demo)
+        announce(batcher.models, host, listening_socket.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening_socket])
     if not server.started:
         sys.exit(1)
 
 
-def announce(encoder: TextEncoder, host: str, port: int, *, demo: bool) -> None:
+class Source(NamedTuple):
+    """Where a model comes from."""
+
+    name: str | None
+    """The one that was given for it."""
+    model: str
+
+
+def model_source(text: str) -> Source:
+    """Read a value of --model. A folder that has `=` in its name is a folder.
+
+    Raises:
+        InvalidInput: an impossible name, or nothing after it.
+    """
+    from ..server.models import check_given_name
+
+    name, equals, model = text.partition("=")
+    if not equals or Path(text).is_dir():
+        return Source(None, text)
+    check_given_name(name, f"--model {text[:SHOWN]}")
+    if not model:
+        raise InvalidInput(f"--model {text}: a folder, a hub id or {DEFAULT_MODEL} is missing after the name")
+    return Source(name, model)
+
+
+def check_sources(sources: Sequence[Source], choice: ModelChoice, served_names: Sequence[str]) -> None:
+    """See what is wrong before anything is loaded.
+
+    Raises:
+        InvalidInput: two models of one name, an impossible name, or a revision that could belong to several.
+    """
+    from ..server.models import check_given_name, check_names, name_of
+
+    for name in served_names:
+        check_given_name(name, f"--served-name {name[:SHOWN]}")
+    check_names([*(source.name or name_of(source.model) for source in sources), *served_names])
+    if len(sources) > 1 and choice.revision is not None:
+        raise InvalidInput(
+            f"--revision {choice.revision} belongs to one model, and {len(sources)} are given: download that revision "
+            "into a folder and name the folder"
+        )
+
+
+def load(sources: Sequence[Source], choice: ModelChoice, served_names: Sequence[str]) -> Models:
+    """All models, one after the other, with the same options."""
+    from ..server import Models
+
+    encoders = [choice.load(source.model) for source in sources]
+    return Models.of(encoders, [source.name for source in sources], served_names)
+
+
+def announce(models: Models, host: str, port: int, *, demo: bool) -> None:
     """Print what is served, and where."""
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
+    if len(models) == 1:
+        encoder = models.default.encoder
+        say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
+    else:
+        say(f"{len(models)} models at {address}/v1/embeddings{memory()}")
+        for model in models:
+            say(f"  {model.name}: {model.encoder!r}; licence of the weights: {model.encoder.info.licence}")
     if demo:
         say(f"The page: {address}/")
+
+
+def memory() -> str:
+    """What this process takes, as far as the system tells."""
+    import torch
+
+    parts = []
+    with suppress(OSError, ValueError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        parts.append(f"{pages * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB of memory")
+    if allocated := sum(map(torch.cuda.memory_allocated, range(torch.cuda.device_count()))):
+        parts.append(f"{allocated / 2**30:.1f} GiB of the GPU's")
+    return f"; they take {' and '.join(parts)}" if parts else ""
 
 
 def bound(host: str, port: int) -> socket.socket:

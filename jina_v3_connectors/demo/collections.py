@@ -1,4 +1,4 @@
-"""The demo's corpus in several stores: a collection for each size, with late chunking and without."""
+"""The demo's corpus in several stores: a collection for each size and way of reading chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..backends import BY_NAME, find_location, open_store
 from ..connector import VectorConnector
 from ..documents import Hit
 from ..errors import AnotherWriter
-from .corpus import Corpus
+from .corpus import Corpus, Mode
 
 
 class Collections:
@@ -32,34 +32,34 @@ class Collections:
             if label(url) in self._urls:
                 raise InvalidInput(f"two stores of the kind {label(url)!r}: the page could not tell them apart")
             self._urls[label(url)] = url
-        self._open: dict[tuple[str, bool, int], VectorConnector] = {}
+        self._open: dict[tuple[str, Mode, int], VectorConnector] = {}
 
     @property
     def stores(self) -> list[str]:
         """Names to choose from."""
         return list(self._urls)
 
-    def nearest(self, store: str, vector: FloatArray, limit: int, *, late: bool) -> list[Hit]:
+    def nearest(self, store: str, vector: FloatArray, limit: int, mode: Mode) -> list[Hit]:
         """The chunks nearest to `vector` (d,) in the collection of d dimensions, best first.
 
         Raises:
             InvalidInput: no such store.
             StoreError: it cannot be reached or refuses.
         """
-        connector = self.connector(store, len(vector), late=late)
+        connector = self.connector(store, len(vector), mode)
         return connector.nearest(vector[None], limit=limit)[0]
 
-    def connector(self, store: str, dimensions: int, *, late: bool) -> VectorConnector:
+    def connector(self, store: str, dimensions: int, mode: Mode) -> VectorConnector:
         """One filled collection. `close` closes it with the others.
 
         Raises:
             InvalidInput, StoreError: as in `nearest`.
         """
-        key = (store, late, dimensions)
+        key = (store, mode, dimensions)
         if key not in self._open:
             if store not in self._urls:
                 raise InvalidInput(f"there is no store {store!r} here, only {', '.join(self._urls)}")
-            self._open[key] = self._filled(self._urls[store], late, dimensions)
+            self._open[key] = self._filled(self._urls[store], mode, dimensions)
         return self._open[key]
 
     def close(self) -> None:
@@ -67,11 +67,16 @@ class Collections:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _filled(self, url: str, late: bool, dimensions: int) -> VectorConnector:
+    def _filled(self, url: str, mode: Mode, dimensions: int) -> VectorConnector:
         corpus = self.corpus
-        name = f"demo_{corpus.name}_{'late' if late else 'plain'}_{dimensions}"
+        name = f"demo_{corpus.name}_{mode}_{dimensions}"
         connector = open_store(
-            url, corpus.encoder, name, dimensions=dimensions, late_chunking=late, chunker=corpus.chunker
+            url,
+            corpus.encoder,
+            name,
+            dimensions=dimensions,
+            late_chunking=mode.late_chunking,
+            chunker=corpus.chunker,
         )
         try:
             try:

@@ -5,23 +5,37 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
-from jina_v3_encoder.task import Task
+from jina_v3_encoder.task import Task, offered
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import Blend, blend_of
 from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray, finish
 
+from .. import demo
 from ..chunking import Chunker
 from ..documents import Document
 from .projection import Projection, project
 
 MAX_CHUNKS = 5000
-MODES = (False, True)
-"""Late chunking off and on."""
+
+
+class Mode(StrEnum):
+    """How the vectors of chunks are made, by the name that the page has for it."""
+
+    PLAIN = "plain"
+    LATE = "late"
+    BLEND = "blend"
+
+    @property
+    def late_chunking(self) -> bool | Blend:
+        """As a connector takes it."""
+        return Blend() if self is Mode.BLEND else self is Mode.LATE
 
 
 @dataclass(frozen=True)
@@ -30,14 +44,17 @@ class MappedQuestion:
 
     vector: FloatArray
     """(dimensions,), normalised."""
-    cosines: Mapping[bool, FloatArray]
+    cosines: Mapping[Mode, FloatArray]
     """(chunks,) each."""
-    points: Mapping[bool, FloatArray]
+    points: Mapping[Mode, FloatArray]
     """(2,) each."""
 
 
 class Corpus:
-    """Documents with all their chunks' vectors, made with `retrieval.passage` and, for the map, `separation`."""
+    """Documents with all their chunks' vectors, made with `retrieval.passage` and, for the map, `separation`.
+
+    A model without tasks makes both without one.
+    """
 
     def __init__(self, encoder: TextEncoder, documents: Iterable[Document], chunker: Chunker) -> None:
         """Cut the documents. Vectors are made at their first use.
@@ -59,13 +76,19 @@ class Corpus:
             raise InvalidInput("two of these documents have the same id")
 
     @cached_property
-    def maps(self) -> dict[bool, Projection]:
+    def maps(self) -> dict[Mode, Projection]:
         """All chunks on a plane, by mode."""
-        return {late: self._map(late=late) for late in MODES}
+        return {mode: self._map(mode) for mode in Mode}
 
     @cached_property
-    def _passages(self) -> dict[bool, FloatArray]:
-        return {late: self._encode(Task.RETRIEVAL_PASSAGE, late=late) for late in MODES}
+    def _passages(self) -> dict[Mode, FloatArray]:
+        return {mode: self._encode(Task.RETRIEVAL_PASSAGE, mode) for mode in Mode}
+
+    @property
+    def dimensions(self) -> int:
+        """The size of vectors that is shown first."""
+        encoder = self.encoder
+        return min(demo.DIMENSIONS, encoder.dimensions) if encoder.info.can_be_shortened else encoder.dimensions
 
     @property
     def chunks(self) -> int:
@@ -87,13 +110,17 @@ class Corpus:
         Raises:
             InvalidInput: unknown task, dimensions out of range, or a text that is too long.
         """
-        question_vector, mapped = self.encoder.encode([text, text], task=[task, Task.SEPARATION], normalize=False)
+        tasks = [task, self._task(Task.SEPARATION)]
+        question_vector, mapped = self.encoder.encode([text, text], task=tasks, normalize=False)
         vector = _unit(question_vector[None], dimensions)[0]
-        cosines = {late: _unit(passages, dimensions) @ vector for late, passages in self._passages.items()}
+        cosines = {mode: _unit(passages, dimensions) @ vector for mode, passages in self._passages.items()}
         mapped_unit = _unit(mapped[None], len(mapped))
         return MappedQuestion(
-            vector, cosines, {late: projection.place(mapped_unit)[0] for late, projection in self.maps.items()}
+            vector, cosines, {mode: projection.place(mapped_unit)[0] for mode, projection in self.maps.items()}
         )
+
+    def _task(self, task: Task) -> str | None:
+        return offered(task, self.encoder.tasks)
 
     def _check(self) -> None:
         if self.chunks > MAX_CHUNKS:
@@ -102,16 +129,19 @@ class Corpus:
                 "show fewer here, and use jina-v3 ingest and jina-v3 search for the rest"
             )
 
-    def _encode(self, task: Task, *, late: bool) -> FloatArray:
+    def _encode(self, task: Task, mode: Mode) -> FloatArray:
         """(chunks, all dimensions), not normalised."""
         texts = [document.text for document in self.documents]
-        if late:
-            return np.concatenate(self.encoder.encode_documents(texts, self.spans, task=task, normalize=False))
+        if mode.late_chunking:
+            document_vectors = self.encoder.encode_documents(
+                texts, self.spans, task=self._task(task), normalize=False, blend=blend_of(mode.late_chunking)
+            )
+            return np.concatenate(document_vectors)
         pieces = [text[start:end] for text, spans in zip(texts, self.spans, strict=True) for start, end in spans]
-        return self.encoder.encode(pieces, task=task, normalize=False)
+        return self.encoder.encode(pieces, task=self._task(task), normalize=False)
 
-    def _map(self, *, late: bool) -> Projection:
-        vectors = self._encode(Task.SEPARATION, late=late)
+    def _map(self, mode: Mode) -> Projection:
+        vectors = self._encode(Task.SEPARATION, mode)
         owners = np.repeat(np.arange(len(self.spans)), list(map(len, self.spans)))
         return project(_unit(vectors, vectors.shape[1]), owners)
 

@@ -54,7 +54,7 @@ def read_dataset(folder: Path, split: str = "test") -> Dataset:
     texts = {identifier: row["text"] for identifier, row in _rows(_required(folder, "queries.jsonl"))}
     known = {passage.id for passage in passages}
     relevance: dict[str, dict[str, int]] = {}
-    for where, query, passage, grade in _judgements(_qrels_file(folder, split)):
+    for where, query, passage, grade in read_judgements(_qrels_file(folder, split)):
         if query not in texts:
             raise DocumentError(f"{where}: query {query!r} is not in queries.jsonl")
         if passage not in known:
@@ -118,8 +118,12 @@ def _qrels_file(folder: Path, split: str) -> Path:
     raise DocumentError(f"{folder} has none of {', '.join(names)}: judgements of split {split!r} are missing")
 
 
-def _judgements(file: Path) -> Iterator[tuple[str, str, str, int]]:
-    """(where, query id, passage id, grade)."""
+def read_judgements(file: Path) -> Iterator[tuple[str, str, str, int]]:
+    """(where, query id, passage id, grade) of each line of a .tsv or .jsonl file of qrels.
+
+    Raises:
+        DocumentError: the file cannot be read, or a line is malformed.
+    """
     if file.suffix == ".jsonl":
         for where, row in read_json_lines(file):
             yield _judgement(where, [row.get("query-id"), row.get("corpus-id"), row.get("score", 1)])
@@ -128,6 +132,8 @@ def _judgements(file: Path) -> Iterator[tuple[str, str, str, int]]:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise DocumentError(f"{file} is not UTF-8 (byte {error.start}): convert it, e.g. with iconv") from error
+    except OSError as error:
+        raise DocumentError(f"{file} cannot be read: {error.strerror}") from error
     for number, line in enumerate(lines, 1):
         fields = line.split("\t")
         if line.strip() and fields[0] != QRELS_HEADER:

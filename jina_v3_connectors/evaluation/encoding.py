@@ -1,4 +1,4 @@
-"""Three ways to turn passages into vectors, which `jina-v3 eval` compares."""
+"""Four ways to turn passages into vectors, which `jina-v3 eval` compares."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from jina_v3_encoder.task import TaskLike
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import Blend
 from jina_v3_encoder.texts.late_chunking import Span, join_chunks
 from jina_v3_encoder.vectors import FloatArray
 
@@ -27,6 +28,7 @@ class Variant(StrEnum):
     ROWS = "each row alone"
     CHUNKS = "chunks alone"
     LATE = "late chunks"
+    BLEND = "blended chunks"
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,24 @@ class PassageEncoder:
     overlap: int | None = None
     progress: bool = False
 
-    def variants(self, dataset: Dataset, *, alone: bool = True, late: bool = True) -> list[Variant]:
+    def variants(self, dataset: Dataset, *, alone: bool = True, late: bool = True, blend: bool = True) -> list[Variant]:
         """The variants that make sense for a dataset: rows that are chunks already are not cut again."""
-        plain = [Variant.ROWS] if dataset.chunked or not late else [Variant.ROWS, Variant.CHUNKS]
-        return [*(plain if alone else []), *([Variant.LATE] if late else [])]
+        cut = late or blend
+        plain = [Variant.ROWS] if dataset.chunked or not cut else [Variant.ROWS, Variant.CHUNKS]
+        wanted = {Variant.LATE: late, Variant.BLEND: blend}
+        return [*(plain if alone else []), *(variant for variant in wanted if wanted[variant])]
 
     def encode(self, dataset: Dataset, variant: Variant) -> Vectors:
         if variant is Variant.ROWS:
             return self._alone([passage.text for passage in dataset.passages], np.arange(len(dataset.passages)))
-        if variant is Variant.LATE and dataset.chunked:
-            return self._joined(dataset.passages)
+        blend = Blend() if variant is Variant.BLEND else None
+        in_context = variant in (Variant.LATE, Variant.BLEND)
+        if in_context and dataset.chunked:
+            return self._joined(dataset.passages, blend)
         spans = [self.chunker.spans(passage.text) for passage in dataset.passages]
         owners = np.repeat(np.arange(len(spans)), [len(passage_spans) for passage_spans in spans])
-        if variant is Variant.LATE:
-            return self._late([passage.text for passage in dataset.passages], spans, owners)
+        if in_context:
+            return self._late([passage.text for passage in dataset.passages], spans, owners, blend)
         pairs = zip(dataset.passages, spans, strict=True)
         return self._alone(
             [passage.text[start:end] for passage, passage_spans in pairs for start, end in passage_spans], owners
@@ -70,17 +76,29 @@ class PassageEncoder:
     def _alone(self, texts: Sequence[str], owners: NDArray[np.int64]) -> Vectors:
         return Vectors(self.encoder.encode(texts, task=self.task, truncate=True, progress=self.progress), owners)
 
-    def _joined(self, passages: Sequence[Passage]) -> Vectors:
+    def _joined(self, passages: Sequence[Passage], blend: Blend | None) -> Vectors:
         """Read neighbouring rows of one document together. A row without a document is read alone."""
         texts, spans = [], []
         for _, group in groupby(enumerate(passages), lambda numbered: numbered[1].document or numbered[0]):
             text, row_spans = join_chunks([passage.text for _, passage in group], SEPARATOR)
             texts.append(text)
             spans.append(row_spans)
-        return self._late(texts, spans, np.arange(len(passages)))
+        return self._late(texts, spans, np.arange(len(passages)), blend)
 
-    def _late(self, texts: Sequence[str], spans: Sequence[Sequence[Span]], owners: NDArray[np.int64]) -> Vectors:
+    def _late(
+        self,
+        texts: Sequence[str],
+        spans: Sequence[Sequence[Span]],
+        owners: NDArray[np.int64],
+        blend: Blend | None,
+    ) -> Vectors:
         document_vectors = self.encoder.encode_documents(
-            texts, spans, task=self.task, window=self.window, overlap=self.overlap, progress=self.progress
+            texts,
+            spans,
+            task=self.task,
+            window=self.window,
+            overlap=self.overlap,
+            blend=blend,
+            progress=self.progress,
         )
         return Vectors(np.concatenate(document_vectors), owners)

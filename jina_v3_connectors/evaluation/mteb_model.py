@@ -1,4 +1,4 @@
-"""Any encoder as an `mteb` model, with the adapter that fits each kind of task.
+"""Any encoder as an `mteb` model, with the adapter that fits each kind of task, where the model has adapters.
 
 >>> import mteb
 >>> from jina_v3_encoder import Encoder
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import MissingExtra
-from jina_v3_encoder.task import Task
+from jina_v3_encoder.task import Task, offered
 from jina_v3_encoder.text_encoder import TextEncoder
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class MtebModel:
         """Float32 (n, dimensions) of the "text" of all batches."""
         texts = [text for batch in inputs for text in batch["text"]]
         side = getattr(prompt_type, "value", prompt_type)
-        task = TASKS.get(task_metadata.type) or SIDES.get(side or "document")
+        suitable = TASKS.get(task_metadata.type) or SIDES.get(side or "document")
+        task = suitable and offered(suitable, self.encoder.tasks)
         vectors: NDArray[np.float32] = self.encoder.encode(texts, task=task, dimensions=self.dimensions, truncate=True)
         return vectors
 

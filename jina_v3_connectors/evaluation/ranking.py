@@ -82,6 +82,20 @@ def _own_documents(dataset: Dataset, owners: IntArray) -> Mapping[str, IntArray]
 def measure(relevance: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, float]:
     """nDCG@10, recall@10 and MRR@10 over all judged queries."""
     library = load_measures()
-    names = {"ndcg": library.nDCG @ 10, "recall": library.R @ 10, "mrr": library.RR @ 10}
-    scores = library.calc_aggregate(list(names.values()), relevance, run)
-    return {name: float(scores[key]) for name, key in names.items()}
+    measures = _measures(library)
+    scores = library.calc_aggregate(list(measures), relevance, run)
+    return {name: float(scores[key]) for key, name in measures.items()}
+
+
+def measure_each(relevance: Mapping[str, Mapping[str, int]], run: Run) -> dict[str, dict[str, float]]:
+    """The same for each judged query by itself. A query that found nothing has zeros."""
+    library = load_measures()
+    measures = _measures(library)
+    each = {query: dict.fromkeys(measures.values(), 0.0) for query in relevance}
+    for result in library.iter_calc(list(measures), relevance, run):
+        each[result.query_id][measures[result.measure]] = float(result.value)
+    return each
+
+
+def _measures(library: Any) -> dict[Any, str]:
+    return {library.nDCG @ 10: "ndcg", library.R @ 10: "recall", library.RR @ 10: "mrr"}

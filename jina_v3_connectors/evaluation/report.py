@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import TaskLike
 
 from .dataset import Dataset
 from .encoding import PassageEncoder, Variant, Vectors
-from .ranking import measure, rank
+from .intervals import Floats, Interval, bootstrap
+from .ranking import Run, measure, measure_each, rank
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,23 @@ class Figures:
     """Share of the same variant's nDCG@10 at the full size."""
 
 
+@dataclass(frozen=True)
+class Difference:
+    """nDCG@10 of a variant minus that of another, at full size, over the same questions."""
+
+    variant: Variant
+    minus: Variant
+    dimensions: int
+    """The full size."""
+    all: Interval
+    context: Interval | None
+    """Of the questions that name a document whose right chunks do not: only the context tells what these are about."""
+    context_questions: int
+    documents: int
+    """That the questions are about: the interval is one of documents, and says little of fewer than `FEWEST`."""
+    context_documents: int
+
+
 @dataclass
 class EvalReport:
     """Figures of one model on one dataset."""
@@ -39,6 +62,8 @@ class EvalReport:
     query_task: str | None
     passage_task: str | None
     figures: list[Figures] = field(default_factory=list)
+    differences: list[Difference] = field(default_factory=list)
+    """Of each way to read chunks to each chunk alone, where both are measured."""
     vectors: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,19 +94,74 @@ def evaluate(
     query_vectors = encoder.encode(
         list(dataset.queries.values()), task=query_task, truncate=True, progress=passages.progress
     )
+    questions: dict[Variant, Floats] = {}
     for variant in variants:
         announce(f"{len(dataset.passages):,} passages, {variant}")
-        passage_vectors = passages.encode(dataset, variant)
+        try:
+            passage_vectors = passages.encode(dataset, variant)
+        except InvalidInput as error:
+            if variant is not Variant.BLEND or not report.figures:
+                raise
+            announce(f"{variant} are left out: {error}")
+            continue
         report.vectors[variant] = len(passage_vectors.values)
-        report.figures += _figures(dataset, query_vectors, passage_vectors, variant, dimensions)
+        ranked = rank(dataset, query_vectors, passage_vectors, encoder.dimensions)
+        report.figures += _figures(dataset, query_vectors, passage_vectors, variant, dimensions, ranked)
+        each = measure_each(dataset.relevance, ranked)
+        questions[variant] = np.array([[each[query]["ndcg"]] for query in dataset.relevance])
+    report.differences += _differences(dataset, questions, encoder.dimensions)
     return report
 
 
+def _differences(dataset: Dataset, questions: Mapping[Variant, Floats], dimensions: int) -> Iterator[Difference]:
+    """The readings of chunks beside each chunk alone."""
+    alone = next((variant for variant in (Variant.CHUNKS, Variant.ROWS) if variant in questions), None)
+    documents = about(dataset)
+    context = needs_context(dataset)
+    for variant in (Variant.LATE, Variant.BLEND):
+        if alone is not None and variant in questions:
+            difference = questions[variant] - questions[alone]
+            (everything,) = bootstrap(difference, documents)
+            some = bootstrap(difference[context], documents[context])[0] if context.any() else None
+            counts = (len(set(documents)), len(set(documents[context])))
+            yield Difference(variant, alone, dimensions, everything, some, int(context.sum()), *counts)
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a text holds a name as words of their own, whatever their case."""
+    pattern = rf"(?<![0-9A-Za-z]){re.escape(name)}(?![0-9A-Za-z])"
+    return re.search(pattern, text, re.IGNORECASE) is not None
+
+
+def about(dataset: Dataset) -> NDArray[np.str_]:
+    """The document that each judged question is about: that of its best passage, or the passage itself."""
+    document = {passage.id: passage.document or passage.id for passage in dataset.passages}
+    return np.array([document[max(grades, key=lambda p: grades[p])] for grades in dataset.relevance.values()])
+
+
+def needs_context(dataset: Dataset) -> NDArray[np.bool_]:
+    """Whether each judged question names the document of its right chunks, and none of these chunks does."""
+    passages = {passage.id: passage for passage in dataset.passages}
+
+    def needs(query: str, right: Collection[str]) -> bool:
+        names = [document for name in right if (document := passages[name].document) is not None]
+        texts = [passages[name].text for name in right]
+        return any(_names(dataset.queries[query], name) and not any(_names(t, name) for t in texts) for name in names)
+
+    return np.array([needs(query, grades) for query, grades in dataset.relevance.items()])
+
+
 def _figures(
-    dataset: Dataset, query_vectors: Any, passage_vectors: Vectors, variant: Variant, dimensions: Sequence[int]
+    dataset: Dataset,
+    query_vectors: Any,
+    passage_vectors: Vectors,
+    variant: Variant,
+    dimensions: Sequence[int],
+    ranked: Run,
 ) -> Iterator[Figures]:
+    """`ranked` are the passages at the full size."""
     full = query_vectors.shape[1]
-    whole = measure(dataset.relevance, rank(dataset, query_vectors, passage_vectors, full))
+    whole = measure(dataset.relevance, ranked)
     for size in sorted(dimensions, reverse=True):
         scores = (
             whole if size == full else measure(dataset.relevance, rank(dataset, query_vectors, passage_vectors, size))

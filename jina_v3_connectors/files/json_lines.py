@@ -46,12 +46,17 @@ def _lines(lines: BinaryIO) -> Iterator[bytes]:
 
 def _row_or_error(line: bytes, where: str) -> dict[str, Any] | DocumentError:
     try:
-        return _parse(line, where)
+        return parse_line(line, where)
     except DocumentError as error:
         return error
 
 
-def _parse(line: bytes, where: str) -> dict[str, Any]:
+def parse_line(line: bytes, where: str) -> dict[str, Any]:
+    """The object of a line. `where` names it in errors.
+
+    Raises:
+        DocumentError: it is too long, or no JSON object.
+    """
     if len(line) > MAX_LINE_BYTES:
         raise DocumentError(f"{where} is over {MAX_LINE_BYTES // 2**20} MiB: split the document")
     try:

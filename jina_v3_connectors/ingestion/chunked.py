@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray
 
 from ..chunking.base import Chunker
 from ..document_checks import check_spans
-from ..documents import Chunk, Document
+from ..documents import Chunk, Cut, Document
 
 BATCH_CHARACTERS = 60_000
 BATCH_CHUNKS = 64
@@ -51,17 +54,28 @@ class EncodedDocument:
 
 
 def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
-    """A document's chunks.
+    """A document's chunks: its own cuts, or those of the chunker.
 
     Raises:
-        DocumentError: the chunker's spans are not parts of the text, in order.
+        DocumentError: the spans are not parts of the text, in order.
     """
+    cuts = document.cuts
+    if cuts is None:
+        cuts = tuple(Cut(start, end) for start, end in _checked(document, chunker))
+    return [
+        Chunk(document.id, number, cut.start, cut.end, document.text[cut.start : cut.end], _merged(document, cut))
+        for number, cut in enumerate(cuts)
+    ]
+
+
+def _checked(document: Document, chunker: Chunker) -> list[Span]:
     spans = list(chunker.spans(document.text, document.format))
     check_spans(document, spans)
-    return [
-        Chunk(document.id, number, start, end, document.text[start:end], document.metadata)
-        for number, (start, end) in enumerate(spans)
-    ]
+    return spans
+
+
+def _merged(document: Document, cut: Cut) -> Mapping[str, Any]:
+    return {**document.metadata, **cut.metadata} if cut.metadata else document.metadata
 
 
 class Batches:

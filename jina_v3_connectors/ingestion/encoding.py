@@ -69,7 +69,7 @@ def encode_apart(
                 yield from encode_apart(encoder, contract, [chunked])
         else:
             reason = DocumentError(f"document {batch[0].id!r}: {error}")
-            reason.__cause__ = error
+            reason.__cause__, reason.document_id = error, batch[0].id
             yield Refused(reason)
 
 
@@ -89,7 +89,7 @@ def encode_batch(
     if contract.late_chunking:
         spans = [[(chunk.start, chunk.end) for chunk in chunked.chunks] for chunked in batch]
         texts = [chunked.document.text for chunked in batch]
-        settings |= {"window": contract.window, "overlap": contract.overlap}
+        settings |= {"window": contract.window, "overlap": contract.overlap, "blend": contract.blend}
         return encoder.encode_documents(texts, spans, **settings)
     texts = [chunk.text for chunked in batch for chunk in chunked.chunks]
     ends = np.cumsum([len(chunked.chunks) for chunked in batch])

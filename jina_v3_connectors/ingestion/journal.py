@@ -7,21 +7,24 @@ is true, however a run ends. An open row says only how many chunks of the docume
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
-import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
 
 from ..errors import StoreError
+from .journal_file import JournalFile, statements
 
 LISTED_AT_ONCE = 1000
 UNKNOWN_CHUNKS = 2**31 - 1
 """Stands for the number of chunks of a document that somebody else may have written."""
-PRIMARY_CODE = 0xFF
-"""The part of an extended SQLite error code that says what kind it is."""
 FORM = 2
 """The version of the file's tables, kept as its `user_version`. Form 1 wrote a row only after the store
 acknowledged."""
@@ -125,28 +128,38 @@ class Journal:
 
     def __init__(self, file: Path, target: str) -> None:
         self.file, self.target = file, target
-        self._lock = threading.Lock()
-        with self._errors():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(file, timeout=60, check_same_thread=False, isolation_level=None)
-            try:
-                self._prepare()
-            except BaseException:
-                self._database.close()
-                raise
-        (self.id,) = self._one("SELECT id FROM identity")
+        self._database = JournalFile(file, partial(_prepare, file=file, target=target))
+        self._database.script(NOTES)
+        (self.id,) = self._database.one("SELECT id FROM identity")
 
     def get(self, document_id: str) -> Entry | None:
-        row = self._one("SELECT digest, chunks FROM documents WHERE target = ? AND id = ?", self.target, document_id)
+        row = self._database.one(
+            "SELECT digest, chunks FROM documents WHERE target = ? AND id = ?", self.target, document_id
+        )
         return None if row is None else Entry(*row)
 
     def expected(self) -> Expected:
-        return Expected(*self._one("SELECT whole, open, unknown FROM collections WHERE target = ?", self.target))
+        return Expected(
+            *self._database.one("SELECT whole, open, unknown FROM collections WHERE target = ?", self.target)
+        )
+
+    def whole(self, stored: Iterable[tuple[str, int]]) -> dict[str, int]:
+        """The chunks of each document whose row is whole, where as many are stored. `stored` is as for `compare`.
+
+        Changes nothing.
+        """
+        counts = Counter(document for document, _ in stored)
+        entries = ((document, self.get(document)) for document in counts)
+        return {
+            document: entry.chunks
+            for document, entry in entries
+            if entry is not None and entry.digest is not None and entry.chunks == counts[document]
+        }
 
     def open_known(self, document_ids: Iterable[str]) -> None:
         """Open the rows of documents that will be deleted. Documents without a row get none."""
         values = [(self.target, name) for name in document_ids]
-        self._many(("UPDATE documents SET digest = NULL WHERE target = ? AND id = ?", values))
+        self._database.many(("UPDATE documents SET digest = NULL WHERE target = ? AND id = ?", values))
 
     def open_encoded(self, rows: Sequence[tuple[str, int, bytes, bytes]]) -> None:
         """Open the rows of documents that will be written, and keep their vectors.
@@ -155,7 +168,7 @@ class Journal:
 
         `chunks` is how many chunks there may be if the write is stopped halfway.
         """
-        self._many(
+        self._database.many(
             (OPEN, [(self.target, name, chunks) for name, chunks, _, _ in rows]),
             (
                 "INSERT OR REPLACE INTO encoded VALUES (?, ?, ?, ?)",
@@ -165,7 +178,7 @@ class Journal:
 
     def record(self, rows: Sequence[tuple[str, Entry]]) -> None:
         """Close the rows of documents that are stored whole, without old chunks. Drop their vectors."""
-        self._many(
+        self._database.many(
             (WHOLE, [(self.target, name, *entry) for name, entry in rows]),
             ("DELETE FROM encoded WHERE target = ? AND id = ?", [(self.target, name) for name, _ in rows]),
         )
@@ -173,36 +186,35 @@ class Journal:
     def forget(self, document_ids: Iterable[str]) -> None:
         """Remove documents that are no longer stored, and their vectors."""
         values = [(self.target, name) for name in document_ids]
-        self._many(
+        self._database.many(
             ("DELETE FROM documents WHERE target = ? AND id = ?", values),
             ("DELETE FROM encoded WHERE target = ? AND id = ?", values),
         )
 
     def kept(self, document_id: str, digest: bytes) -> bytes | None:
         """The vectors of a document, if an earlier run encoded it in exactly this form."""
-        row = self._one(
+        row = self._database.one(
             "SELECT vectors FROM encoded WHERE target = ? AND id = ? AND digest = ?", self.target, document_id, digest
         )
         return None if row is None else bytes(row[0])
 
     def keeps_any(self) -> bool:
         """Whether an earlier run left vectors here."""
-        return self._one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
+        return self._database.one("SELECT 1 FROM encoded WHERE target = ? LIMIT 1", self.target) is not None
 
     def forget_kept(self) -> None:
         """Drop all kept vectors. At the end of a run, they belong to documents that were not in it."""
-        self._many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
+        self._database.many(("DELETE FROM encoded WHERE target = ?", [(self.target,)]))
 
     def mark_as_present(self, document_id: str) -> bool:
         """Remember, for this connection only, that a document is in this run. False if it was remembered already."""
-        with self._lock, self._errors():
-            return self._database.execute("INSERT OR IGNORE INTO present VALUES (?)", (document_id,)).rowcount > 0
+        return self._database.many(("INSERT OR IGNORE INTO present VALUES (?)", [(document_id,)]))[0] > 0
 
     def absent(self) -> Iterator[str]:
         """Documents that are not in this run, in order. The caller may forget them meanwhile."""
         last = ""
         while True:
-            rows = self._all(
+            rows = self._database.all(
                 "SELECT id FROM documents WHERE target = ? AND id > ? AND id NOT IN present ORDER BY id LIMIT ?",
                 self.target,
                 last,
@@ -218,13 +230,15 @@ class Journal:
 
         Unknown documents are counted, or become open rows with `take_over`, so that they can be replaced and pruned.
         """
-        self._many(("DELETE FROM held", [()]))
+        self._database.many(("DELETE FROM held", [()]))
         chunks = iter(stored)
         while page := list(islice(chunks, LISTED_AT_ONCE)):
-            self._many((HOLD, [(name, number + 1) for name, number in page]))
-        documents, unknown = self._one(f"SELECT count(*), coalesce(sum(chunks), 0) {UNKNOWN_HELD}", self.target)
+            self._database.many((HOLD, [(name, number + 1) for name, number in page]))
+        documents, unknown = self._database.one(
+            f"SELECT count(*), coalesce(sum(chunks), 0) {UNKNOWN_HELD}", self.target
+        )
         known = f"INSERT INTO documents SELECT ?, id, NULL, {UNKNOWN_CHUNKS} {UNKNOWN_HELD}"
-        opened, *_ = self._many(
+        opened, *_ = self._database.many(
             (OPEN_DIFFERING, [(self.target,)]),
             (RAISE_OPEN, [(self.target,)]),
             (known, [(self.target, self.target)] if take_over else []),
@@ -234,86 +248,52 @@ class Journal:
 
     def open_all(self) -> None:
         """Open all rows. Each document may have any number of chunks."""
-        self._many(("UPDATE documents SET digest = NULL, chunks = ? WHERE target = ?", [(UNKNOWN_CHUNKS, self.target)]))
+        self._database.many(
+            ("UPDATE documents SET digest = NULL, chunks = ? WHERE target = ?", [(UNKNOWN_CHUNKS, self.target)])
+        )
 
     def next_generation(self) -> int:
         """Count this ingest. Returns how many the collection has had."""
-        self._many(("UPDATE collections SET generation = generation + 1 WHERE target = ?", [(self.target,)]))
+        self._database.many(("UPDATE collections SET generation = generation + 1 WHERE target = ?", [(self.target,)]))
         return self.generation
 
     @property
     def generation(self) -> int:
-        (generation,) = self._one("SELECT generation FROM collections WHERE target = ?", self.target)
+        (generation,) = self._database.one("SELECT generation FROM collections WHERE target = ?", self.target)
         return int(generation)
 
     def close(self) -> None:
-        with self._lock, self._errors():
-            self._database.close()
-
-    def _prepare(self) -> None:
-        for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=FULL"):
-            self._database.execute(statement)
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            (form,) = self._database.execute("PRAGMA user_version").fetchone()
-            if form > FORM:
-                raise StoreError(
-                    f"journal {self.file} is of form {form}, this version of jina-v3-connectors reads {FORM} at most"
-                )
-            has_documents = self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
-            script = f"{ASIDE}{TABLES}{FROM_FORM_1}" if has_documents and form < FORM else TABLES
-            for statement in statements(f"{script}PRAGMA user_version = {FORM};"):
-                self._database.execute(statement)
-            self._database.execute("INSERT OR IGNORE INTO collections (target) VALUES (?)", (self.target,))
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-        self._database.executescript(NOTES)
-
-    def _one(self, statement: str, *values: object) -> Any:
-        with self._lock, self._errors():
-            return self._database.execute(statement, values).fetchone()
-
-    def _all(self, statement: str, *values: object) -> list[tuple[str]]:
-        with self._lock, self._errors():
-            return self._database.execute(statement, values).fetchall()
-
-    def _many(self, *steps: tuple[str, Sequence[tuple[object, ...]]]) -> list[int]:
-        """Run statements with their rows of values, all or none. Returns how many rows each changed."""
-        with self._lock, self._errors():
-            self._database.execute("BEGIN")
-            try:
-                changed = [self._database.executemany(statement, values).rowcount for statement, values in steps]
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
-            return changed
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, OSError) as error:
-            code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
-            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-                raise StoreError(f"journal {self.file} cannot be written: {error}") from error
-            if code == sqlite3.SQLITE_FULL:
-                raise StoreError(
-                    f"journal {self.file}: its disk is full: free some space and run the same again"
-                ) from error
-            raise StoreError(
-                f"journal {self.file}: {error}; if it is damaged, delete it and ingest with take_over=True "
-                "(--take-over): everything is written again, under the same ids"
-            ) from error
+        self._database.close()
 
 
-def statements(script: str) -> Iterator[str]:
-    """The statements of a script, which `executescript` would not run inside a transaction."""
-    part = ""
-    for line in script.splitlines(keepends=True):
-        part += line
-        if sqlite3.complete_statement(part):
-            yield part
-            part = ""
+@contextmanager
+def locked_journal(file: Path, target: str, collection: str, patience: float) -> Iterator[Journal]:
+    """The journal of a target, locked: with two ingests or deletes at a time, one could close the other's rows.
+
+    Raises:
+        StoreError: another one has held the lock for longer than `patience` seconds.
+    """
+    journal = Journal(file, target)
+    try:
+        name = f"{journal.file.name}.{hashlib.blake2b(target.encode(), digest_size=8).hexdigest()}.lock"
+        with FileLock(journal.file.with_name(name), timeout=patience):
+            yield journal
+    except Timeout:
+        raise StoreError(
+            f"collection {collection!r}: another ingest on this machine has been writing it for over {patience:.0f} s; "
+            "wait for it to end, then run this again"
+        ) from None
+    finally:
+        journal.close()
+
+
+def _prepare(database: sqlite3.Connection, file: Path, target: str) -> None:
+    """Make or renew the tables, and the target's row. The caller has begun a transaction."""
+    (form,) = database.execute("PRAGMA user_version").fetchone()
+    if form > FORM:
+        raise StoreError(f"journal {file} is of form {form}, this version of jina-v3-connectors reads {FORM} at most")
+    has_documents = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'documents'").fetchone()
+    script = f"{ASIDE}{TABLES}{FROM_FORM_1}" if has_documents and form < FORM else TABLES
+    for statement in statements(f"{script}PRAGMA user_version = {FORM};"):
+        database.execute(statement)
+    database.execute("INSERT OR IGNORE INTO collections (target) VALUES (?)", (target,))

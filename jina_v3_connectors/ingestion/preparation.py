@@ -57,6 +57,8 @@ class Preparation:
             chunks = chunks_of(document, self._chunker)
             check_chunks(chunks, self._stored.contract.dimensions, self._sink.write_limits)
         except DocumentError as reason:
+            if isinstance(document, Document):
+                reason.document_id = document.id
             return Refused(reason)
         return ChunkedDocument(document, chunks, digest)
 
@@ -86,7 +88,10 @@ class Preparation:
             )
 
     def _digest(self, document: Document) -> bytes:
-        parts = (document.text, document.format, json.dumps(dict(document.metadata), sort_keys=True))
+        parts = [document.text, document.format, json.dumps(dict(document.metadata), sort_keys=True)]
+        if document.cuts is not None:
+            cuts = [(cut.start, cut.end, dict(cut.metadata)) for cut in document.cuts]
+            parts.append(json.dumps(cuts, sort_keys=True))
         digest = hashlib.blake2b(self._form, digest_size=16)
         for part in parts:
             content = part.encode()

@@ -29,6 +29,8 @@ class IngestReport:
     """Documents that could not be stored, with `skip_bad`."""
     bad: list[str] = field(default_factory=list)
     """The reasons, for the first hundred of them."""
+    refused: list[str] = field(default_factory=list)
+    """The ids of skipped documents, where they have one. What is stored of an older version stays."""
     remarks: list[str] = field(default_factory=list)
     """How the collection differed from the journal, and what to do."""
     retried: int = 0
@@ -65,6 +67,8 @@ class Tally:
             raise reason
         with self._lock:
             self.report.skipped += 1
+            if reason.document_id is not None:
+                self.report.refused.append(reason.document_id)
             if len(self.report.bad) < BAD_REMEMBERED:
                 self.report.bad.append(str(reason))
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from llama_index.core import instrumentation
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
@@ -19,7 +19,9 @@ from llama_index.core.schema import BaseNode, MetadataMode
 
 from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.config import Quantization
+from jina_v3_encoder.task import AUTO_TASK, Task, chosen
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import as_late_chunking, blend_of
 
 from ..shared_encoders import shared_encoder
 from .cache import RoleCache
@@ -42,11 +44,17 @@ class JinaV3Embedding(BaseEmbedding):
     """
 
     model_name: str = Field(default=DEFAULT_MODEL, description='Hub id, folder, "nano", or the URL of a server.')
-    query_task: str | None = Field(default="retrieval.query", description="Adapter and prompt of questions.")
-    text_task: str | None = Field(default="retrieval.passage", description="Adapter and prompt of texts.")
+    query_task: str | None = Field(
+        default=AUTO_TASK, description="Adapter and prompt of questions; auto: retrieval.query where the model has it."
+    )
+    text_task: str | None = Field(
+        default=AUTO_TASK, description="Adapter and prompt of texts; auto: retrieval.passage where the model has it."
+    )
     dimensions: int | None = Field(default=None, description="Size of a vector, sliced and renormalised; None for all.")
-    late_chunking: bool = Field(
-        default=False, description="As a transformation: read all nodes of one document together, then pool each."
+    late_chunking: bool | Literal["blend"] = Field(
+        default=False,
+        description="As a transformation: read all nodes of one document together, then pool each. blend: add the "
+        "vectors of each node alone and of its neighbours.",
     )
     truncate: bool = Field(default=False, description="Cut texts past 8192 tokens instead of raising.")
     device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1 …")
@@ -121,8 +129,10 @@ class JinaV3Embedding(BaseEmbedding):
             group_vectors = self.encoder.encode_documents(
                 [group.text for group in groups],
                 [group.spans for group in groups],
-                task=self.text_task,
+                task=self._task(TEXT),
                 dimensions=self.dimensions,
+                blend=blend_of(as_late_chunking(self.late_chunking)),
+                alone=[[nodes[number].get_content(MetadataMode.EMBED) for number in group.numbers] for group in groups],
             )
             for group, vectors in zip(groups, group_vectors, strict=True):
                 for number, vector in zip(group.numbers, vectors.tolist(), strict=True):
@@ -134,7 +144,7 @@ class JinaV3Embedding(BaseEmbedding):
         return nodes
 
     def _get_query_embedding(self, query: str) -> Embedding:
-        return self._vectors([query], self.query_task)[0]
+        return self._vectors([query], self._task(QUERY))[0]
 
     async def _aget_query_embedding(self, query: str) -> Embedding:
         return await self._in_worker(lambda: self._get_query_embedding(query))
@@ -153,10 +163,15 @@ class JinaV3Embedding(BaseEmbedding):
                 "IngestionPipeline, transformations=[…, JinaV3Embedding(late_chunking=True)], and index its nodes",
                 stacklevel=2,
             )
-        return self._vectors(texts, self.text_task)
+        return self._vectors(texts, self._task(TEXT))
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         return await self._in_worker(lambda: self._get_text_embeddings(texts))
+
+    def _task(self, role: str) -> str | None:
+        if role == QUERY:
+            return chosen(self.query_task, Task.RETRIEVAL_QUERY, self.encoder.tasks)
+        return chosen(self.text_task, Task.RETRIEVAL_PASSAGE, self.encoder.tasks)
 
     def _vectors(self, texts: list[str], task: str | None) -> list[Embedding]:
         vectors = self.encoder.encode(texts, task=task, dimensions=self.dimensions, truncate=self.truncate)
@@ -169,8 +184,7 @@ class JinaV3Embedding(BaseEmbedding):
         return await asyncio.get_running_loop().run_in_executor(self._worker, call)
 
     def _cache_prefix(self) -> str:
-        task = self.query_task if _role.get() == QUERY else self.text_task
-        return f"{self.encoder.fingerprint}|{task}|{self.dimensions}"
+        return f"{self.encoder.fingerprint}|{self._task(_role.get())}|{self.dimensions}"
 
     def __getstate__(self) -> dict[str, Any]:
         """Settings only: the process that unpickles loads its own weights. This process may encode meanwhile."""

@@ -1,10 +1,14 @@
-"""What the client's errors mean for a collection. Pure functions."""
+"""What the client's errors mean for a collection."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from jina_v3_encoder.errors import MissingExtra
 
-from ..errors import StoreBusy, StoreError, StoreNotFound
+from ..errors import StoreBusy, StoreError, StoreNotFound, unreachable
+from .quiet import quiet
 
 try:
     import grpc
@@ -14,8 +18,9 @@ except ImportError:
 
 NOT_FOUND = 100
 NOT_LOADED = 101
-BUSY_CODES = frozenset({2, 4, 8, 103})
-"""Unavailable, too many requests, rate limit, still loading."""
+BUSY_CODES = frozenset({2, 4, 8, 103, 600})
+"""Unavailable, too many requests, rate limit, still loading. And a segment that was not found: it was merged into
+another one while the server listed them (seen: it ended an ingest)."""
 BUSY_STATES = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -42,6 +47,21 @@ TOO_LARGE = "larger than max"
 
 class AnswerTooLarge(StoreError):
     """The answer is larger than the 64 MiB that a server sends. Request less at once."""
+
+
+@contextmanager
+def store_errors(collection: str) -> Iterator[None]:
+    """Translate the client's errors to errors of this collection, and keep its tracebacks out of the log."""
+    where = f"collection {collection!r}"
+    try:
+        with quiet():
+            yield
+    except MilvusException as error:
+        raise of_exception(where, error) from error
+    except grpc.RpcError as error:
+        raise of_rpc(where, error) from error
+    except (ConnectionError, TimeoutError) as error:
+        raise unreachable(where, error) from error
 
 
 def of_exception(where: str, error: MilvusException) -> StoreError:

@@ -156,7 +156,7 @@ def properties(contract: EmbeddingContract, layout: MilvusLayout) -> dict[str, s
 
 
 def stored_layout(description: Mapping[str, Any], collection: str) -> MilvusLayout:
-    """The layout, as `stored_contract`. An adopted collection does not name its index; it has one, so none is made.
+    """The layout, as `stored_contract`. One that an early version adopted does not name its index.
 
     Raises:
         StoreError: it is damaged, or of another version.
@@ -171,6 +171,16 @@ def stored_layout(description: Mapping[str, Any], collection: str) -> MilvusLayo
         )
     except (KeyError, InvalidInput) as error:
         raise StoreError(f"collection {collection!r} has a layout this version cannot read: {error}") from error
+
+
+def layout_of(description: Mapping[str, Any], index: str, wanted: MilvusLayout) -> MilvusLayout:
+    """The layout of a collection that does not name it, with the kind of its index."""
+    return MilvusLayout(
+        datatype=_NAMES[DataType(vector_field(description)["type"])],
+        index=index if index in get_args(Index) else wanted.index,  # type: ignore[arg-type]
+        hybrid=WORDS in field_names(description),
+        partition_key=wanted.partition_key if PARTITION in field_names(description) else None,
+    )
 
 
 def field_names(description: Mapping[str, Any]) -> list[str]:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
-import grpc
+import numpy as np
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.vectors import FloatArray
@@ -19,19 +19,18 @@ from jina_v3_encoder.vectors import FloatArray
 from ..contract import EmbeddingContract, check_vector
 from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Document, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, unreachable
+from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import Store, Stored
-from ..stored_chunk import to_hit
+from ..store import Store, Stored, StoredVector
+from ..stored_chunk import stored_chunk, to_hit
 from ..vectors import RRF_K, cosine
 from .answers import in_parts
 from .convert import OUTPUT_FIELDS, partition_of, to_row
-from .errors import NOT_LOADED, AnswerTooLarge, of_exception, of_rpc
+from .errors import NOT_LOADED, AnswerTooLarge, store_errors
 from .filters import expression
-from .quiet import quiet
+from .key_ranges import random_ranges
 from .schema import (
-    CONTRACT_PROPERTY,
     FIELDS,
     MAX_TERMS,
     MAX_VARCHAR,
@@ -46,6 +45,7 @@ from .schema import (
     index_fields,
     index_params,
     lacks,
+    layout_of,
     properties,
     stored_contract,
     stored_layout,
@@ -116,7 +116,7 @@ class MilvusStore(Store):
         contract = stored_contract(description, self.collection)
         if contract is None:
             raise ContractMissing(self.collection)
-        return Stored(contract, stored_layout(description, self.collection))
+        return Stored(contract, stored_layout(description, self.collection), str(description["collection_name"]))
 
     def writer(self) -> str | None:
         token = (self._describe().get("properties") or {}).get(WRITER_PROPERTY)
@@ -152,28 +152,54 @@ class MilvusStore(Store):
             if not self.client.has_collection(self.collection, timeout=TIMEOUT):
                 raise
 
-    def adopt(self, contract: EmbeddingContract) -> None:
-        description = self._describe()
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
+        description, where = self._describe(), f"collection {self.collection!r}"
         missing = [name for name in FIELDS if name not in field_names(description)]
         if missing:
-            raise StoreError(
-                f"collection {self.collection!r} cannot be adopted: it has no field {', '.join(missing)}, and fields "
-                "cannot be added to what is stored; ingest into a new collection"
-            )
-        foreign = foreign_fields(description, collection_schema(contract, MilvusLayout()))
-        if foreign:
-            raise StoreError(
-                f"collection {self.collection!r} cannot be adopted: {', '.join(foreign)}; ingest into a new collection"
-            )
+            raise not_adoptable(where, f"it has no field {', '.join(missing)}, and fields cannot be added to it")
+        if foreign := foreign_fields(description, collection_schema(contract, MilvusLayout())):
+            raise not_adoptable(where, ", ".join(foreign))
         with self._errors():
             index = self._index()
         if not index:
-            raise StoreError(f"collection {self.collection!r} cannot be adopted: it has no index of {VECTOR!r}")
+            raise not_adoptable(where, f"it has no index of {VECTOR!r}")
         check_vector(self.collection, vector_size(description), str(index["metric_type"]), contract)
-        with self._errors():
-            self.client.alter_collection_properties(
-                self.collection, {CONTRACT_PROPERTY: contract.to_json()}, timeout=TIMEOUT
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        """Without `where`: rows of random ranges of keys, as most are UUIDs. Then any rows, if those are too few."""
+        rows: dict[str, StoredVector] = {}
+
+        def take(allowed: str, most: int) -> None:
+            for row in self._call(partial(self._with_vectors, allowed, most)):
+                rows[row["id"]] = (stored_chunk(row["id"], row), np.asarray(row[VECTOR], np.float32))
+
+        if where is None and (count := self.count()) > limit:
+            for allowed in random_ranges(limit, count):
+                if len(rows) < limit:
+                    take(allowed, limit)
+        if len(rows) < limit:
+            take("" if where is None else expression(where), limit)
+        return list(rows.values())[:limit]
+
+    def _with_vectors(self, allowed: str, limit: int, client: MilvusClient) -> list[dict[str, Any]]:
+        return list(
+            client.query(
+                self.collection,
+                filter=allowed,
+                output_fields=[*OUTPUT_FIELDS, "id", VECTOR],
+                limit=limit,
+                consistency_level="Strong",
+                timeout=TIMEOUT,
             )
+        )
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        self.check_adoptable(contract)
+        with self._errors():
+            index = self._index()
+        layout = layout_of(self._describe(), str(index["index_type"]), self.new_layout)
+        with self._errors():
+            self.client.alter_collection_properties(self.collection, properties(contract, layout), timeout=TIMEOUT)
 
     def check_storable(self, document: Document, layout: MilvusLayout) -> None:
         if layout.partition_key:
@@ -225,36 +251,41 @@ class MilvusStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: MilvusLayout,
+        stored: Stored,
     ) -> list[list[Hit]]:
-        """One call for all rows, or several if the answers would be large."""
+        """One call for all rows, or several if the answers would be large.
+
+        By an alias, servers may search what it named before, for as long as nobody moves it again: a search that comes
+        while it moves puts the old name into their cache. So the collection is asked by its own name.
+        """
         if limit > MAX_LIMIT:
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
+        layout, name = cast(MilvusLayout, stored.layout), stored.collection or self.collection
         allowed = "" if condition is None else expression(condition, layout.partition_key)
         queries = [Query(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
         at_once = max(1, HITS_AT_ONCE // limit)
         answers: list[list[Hit]] = []
         for start in range(0, len(queries), at_once):
-            ask = partial(self._hits, limit=limit, allowed=allowed)
+            ask = partial(self._hits, name=name, limit=limit, allowed=allowed)
             answers += in_parts(ask, queries[start : start + at_once])
         return answers
 
-    def _hits(self, queries: Sequence[Query], limit: int, allowed: str) -> list[list[Hit]]:
+    def _hits(self, queries: Sequence[Query], name: str, limit: int, allowed: str) -> list[list[Hit]]:
         fused = queries[0].words is not None
         fields = [*OUTPUT_FIELDS, VECTOR] if fused else OUTPUT_FIELDS
-        ask = partial(self._fused if fused else self._plain, queries, limit, allowed)
+        ask = partial(self._fused if fused else self._plain, queries, name, limit, allowed)
         try:
             answers = ask(fields)
         except AnswerTooLarge:
             if len(queries) > 1:
                 raise
-            answers = [self._filled(hits, fields) for hits in ask(["id"])]
+            answers = [self._filled(hits, name, fields) for hits in ask(["id"])]
         return [[_to_hit(query, hit) for hit in hits] for query, hits in zip(queries, answers, strict=True)]
 
-    def _plain(self, queries: Sequence[Query], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+    def _plain(self, queries: Sequence[Query], name: str, limit: int, allowed: str, fields: Sequence[str]) -> Any:
         return self._call(
             lambda client: client.search(
-                self.collection,
+                name,
                 [query.vector for query in queries],
                 anns_field=VECTOR,
                 limit=limit,
@@ -265,7 +296,7 @@ class MilvusStore(Store):
             )
         )
 
-    def _fused(self, queries: Sequence[Query], limit: int, allowed: str, fields: Sequence[str]) -> Any:
+    def _fused(self, queries: Sequence[Query], name: str, limit: int, allowed: str, fields: Sequence[str]) -> Any:
         """The engine fuses the ranks. Its answer has no cosines."""
         vectors, words = [list(column) for column in zip(*queries, strict=True)]
         sides = [
@@ -274,18 +305,16 @@ class MilvusStore(Store):
         ]
         return self._call(
             lambda client: client.hybrid_search(
-                self.collection, sides, RRFRanker(RRF_K), limit=limit, output_fields=fields, timeout=TIMEOUT
+                name, sides, RRFRanker(RRF_K), limit=limit, output_fields=fields, timeout=TIMEOUT
             )
         )
 
-    def _filled(self, hits: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
+    def _filled(self, hits: Sequence[Mapping[str, Any]], name: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """Add the fields to hits that have only an id. Leave out those that were deleted meanwhile."""
 
         def read(ids: Sequence[str]) -> list[dict[str, Any]]:
             return self._call(
-                lambda client: list(
-                    client.query(self.collection, ids=list(ids), output_fields=["id", *fields], timeout=TIMEOUT)
-                )
+                lambda client: list(client.query(name, ids=list(ids), output_fields=["id", *fields], timeout=TIMEOUT))
             )
 
         rows = {row["id"]: row for row in in_parts(read, [hit["id"] for hit in hits])}
@@ -391,6 +420,16 @@ class MilvusStore(Store):
                 raise StoreError(f"{alias!r} is a collection, so it cannot be an alias")
             self.client.alter_alias(self.collection, alias, timeout=TIMEOUT)
 
+    def real_name(self) -> str:
+        with self._errors():
+            if not self.client.has_collection(self.collection, timeout=TIMEOUT):
+                return self.collection
+        return str(self._describe()["collection_name"])
+
+    def drop(self) -> None:
+        with self._errors():
+            self.client.drop_collection(self.collection, timeout=TIMEOUT)
+
     def close(self) -> None:
         on_close, self._on_close = self._on_close, lambda: None
         on_close()
@@ -434,23 +473,13 @@ class MilvusStore(Store):
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Translate the client's errors to errors of this collection, and keep its tracebacks out of the log."""
-        where = f"collection {self.collection!r}"
+        """As `store_errors`. If the server was away, it may have restarted: the collection is not in memory then."""
         try:
-            with quiet():
+            with store_errors(self.collection):
                 yield
-        except MilvusException as error:
-            raise self._note_restart(of_exception(where, error)) from error
-        except grpc.RpcError as error:
-            raise self._note_restart(of_rpc(where, error)) from error
-        except (ConnectionError, TimeoutError) as error:
-            raise self._note_restart(unreachable(where, error)) from error
-
-    def _note_restart(self, error: StoreError) -> StoreError:
-        """Return `error`. If the server was away, it may have restarted: then the collection is no longer in memory."""
-        if isinstance(error, StoreBusy):
+        except StoreBusy:
             self._loaded = False
-        return error
+            raise
 
 
 def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, get_args
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import LateChunking
 
+from ..adoption import Adopt
 from ..chunking import Chunker
 from ..connector import VectorConnector
 from ..store import Store
@@ -37,11 +39,11 @@ class PineconeConnector(VectorConnector):
         cloud: str = "aws",
         region: str = "us-east-1",
         dimensions: int | None = None,
-        late_chunking: bool | None = None,
+        late_chunking: LateChunking | None = None,
         chunker: Chunker | None = None,
         window: int | None = None,
         overlap: int | None = None,
-        adopt: bool = False,
+        adopt: Adopt = False,
     ) -> None:
         """As `VectorConnector`, with an index for a collection.
 

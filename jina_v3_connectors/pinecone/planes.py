@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from jina_v3_encoder.vectors import FloatArray
 
 from ..documents import Chunk
@@ -34,12 +36,20 @@ class Plane(ABC):
         """Delete by filter, and return the client's response."""
 
     @abstractmethod
+    def clear(self) -> Any:
+        """Delete every record, and return the client's response."""
+
+    @abstractmethod
     def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         """The matches, and the client's response."""
 
     @abstractmethod
     def fields(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """(id, fields) of every record."""
+
+    @abstractmethod
+    def vectors(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, Any], FloatArray]]:
+        """(id, fields, vector) of the records with these ids, `PAGE` or fewer."""
 
     def count(self) -> int:
         summary = self.index.describe_index_stats().namespaces.get(self.namespace)
@@ -58,6 +68,9 @@ class DocumentPlane(Plane):
 
     def delete(self, allowed: Mapping[str, Any]) -> Any:
         return self.index.documents.delete(namespace=self.namespace, filter=allowed)
+
+    def clear(self) -> Any:
+        return self.index.documents.delete(namespace=self.namespace, delete_all=True)
 
     def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         answer = self.index.documents.search(
@@ -78,6 +91,11 @@ class DocumentPlane(Plane):
                 )
                 yield from ((name, document.to_dict()) for name, document in records.documents.items())
 
+    def vectors(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, Any], FloatArray]]:
+        records = self.index.documents.fetch(namespace=self.namespace, ids=list(names)).documents
+        fields = {name: document.to_dict() for name, document in records.items()}
+        return [(name, values, np.asarray(values[VECTOR], np.float32)) for name, values in fields.items()]
+
 
 class VectorPlane(Plane):
     """A vector index: records are vectors with metadata."""
@@ -91,6 +109,9 @@ class VectorPlane(Plane):
 
     def delete(self, allowed: Mapping[str, Any]) -> Any:
         return self.index.delete(filter=allowed, namespace=self.namespace)
+
+    def clear(self) -> Any:
+        return self.index.delete(delete_all=True, namespace=self.namespace)
 
     def search(self, vector: FloatArray, limit: int, allowed: Mapping[str, Any] | None) -> tuple[Matches, Any]:
         answer = self.index.query(
@@ -109,6 +130,10 @@ class VectorPlane(Plane):
             token = page.pagination.next if page.pagination else None
             if not token:
                 return
+
+    def vectors(self, names: Sequence[str]) -> list[tuple[str, Mapping[str, Any], FloatArray]]:
+        records = self.index.fetch(ids=list(names), namespace=self.namespace).vectors
+        return [(name, row.metadata or {}, np.asarray(row.values, np.float32)) for name, row in records.items()]
 
 
 PLANES: dict[str, type[Plane]] = {"documents": DocumentPlane, "vectors": VectorPlane}

@@ -6,23 +6,26 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jina_v3_encoder.errors import InvalidInput, MissingExtra
+import numpy as np
+
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreError, StoreNotFound, of_status, unreachable
+from ..errors import ContractMissing, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import Store, Stored, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
+from ..store import Store, Stored, StoredVector, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit
+from .errors import IndexExists, index_errors
 from .filters import expression
-from .planes import PLANES, Plane
+from .planes import PAGE, PLANES, Plane
 from .schema import (
     DEFAULT_NAMESPACE,
     RESERVED_VECTOR,
@@ -36,14 +39,10 @@ from .schema import (
     to_tags,
 )
 
-try:
-    import httpx
-    from pinecone import Pinecone
-    from pinecone.errors import exceptions as errors
-except ImportError:
-    raise MissingExtra("pinecone", "pinecone") from None
+from pinecone import Pinecone  # isort: skip  # errors says what is missing
 
 MAX_LIMIT = 10_000
+RANDOM_DIRECTIONS = 4
 QUERIES_AT_ONCE = 8
 CONTRACT_SECONDS = 60.0
 """How long searches use a contract that was read before. Describing an index is a request to another service."""
@@ -118,19 +117,44 @@ class PineconeStore(Store):
         try:
             with self._errors():
                 self.client.indexes.create(name=self.name, timeout=READY_SECONDS, **arguments)
-        except _Exists:
+        except IndexExists:
             return
 
-    def adopt(self, contract: EmbeddingContract) -> None:
-        index = self._describe()
-        fields = index.schema.fields
-        if VECTOR not in fields and RESERVED_VECTOR not in fields:
-            raise StoreError(f"index {self.name!r} cannot be adopted: no vector {VECTOR!r} among {list(fields)}")
-        field = fields.get(VECTOR) or fields[RESERVED_VECTOR]
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
+        field = self._vector_field()
         check_vector(self.name, field.dimension, str(field.metric), contract)
         with self._errors():
             for name, stored in islice(self._open().fields(), CHECKED_BEFORE_ADOPTING):
                 to_hit(name, 0.0, stored)
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        """The nearest to random directions: these lie anywhere."""
+        plane, names = self._open(), dict[str, None]()
+        allowed = None if where is None else expression(where)
+        directions = np.random.default_rng().standard_normal((RANDOM_DIRECTIONS, self._vector_field().dimension))
+        for number, direction in enumerate(directions, 1):
+            with self._errors():
+                matches, _ = plane.search(direction.astype(np.float32), limit, allowed)
+            fresh = [name for name, _, _ in matches if name not in names]
+            names |= dict.fromkeys(fresh[: -(-limit * number // RANDOM_DIRECTIONS) - len(names)])
+        records: list[StoredVector] = []
+        chosen = list(names)
+        for start in range(0, len(chosen), PAGE):
+            with self._errors():
+                part = plane.vectors(chosen[start : start + PAGE])
+            records += [(stored_chunk(name, fields), vector) for name, fields, vector in part]
+        return records
+
+    def _vector_field(self) -> Any:
+        """What the index says of its vector. Raises StoreError where it is not one that this project can search."""
+        fields = self._describe().schema.fields
+        if VECTOR not in fields and RESERVED_VECTOR not in fields:
+            raise not_adoptable(f"index {self.name!r}", f"no vector {VECTOR!r} among {list(fields)}")
+        return fields.get(VECTOR) or fields[RESERVED_VECTOR]
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        self.check_adoptable(contract)
+        with self._errors():
             self.client.indexes.configure(self.name, tags=to_tags(contract))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: PineconeLayout) -> None:
@@ -152,7 +176,7 @@ class PineconeStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: PineconeLayout,
+        stored: Stored,
     ) -> list[list[Hit]]:
         """One request for each row, several at a time. Waits until this connector's own writes can be found."""
         if limit > MAX_LIMIT:
@@ -183,6 +207,18 @@ class PineconeStore(Store):
         with self._errors():
             return plane.count()
 
+    def real_name(self) -> str:
+        return self.partition
+
+    def drop(self) -> None:
+        """The namespace's records. The index stays, with its contract: it may have other namespaces."""
+        plane = self._open()
+        try:
+            with self._errors():
+                self._remember(plane.clear())
+        except StoreNotFound:
+            return
+
     def close(self) -> None:
         with self._lock:
             if self._plane is not None:
@@ -193,8 +229,9 @@ class PineconeStore(Store):
 
     def point_alias(self, alias: str) -> None:
         raise StoreError(
-            "Pinecone has no aliases. Put a version into the index's name: PineconeConnector(encoder, 'docs', "
-            "version=2) works with docs-v2; fill it, then change the version in your settings"
+            f"Pinecone has no aliases, so no name can be moved: let your settings name the index {self.name!r} "
+            f"(namespace {self.partition!r}) in place of the old one, and the old one again to go back. A version "
+            "makes that one number: PineconeConnector(encoder, 'docs', version=2) works with docs-v2"
         )
 
     def _open(self) -> Plane:
@@ -224,24 +261,6 @@ class PineconeStore(Store):
             return True
         return bool(info.is_reconciled(self._committed))
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Translate the client's errors to errors of this index. They never show the key."""
-        where = f"index {self.name!r}"
-        try:
-            yield
-        except errors.NotFoundError as error:
-            raise StoreNotFound(f"{where}: {error.message}") from error
-        except errors.ConflictError as error:
-            raise _Exists(f"{where}: {error.message}") from error
-        except errors.ApiError as error:
-            raise of_status(where, error.status_code, error.message) from error
-        except (errors.PineconeConnectionError, errors.PineconeTimeoutError) as error:
-            absent = isinstance(error.__cause__, httpx.ConnectError)
-            raise unreachable(where, error, absent=absent) from error
-        except errors.PineconeError as error:
-            raise StoreError(f"{where}: {error}") from error
-
-
-class _Exists(StoreError):
-    """Somebody else has made the index meanwhile."""
+    def _errors(self) -> AbstractContextManager[None]:
+        """As `index_errors`, for this index."""
+        return index_errors(self.name)

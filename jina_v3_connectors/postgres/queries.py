@@ -43,6 +43,13 @@ INDEXED = """
 SELECT split_part(opcname, '_', 2) FROM pg_index JOIN pg_opclass ON pg_opclass.oid = ANY(indclass)
 WHERE indrelid = to_regclass(%s) AND opcname ~ '^(vector|halfvec)_'
 """
+HAS_WORDS = """
+SELECT FROM pg_attribute
+WHERE attrelid = to_regclass(%s) AND attname = 'words' AND atttypid = 'tsvector'::regtype AND attgenerated = 's'
+"""
+SAMPLE = """
+SELECT dense::text, {hit} FROM {table} TABLESAMPLE SYSTEM ({percent}) WHERE {where} ORDER BY random() LIMIT {limit}
+"""
 INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
 PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
 ROWS = "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)"

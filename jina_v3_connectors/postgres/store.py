@@ -7,27 +7,27 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreError, StoreNotFound
+from ..errors import ContractMissing, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
 from ..keywords import number_term, numbers_of, terms_of
 from ..limits import WriteLimits
-from ..store import Store, Stored, shared_journal
+from ..store import Store, Stored, StoredVector, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit
 from .layout import COLUMNS, PostgresLayout, restored, storable, table_name
 
 try:
-    import pgvector  # noqa: F401
     import psycopg  # noqa: F401
+    from pgvector import Vector
 except ImportError:
     raise MissingExtra("psycopg or pgvector", "postgres") from None
 
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from .connections import Pool
 
 PAGE_ROWS = 5000
+SAMPLED_ROWS = 20
+"""How many times the rows of a sample the blocks that it is taken from should hold."""
 MAKING = 0x6A696E61
 """The advisory lock for making a collection or an alias."""
 DENSE = re.compile(r"(vector|halfvec)\((\d+)\)")
@@ -109,26 +111,48 @@ class PostgresStore(Store):
                     cursor.execute(statement)
                 self._enter(cursor, contract, self.new_layout)
 
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
+        with self._transaction() as cursor:
+            self._check_table(cursor, contract)
+
+    def _check_table(self, cursor: Rows, contract: EmbeddingContract) -> PostgresLayout:
+        """As `check_adoptable`. Returns the layout of the table."""
+        table = (self._table.as_string(),)
+        columns: dict[str, Any] = dict(cursor.execute(queries.COLUMN_TYPES, table).fetchall())
+        dense = DENSE.fullmatch(columns.pop("dense", ""))
+        lacking = [f"{name} {kind}" for name, kind in COLUMNS.items() if columns.get(name) != kind]
+        if lacking or dense is None:
+            needed = ", ".join(lacking or ["dense vector"])
+            raise not_adoptable(f"collection {self.collection!r}", f"its table needs the columns {needed}, not null")
+        (metric,) = cursor.execute(queries.INDEXED, table).fetchone() or ("cosine",)
+        check_vector(self.collection, int(dense[2]), metric, contract)
+        cursor.execute(sql.SQL("EXPLAIN {}").format(queries.insertion(self._table, self._table)))  # is "id" unique?
+        page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(queries.HIT, self._table, CHECKED_BEFORE_ADOPTING)
+        for row in cursor.execute(page).fetchall():
+            _hit(0.0, row)
+        hybrid = bool(cursor.execute(queries.HAS_WORDS, table).fetchall())
+        datatype: Any = dense[1]
+        return replace(self.new_layout, datatype=datatype, hybrid=hybrid)
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        """From random blocks of the table. If those hold too few rows, any."""
+        with self._transaction() as cursor:
+            (rows,) = cursor.execute(queries.ROWS, (self._table.as_string(),)).fetchone() or (0,)
+            share = min(100.0, 100.0 * SAMPLED_ROWS * limit / rows) if rows > 0 else 100.0
+            for percent in dict.fromkeys((share if where is None else 100.0, 100.0)):
+                statement = sql.SQL(queries.SAMPLE).format(
+                    hit=queries.HIT, table=self._table, percent=percent, where=filters.where(where), limit=limit
+                )
+                records = cursor.execute(statement).fetchall()
+                if len(records) == limit:
+                    break
+        return [(_hit(0.0, row).chunk, Vector.from_text(vector).to_numpy()) for vector, *row in records]
+
     def adopt(self, contract: EmbeddingContract) -> None:
         """A contract that another process wrote meanwhile stays."""
         with self._making() as cursor:
-            if self._entry_or_none(cursor) is not None:
-                return
-            columns = dict(cursor.execute(queries.COLUMN_TYPES, (self._table.as_string(),)).fetchall())
-            dense = DENSE.fullmatch(columns.pop("dense", ""))
-            lacking = [f"{name} {kind}" for name, kind in COLUMNS.items() if columns.get(name) != kind]
-            if lacking or dense is None:
-                raise StoreError(
-                    f"collection {self.collection!r} cannot be adopted: its table needs the columns "
-                    f"{', '.join(lacking or ['dense vector'])}, not null; ingest into a new collection"
-                )
-            (metric,) = cursor.execute(queries.INDEXED, (self._table.as_string(),)).fetchone() or ("cosine",)
-            check_vector(self.collection, int(dense[2]), metric, contract)
-            cursor.execute(sql.SQL("EXPLAIN {}").format(queries.insertion(self._table, self._table)))  # is "id" unique?
-            page = sql.SQL("SELECT {} FROM {} LIMIT {}").format(queries.HIT, self._table, CHECKED_BEFORE_ADOPTING)
-            for row in cursor.execute(page).fetchall():
-                _hit(0.0, row)
-            self._enter(cursor, contract, PostgresLayout(dense[1]))  # type: ignore[arg-type]
+            if self._entry_or_none(cursor) is None:
+                self._enter(cursor, contract, self._check_table(cursor, contract))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: PostgresLayout) -> None:
         """COPY into a temporary table, then one statement moves the rows."""
@@ -153,11 +177,12 @@ class PostgresStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: PostgresLayout,
+        stored: Stored,
     ) -> list[list[Hit]]:
         """One statement for all rows. If the HNSW index stopped before it had enough hits, again without the index."""
         settings = {"hnsw.ef_search": str(min(1000, max(100, 2 * limit))), "hnsw.iterative_scan": "relaxed_order"}
         with self._opened(settings | {"jit": "off"}) as (cursor, entry):
+            layout = cast(PostgresLayout, stored.layout)
             statement = queries.search(entry.table, layout, vectors, limit, condition, words)
             rows = cursor.execute(statement).fetchall()
             if len(rows) < limit * len(vectors):
@@ -197,6 +222,17 @@ class PostgresStore(Store):
             if self._table_is_there(cursor, alias):
                 raise StoreError(f"{alias!r} is a table, so it cannot be an alias: choose another name")
             cursor.execute(queries.ALIAS, (alias, self._entry(cursor, NO_SETTINGS).name))
+
+    def real_name(self) -> str:
+        entry = self._registered()
+        return self.collection if entry is None else entry.name
+
+    def drop(self) -> None:
+        with self._making() as cursor:
+            entry = self._entry_or_none(cursor)
+            if entry is not None:
+                cursor.execute(sql.SQL("DROP TABLE {}").format(entry.table))
+                cursor.execute("DELETE FROM jina_v3_collections WHERE name = %s", (entry.name,))
 
     def close(self) -> None:
         self._on_close()

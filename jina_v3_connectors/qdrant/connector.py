@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from jina_v3_encoder.address import server_address
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import LateChunking
 
+from ..adoption import Adopt
 from ..chunking import Chunker
 from ..connector import VectorConnector, check_collection_name
 from ..store import Store
@@ -38,11 +40,11 @@ class QdrantConnector(VectorConnector):
         layout: QdrantLayout | None = None,
         hybrid: bool = False,
         dimensions: int | None = None,
-        late_chunking: bool | None = None,
+        late_chunking: LateChunking | None = None,
         chunker: Chunker | None = None,
         window: int | None = None,
         overlap: int | None = None,
-        adopt: bool = False,
+        adopt: Adopt = False,
     ) -> None:
         """As `VectorConnector`, plus one of `path`, `client` and `url`.
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 from qdrant_edge import (
     CountRequest,
     EdgeShard,
     Filter,
     PayloadSchemaType,
     Point,
+    QueryRequest,
+    Sample,
     ScoredPoint,
     ScrollRequest,
     UpdateOperation,
@@ -26,22 +29,24 @@ from qdrant_edge import (
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
-from ..disk import READ_ONLY, TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
+from ..disk import TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Hit
-from ..errors import StoreError, StoreNotFound
+from ..errors import StoreNotFound, not_adoptable
 from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import Store, Stored
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
+from ..store import Store, Stored, StoredVector
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit, to_payload
 from ..vectors import cosine
 from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
+from .errors import engine_errors
 from .filters import metadata_key
-from .layout import VECTOR, WORDS, QdrantLayout
+from .layout import VECTOR, WORDS, QdrantLayout, layout_of
 from .schema import (
     JOURNAL_FILE,
     SHARD_FOLDER,
     named_folder,
     read_folder,
+    shard_config,
     shard_vectors,
     write_alias,
     write_folder,
@@ -49,12 +54,6 @@ from .schema import (
 from .words import document_words
 
 PAGE = 1000
-NAMED = 10
-"""How many documents an error names."""
-PANIC_MODULE = "pyo3_runtime"
-"""The module of a panic's type. It cannot be imported, and the type is not an Exception."""
-NOT_WRITABLE = ("(os error 13)", "(os error 30)")
-"""Permission denied, read-only file system."""
 
 
 class EmbeddedStore(Store):
@@ -82,23 +81,41 @@ class EmbeddedStore(Store):
             self.folder.mkdir(parents=True, exist_ok=True)
             check_room(self.folder, TO_WRITE)
             write_folder(self.folder, contract, self.new_layout)
-        self._open()
+        self.shard()
 
-    def adopt(self, contract: EmbeddingContract) -> None:
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
         with self._errors():
             vectors = shard_vectors(self.folder)
         if VECTOR not in vectors:
-            raise StoreError(f"{self.folder} cannot be adopted: it has no vector named {VECTOR!r}, but {list(vectors)}")
+            raise not_adoptable(str(self.folder), f"it has no vector named {VECTOR!r}, but {list(vectors)}")
         check_vector(str(self.folder), *vectors[VECTOR], contract)
         with self._errors():
-            records, _ = self._open().scroll(ScrollRequest(limit=CHECKED_BEFORE_ADOPTING, with_payload=True))
+            records, _ = self.shard().scroll(ScrollRequest(limit=CHECKED_BEFORE_ADOPTING, with_payload=True))
             for record in records:
                 to_hit(record.id, 0.0, record.payload or {})
-            write_folder(self.folder, contract, QdrantLayout())
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        allowed = None if where is None else FILTERS.filter(where)
+        request = QueryRequest(limit, query=Sample.Random, filter=allowed, with_payload=True, with_vector=[VECTOR])
+        with self._errors():
+            points = self.shard().query(request)
+        named: list[tuple[ScoredPoint, Any]] = [(point, point.vector) for point in points]
+        return [
+            (stored_chunk(point.id, point.payload or {}), np.asarray(vectors[VECTOR], np.float32))
+            for point, vectors in named
+            if vectors and VECTOR in vectors
+        ]
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        self.check_adoptable(contract)
+        with self._errors():
+            layout = layout_of(shard_config(self.folder), self.new_layout)
+            self._index(self.shard(), layout)
+            write_folder(self.folder, contract, layout)
 
     def count(self) -> int:
         with self._errors():
-            return self._open().count(CountRequest(exact=True))
+            return self.shard().count(CountRequest(exact=True))
 
     def close(self) -> None:
         if self._shard is not None:
@@ -116,13 +133,13 @@ class EmbeddedStore(Store):
                 if layout.hybrid:
                     point_vectors[WORDS] = sparse(*document_words(chunk.text))
                 points.append(Point(chunk.id, point_vectors, to_payload(chunk)))
-            self._open().update(UpdateOperation.upsert_points(points))
+            self.shard().update(UpdateOperation.upsert_points(points))
 
     def delete(self, where: Condition) -> None:
         stale = FILTERS.filter(where)
         with self._errors():
             check_room(self.folder, TO_DELETE)
-            self._open().update(UpdateOperation.delete_points_by_filter(stale))
+            self.shard().update(UpdateOperation.delete_points_by_filter(stale))
 
     def nearest(
         self,
@@ -130,8 +147,9 @@ class EmbeddedStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: QdrantLayout,
+        stored: Stored,
     ) -> list[list[Hit]]:
+        layout = cast(QdrantLayout, stored.layout)
         allowed = None if condition is None else FILTERS.filter(condition)
         with self._errors():
             return [
@@ -142,7 +160,7 @@ class EmbeddedStore(Store):
     def _one(
         self, vector: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
     ) -> list[Hit]:
-        points = self._open().query(query_request(vector, limit, allowed, words, layout))
+        points = self.shard().query(query_request(vector, limit, allowed, words, layout))
         return [to_hit(point.id, _cosine(point, vector, words), point.payload or {}) for point in points]
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -150,7 +168,7 @@ class EmbeddedStore(Store):
         while True:
             with self._errors():
                 request = ScrollRequest(offset=offset, limit=PAGE, with_payload=[DOCUMENT_ID, CHUNK])
-                records, offset = self._open().scroll(request)
+                records, offset = self.shard().scroll(request)
             for record in records:
                 chunk = to_hit(record.id, 0.0, record.payload or {}).chunk
                 yield chunk.document_id, chunk.number
@@ -161,8 +179,24 @@ class EmbeddedStore(Store):
         with self._errors():
             write_alias(self.folder.parent, alias, self.folder.name)
 
-    def _open(self) -> EdgeShard:
-        """The shard. It is made here if a run was stopped after it wrote the contract and before the first point."""
+    def real_name(self) -> str:
+        return self.folder.name
+
+    def drop(self) -> None:
+        """The folder is renamed first: a kill in between leaves no half of a collection."""
+        self.close()
+        dropped = self.folder.with_name(f".{self.folder.name}.dropped")
+        with self._errors():
+            shutil.rmtree(dropped, ignore_errors=True)
+            if self.folder.exists():
+                self.folder.rename(dropped)
+            shutil.rmtree(dropped, ignore_errors=True)
+
+    def shard(self) -> EdgeShard:
+        """The shard, open. A reader in this process may use it too: the engine opens a folder once.
+
+        It is made here if a run was stopped after it wrote the contract and before the first point.
+        """
         if self._shard is None:
             folder = self.folder / SHARD_FOLDER
             with self._errors():
@@ -182,46 +216,19 @@ class EmbeddedStore(Store):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         shard = EdgeShard.create(str(partial), edge_config(stored.contract.dimensions, layout))
-        shard.update(UpdateOperation.create_field_index(DOCUMENT_ID, PayloadSchemaType.Keyword))
-        for field, kind in layout.indexes.items():
-            shard.update(UpdateOperation.create_field_index(metadata_key(field), INDEX_KINDS[kind]))
+        self._index(shard, layout)
         shard.close()
         partial.rename(folder)
 
-    @contextmanager
-    def _errors(self, chunks: Sequence[Chunk] = ()) -> Iterator[None]:
-        """Translate the engine's errors: name the folder and the remedy.
+    def _index(self, shard: EdgeShard, layout: QdrantLayout) -> None:
+        """Make the indexes of fields."""
+        shard.update(UpdateOperation.create_field_index(DOCUMENT_ID, PayloadSchemaType.Keyword))
+        for field, kind in layout.indexes.items():
+            shard.update(UpdateOperation.create_field_index(metadata_key(field), INDEX_KINDS[kind]))
 
-        The engine raises bare Exception, and a panic is not even that.
-
-        `chunks` are what is being written.
-        """
-        try:
-            yield
-        except StoreError:
-            raise
-        except OSError as error:
-            raise StoreError(f"{self.folder} cannot be read or written: {error}") from error
-        except Exception as error:
-            if "WouldBlock" in str(error):
-                raise StoreError(f"{self.folder} is open in another process or connector; close that first") from error
-            if any(code in str(error) for code in NOT_WRITABLE):
-                raise StoreError(f"{self.folder} {READ_ONLY} ({error})") from error
-            raise StoreError(f"{self.folder}: {error}") from error
-        except BaseException as error:
-            if type(error).__module__ != PANIC_MODULE:
-                raise
-            raise StoreError(self._panic(error, chunks)) from error
-
-    def _panic(self, error: BaseException, chunks: Sequence[Chunk]) -> str:
-        names = list(dict.fromkeys(chunk.document_id for chunk in chunks))
-        shown = ", ".join(map(repr, names[:NAMED])) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-        doing = f" while it wrote documents {shown}" if names else ""
-        return (
-            f"{self.folder}: the engine broke off{doing}: {error}. Close the collection and open it again. If it "
-            "breaks off again, its files are damaged: delete the folder and ingest again"
-            + (", without the document at fault" if names else "")
-        )
+    def _errors(self, chunks: Sequence[Chunk] = ()) -> AbstractContextManager[None]:
+        """As `engine_errors`, for this folder."""
+        return engine_errors(self.folder, chunks)
 
 
 def _cosine(point: ScoredPoint, vector: FloatArray, words: str | None) -> float:

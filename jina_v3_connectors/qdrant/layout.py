@@ -96,6 +96,25 @@ class QdrantLayout:
             raise StoreError(f"collection {collection!r} has a layout this version cannot read: {error}") from error
 
 
+def layout_of(config: Mapping[str, Any], wanted: QdrantLayout) -> QdrantLayout:
+    """The layout of a collection that does not name it, as its configuration shows it; the indexes are those wanted.
+
+    `config` has the vectors, sparse vectors and quantization in the form of Qdrant's own JSON.
+    """
+    vectors = config.get("vectors") or {}
+    dense = vectors[VECTOR]
+    datatype: Any = dense.get("datatype") or "float32"
+    quantizations = config.get("quantization_config") or dense.get("quantization_config") or {}
+    return QdrantLayout(
+        slices=tuple(sorted(vector["size"] for name, vector in vectors.items() if name == slice_name(vector["size"]))),
+        datatype=datatype if datatype in get_args(Datatype) else "float32",
+        quantization=next((name for name in get_args(Quantization) if quantizations.get(name)), None),
+        on_disk=bool(dense.get("on_disk")) or dense.get("memory") == "cold",
+        hybrid=WORDS in (config.get("sparse_vectors") or {}),
+        indexes=wanted.indexes,
+    )
+
+
 def slice_name(size: int) -> str:
     return f"{VECTOR}_{size}"
 

@@ -41,10 +41,19 @@ def write_folder(folder: Path, contract: EmbeddingContract, layout: QdrantLayout
     _write(folder / CONTRACT_FILE, json.dumps(values, indent=2))
 
 
+def shard_config(folder: Path) -> dict[str, Any]:
+    """What the engine's own file says of the shard: vectors, sparse vectors, quantization."""
+    return dict(json.loads((folder / SHARD_FOLDER / "edge_config.json").read_text(encoding="utf-8")))
+
+
 def shard_vectors(folder: Path) -> dict[str, tuple[int, str]]:
-    """(size, metric) of the shard's named vectors."""
-    config = json.loads((folder / SHARD_FOLDER / "edge_config.json").read_text(encoding="utf-8"))
-    return {name: (vector["size"], str(vector["distance"]).lower()) for name, vector in config["vectors"].items()}
+    """(size, metric) of the shard's dense vectors, by name."""
+    vectors = shard_config(folder)["vectors"].items()
+    return {
+        name: (vector["size"], str(vector["distance"]).lower())
+        for name, vector in vectors
+        if not vector.get("multivector_config")
+    }
 
 
 def named_folder(path: Path, name: str) -> Path:

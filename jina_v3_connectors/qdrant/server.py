@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import numpy as np
 
 from jina_v3_encoder.errors import MissingExtra
-from jina_v3_encoder.retry import wished_wait
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, of_status, unreachable
+from ..errors import ContractMissing, StoreNotFound, not_adoptable
 from ..filters import CHUNK, DOCUMENT_ID, Condition
 from ..limits import WriteLimits
-from ..store import Store, Stored, shared_journal
-from ..stored_chunk import CHECKED_BEFORE_ADOPTING, to_hit, to_payload
+from ..store import Store, Stored, StoredVector, shared_journal
+from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit, to_payload
 from ..vectors import cosine, shortest
 from .filters import metadata_key
-from .layout import VECTOR, WORDS, QdrantLayout
+from .layout import VECTOR, WORDS, QdrantLayout, layout_of
 from .words import document_words
 
 try:
-    import httpx
     from qdrant_client import QdrantClient, models
-    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
-    from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
     from qdrant_client.local.qdrant_local import QdrantLocal
 except ImportError:
     raise MissingExtra("qdrant-client", "qdrant") from None
 
+from .errors import client_errors
 from .remote import FILTERS, collection_config, query_request, sparse
 
 PAGE = 1000
@@ -85,19 +84,37 @@ class ServerStore(Store):
                 self.client.create_collection(self.collection, metadata=metadata, **config)
             self._indexed()
 
-    def adopt(self, contract: EmbeddingContract) -> None:
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
         vectors = self._info().config.params.vectors
         if not isinstance(vectors, Mapping) or VECTOR not in vectors:
             names = list(vectors) if isinstance(vectors, Mapping) else "one without a name"
-            raise StoreError(
-                f"collection {self.collection!r} cannot be adopted: it has no vector named {VECTOR!r}, but {names}"
-            )
+            raise not_adoptable(f"collection {self.collection!r}", f"it has no vector named {VECTOR!r}, but {names}")
         check_vector(self.collection, vectors[VECTOR].size, vectors[VECTOR].distance.value, contract)
         with self._errors():
             records, _ = self.client.scroll(self.collection, limit=CHECKED_BEFORE_ADOPTING, with_payload=True)
             for record in records:
                 to_hit(record.id, 0.0, record.payload or {})
-            self.client.update_collection(self.collection, metadata=_metadata(contract, QdrantLayout()))
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        allowed = None if where is None else FILTERS.filter(where)
+        random = models.SampleQuery(sample=models.Sample.RANDOM)
+        request = models.QueryRequest(
+            query=random, filter=allowed, limit=limit, with_payload=True, with_vector=[VECTOR]
+        )
+        with self._errors():
+            (answer,) = self.client.query_batch_points(self.collection, [request])
+        return [
+            (stored_chunk(point.id, point.payload or {}), np.asarray(point.vector[VECTOR], np.float32))
+            for point in answer.points
+            if isinstance(point.vector, Mapping) and VECTOR in point.vector
+        ]
+
+    def adopt(self, contract: EmbeddingContract) -> None:
+        self.check_adoptable(contract)
+        config = self._info().config.model_dump(mode="json")
+        layout = layout_of(config["params"] | {"quantization_config": config["quantization_config"]}, self.new_layout)
+        with self._errors():
+            self.client.update_collection(self.collection, metadata=_metadata(contract, layout))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
         named = layout.vectors(vectors)
@@ -121,11 +138,12 @@ class ServerStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: QdrantLayout,
+        stored: Stored,
     ) -> list[list[Hit]]:
         """One round trip for all rows."""
         allowed = None if condition is None else FILTERS.filter(condition)
         texts: Sequence[str | None] = words or [None] * len(vectors)
+        layout = cast(QdrantLayout, stored.layout)
         held = replace(layout, quantization=None) if self._local else layout
         requests = [query_request(row, limit, allowed, text, held) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
@@ -162,6 +180,15 @@ class ServerStore(Store):
             )
             self.client.update_collection_aliases([delete, create] if alias in aliases else [create])
 
+    def real_name(self) -> str:
+        with self._errors():
+            aliases = {entry.alias_name: entry.collection_name for entry in self.client.get_aliases().aliases}
+        return aliases.get(self.collection, self.collection)
+
+    def drop(self) -> None:
+        with self._errors():
+            self.client.delete_collection(self.collection)
+
     def close(self) -> None:
         if self._owned:
             self.client.close()
@@ -190,31 +217,9 @@ class ServerStore(Store):
         """Silence the client's store in memory: it warns of indexes and search settings that have no effect there."""
         return isinstance(self.client._client, QdrantLocal)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Translate the client's errors, which differ with transport and mode, to errors of this collection."""
-        where = f"collection {self.collection!r}"
-        try:
-            yield
-        except StoreError:
-            raise
-        except ResourceExhaustedResponse as error:
-            raise StoreBusy(f"{where}: {error}", float(error.retry_after_s)) from error
-        except UnexpectedResponse as error:
-            raise of_status(where, error.status_code, _reason(error), wished_wait(error.headers)) from error
-        except (ResponseHandlingException, httpx.TransportError, ConnectionError, TimeoutError) as error:
-            absent = isinstance(getattr(error, "source", error), httpx.ConnectError)
-            raise unreachable(where, error, absent=absent) from error
-        except ValueError as error:
-            missing = "not found" in str(error)
-            raise (StoreNotFound if missing else StoreError)(f"{where}: {error}") from error
-
-
-def _reason(error: UnexpectedResponse) -> str:
-    try:
-        return str(error.structured()["status"]["error"])
-    except Exception:
-        return error.content[:200].decode("utf-8", "replace")
+    def _errors(self) -> AbstractContextManager[None]:
+        """As `client_errors`, for this collection."""
+        return client_errors(self.collection)
 
 
 def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, Any]:

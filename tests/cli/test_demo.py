@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from qdrant_client import QdrantClient
@@ -31,8 +32,8 @@ def test_the_corpus_keeps_its_promises() -> None:
     assert len({question.language for question in demo.QUESTIONS}) == len(demo.QUESTIONS) == 7
 
 
-@pytest.mark.parametrize("late_chunking", [True, False])
-def test_most_questions_find_their_document(nano: Encoder, tmp_path: Path, late_chunking: bool) -> None:
+@pytest.mark.parametrize("late_chunking", [True, False, "blend"])
+def test_most_questions_find_their_document(nano: Encoder, tmp_path: Path, late_chunking: Any) -> None:
     chunker = SemanticChunker(nano.tokenizer_file, demo.CHUNK_TOKENS)
     with QdrantConnector(nano, "demo", path=tmp_path, late_chunking=late_chunking, chunker=chunker) as store:
         store.ingest(demo.documents())
@@ -54,9 +55,9 @@ def test_the_demo_runs_without_noise(tmp_path: Path) -> None:
     assert "16 documents" in result.stdout
     for question in demo.QUESTIONS:
         assert question.text in result.stdout
-    (late, plain) = re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout)
-    assert {path.name for path in tmp_path.iterdir()} == {late, plain}
-    search = ["search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", late, "--json"]
+    plain, late, blend = re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout)
+    assert {path.name for path in tmp_path.iterdir()} == {plain, late, blend}
+    search = ["search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", blend, "--json"]
     search_result = subprocess.run([*COMMAND, *search], capture_output=True, text=True, check=True)
     assert search_result.stderr == ""
     assert json.loads(search_result.stdout.splitlines()[0])["document_id"] == "bees"
@@ -80,7 +81,7 @@ def test_several_stores_are_filled_by_a_model_on_a_server(nano: Encoder, tmp_pat
         assert result.returncode == 0, result.stderr
         names = set(re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout))
         client = QdrantClient(url=qdrant, check_compatibility=False)
-        assert len(names) == 2
+        assert len(names) == 3
         assert {client.count(name).count for name in names} == {54}
         client.close()
     assert "Milvus, embedded" in result.stdout
@@ -90,7 +91,7 @@ def test_the_bundled_model_is_small_and_in_the_original_layout(nano: Encoder) ->
     folder = nano.tokenizer_file.parent
     assert sum(path.stat().st_size for path in folder.iterdir() if path.suffix in (".safetensors", ".json")) < 28e6
     assert (nano.model_id, nano.dimensions, nano.max_tokens) == ("nano", 384, 8192)
-    assert nano.config.task_instructions["retrieval.query"].startswith("Represent the query")
+    assert nano.info.prompts["retrieval.query"].startswith("Represent the query")
 
 
 def test_texts_of_one_meaning_are_near_in_several_languages(nano: Encoder) -> None:

@@ -46,6 +46,7 @@ def test_a_table_of_variants_and_sizes(folder: Path, nano: Encoder) -> None:
         "each row alone",
         "chunks alone",
         "late chunks",
+        "blended chunks",
         "nDCG@10",
         "kept",
         "recall@10",

@@ -40,7 +40,7 @@ def ingest(run: Any, corpus: Path, *arguments: str) -> Result:
     return result
 
 
-@pytest.mark.parametrize("mode", ["--late-chunking", "--no-late-chunking"])
+@pytest.mark.parametrize("mode", ["--late-chunking", "--no-late-chunking", "--blend"])
 def test_files_in_hits_out(run: Any, corpus: Path, mode: str) -> None:
     result = ingest(run, corpus, mode)
     assert result.exit_code == 0, result.output
@@ -76,6 +76,26 @@ def test_filters_on_metadata(run: Any, corpus: Path) -> None:
     ingest(run, corpus)
     answer = run("search", "part", "--from", "STORE", "--json", "--filter", '{"lang": "en"}', model=False)
     assert [json.loads(line)["document_id"] for line in answer.stdout.splitlines()] == ["one"]
+
+
+def test_a_collection_without_a_contract_is_checked_before_it_is_taken_over(
+    run: Any, corpus: Path, tmp_path: Path
+) -> None:
+    ingest(run, corpus, "--late-chunking")
+    contract = tmp_path / "store" / "documents" / "collection.json"
+    contract.unlink()
+    for option in ("--adopt", "--adopt-unchecked"):
+        result = ingest(run, corpus, option, "--no-late-chunking")
+        assert result.exit_code == 1
+        assert "was not adopted: " in result.stderr
+        assert "late chunking of whole documents (mean cosine 1.0000). Open it with late_chunking=True" in result.stderr
+        assert not contract.exists()
+    result = ingest(run, corpus, "--late-chunking")
+    assert result.exit_code == 1
+    assert "open it with adopt=True (--adopt)" in result.stderr
+    result = ingest(run, corpus, "--adopt", "--late-chunking")
+    assert result.exit_code == 0, result.output
+    assert contract.exists()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,11 +23,15 @@ from jina_v3_connectors.cli import main
 COMMAND = [sys.executable, "-W", "error", "-m", "jina_v3_connectors", "serve", "--port", "0"]
 
 
+MODEL = "jina-embeddings-v3"
+
+
 @contextmanager
-def serving(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+def serving(*arguments: str, folder: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
     """A process, its address, and the lines that it printed first; temporary files go to `folder`."""
-    environment = os.environ | {"TMPDIR": str(folder)}
-    lines = 2 if "--demo" in arguments else 1
+    environment = os.environ | {"TMPDIR": str(folder)} | variables
+    models = arguments.count("--model")
+    lines = 1 + ("--demo" in arguments) + (models if models > 1 else 0)
     process = subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True, env=environment)
     try:
         assert process.stderr is not None
@@ -40,7 +45,7 @@ def serving(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[st
 
 
 def test_the_page_in_one_command(tmp_path: Path) -> None:
-    with serving("--demo", folder=tmp_path) as (process, url, told):
+    with serving("--demo", "--log", "none", folder=tmp_path) as (process, url, told):
         assert told[0].endswith("/v1/embeddings; licence of the weights: CC BY-SA 4.0\n")
         assert told[1] == f"The page: {url}/\n"
         about = httpx.get(f"{url}/demo/about", timeout=60).json()
@@ -66,8 +71,39 @@ def test_the_page_of_ones_own_documents_in_ones_own_folder(tmp_path: Path) -> No
         assert [Path(document["id"]).name for document in about["documents"]] == ["kettle.md"]
         question = {"question": "How long does it take?", "store": about["stores"][0], "dimensions": 64}
         answer = httpx.post(f"{url}/demo/search", json=question, timeout=60).json()
-        assert len(answer["hits"]["plain"]) == len(answer["hits"]["late"]) == about["chunks"]
-    assert len(list(store.iterdir())) == 2
+        hits = {mode: len(rows) for mode, rows in answer["hits"].items()}
+        assert hits == dict.fromkeys(("plain", "late", "blend"), about["chunks"])
+    assert len(list(store.iterdir())) == 3
+
+
+def test_several_models_in_one_command(v2_folder: Path, tmp_path: Path) -> None:
+    """The page is that of the first. A folder with `=` in its name is a folder, and the last part of it the name."""
+    old = tmp_path / "a=b"
+    shutil.copytree(v2_folder, old)
+    arguments = ["--demo", "--model", "nano", "--model", f"mine={old}", "--model", str(old), "--dtype", "float32"]
+    with serving(*arguments, folder=tmp_path) as (process, url, told):
+        assert re.match(r"3 models at http://.*/v1/embeddings; they take \d+\.\d GiB of memory\n", told[0])
+        assert told[1].startswith(
+            f"  {MODEL}: Encoder('nano', 384 dimensions, cpu, torch.float32); licence of the weights: CC"
+        )
+        assert told[2].startswith("  mine: Encoder('")
+        assert told[3].startswith("  a=b: Encoder('")
+        assert told[4] == f"The page: {url}/\n"
+        for name, dimensions in ((MODEL, 384), ("nano", 384), ("mine", 96), ("a=b", 96)):
+            answer = httpx.post(f"{url}/v1/embeddings", json={"model": name, "input": "x"}, timeout=60).json()
+            assert len(answer["data"][0]["embedding"]) == dimensions
+        assert httpx.get(f"{url}/demo/about", timeout=60).json()["model"] == "nano"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+
+
+def test_the_environment_names_one_model_whatever_is_in_its_name(v2_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "jina-embeddings-v2-base-en of mine"
+    shutil.copytree(v2_folder, folder)
+    with serving(folder=tmp_path, JINA_V3_MODEL=str(folder)) as (_, url, told):
+        assert f"Encoder({str(folder)!r}, 96 dimensions" in told[0]
+        rows = httpx.get(f"{url}/v1/models", timeout=60).json()["data"]
+        assert [row["id"] for row in rows] == [folder.name]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
@@ -95,6 +131,12 @@ def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> No
         (["--demo", "--store", "pinecone:index"], "several sizes"),
         (["--demo", "--store", "one", "--store", "two"], "could not tell them apart"),
         (["--host", "0.0.0.0"], "--key-file"),
+        (["--model", "x/a", "--model", "y/a"], "two models are called 'a': give one a name of its own, --model NAME="),
+        (["--model", "a=x", "--model", "a"], "two models are called 'a'"),
+        (["--model", "a b=nano"], "a name has at most 100 letters, digits and the signs . _ - /"),
+        (["--model", "a="], "a folder, a hub id or nano is missing after the name"),
+        (["--model", "x", "--model", "y", "--revision", "main"], "--revision main belongs to one model, and 2 are"),
+        (["--model", "nano", "--model", "other=./no-such-model"], "no-such-model"),
     ],
 )
 def test_what_is_refused(arguments: list[str], named: str) -> None:
@@ -136,3 +178,5 @@ def test_help_teaches() -> None:
     result = CliRunner().invoke(main, ["serve", "--help"])
     assert "jina-v3 serve --demo" in result.output
     assert "JINA_V3_SERVER_KEYS" in result.output
+    assert "--model [NAME=]MODEL" in result.output
+    assert "jina-v3 serve --model jinaai/jina-embeddings-v3 --model jinaai/jina-embeddings-v2-base-de" in result.output

@@ -86,7 +86,7 @@ def test_a_backend_may_have_a_scheme_of_its_own() -> None:
     [
         ({"dimensions": 0}, "dimensions must be a whole number"),
         ({"dimensions": "8"}, "dimensions must be a whole number"),
-        ({"late_chunking": 1}, "late_chunking must be True, False or None"),
+        ({"late_chunking": 1}, 'late_chunking must be True, False, "blend" or'),
         ({"chunker": "sentences"}, "chunker must have a method spans"),
         ({"late_chunking": True, "window": 1}, "window must be a whole number of tokens"),
         ({"late_chunking": True, "window": 100, "overlap": 100}, "below the window of 100"),

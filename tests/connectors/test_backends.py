@@ -22,6 +22,7 @@ from jina_v3_connectors import (
 from jina_v3_connectors import (
     settings as agreement,
 )
+from jina_v3_encoder import Blend
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.usage import count_usage
@@ -62,6 +63,23 @@ def test_ids_and_vectors_are_exactly_those_of_the_encoder(backend: Backend) -> N
         assert report.tokens == sum(FakeEncoder().count_tokens(texts, "retrieval.passage"))
         assert sorted(store.ids()) == sorted((f"d{n}", chunk) for n in range(150) for chunk in (0, 1))
     assert same_vectors(backend.vectors(), expected(many(150)))
+
+
+def test_blended_vectors_are_those_of_the_encoder(backend: Backend) -> None:
+    encoder, blend = FakeEncoder(), Blend(late=2, neighbours=0.5)
+    with backend.connect(late_chunking=blend) as store:
+        store.ingest(many(20))
+        assert store.contract.blend == blend
+    with backend.open(FakeEncoder(), "docs") as again:
+        assert again.contract.blend == blend
+    with backend.connect(late_chunking=blend) as again:
+        assert again.ingest(many(20)).unchanged == 20
+    wanted: dict[str, np.ndarray] = {}
+    for document in many(20):
+        spans = [(0, document.text.index(".") + 1), (document.text.index(".") + 2, len(document.text))]
+        rows = encoder.encode_spans(document.text, spans, task="retrieval.passage", dimensions=32, blend=blend)
+        wanted |= {str(Chunk(document.id, n, 0, 0, "").id): row for n, row in enumerate(rows)}
+    assert same_vectors(backend.vectors(), wanted)
 
 
 def test_a_hit_is_complete_and_its_score_a_cosine(backend: Backend) -> None:
@@ -465,3 +483,15 @@ def test_closed_twice(backend: Backend) -> None:
     store.ingest(documents())
     store.close()
     store.close()
+
+
+def test_a_dropped_collection_is_gone_and_may_be_made_again(backend: Backend) -> None:
+    with backend.connect() as store:
+        store.ingest([Document("a", "One sentence. Another one.")])
+        store.store.drop()
+    with backend.connect() as store:
+        assert store.count() == 0
+        store.store.drop()
+    with backend.connect() as store:
+        assert store.ingest([Document("b", "A third one.")]).chunks == 1
+        assert list(store.ids()) == [("b", 0)]

@@ -17,7 +17,7 @@ from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
 from jina_v3_connectors.limits import WriteLimits
 from jina_v3_connectors.qdrant import QdrantConnector
-from jina_v3_connectors.store import Layout, Store, Stored
+from jina_v3_connectors.store import Layout, Store, Stored, StoredVector
 from jina_v3_encoder.errors import InvalidDimensions, InvalidInput, JinaV3Error
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
@@ -63,6 +63,15 @@ class DictStore(Store):
     def ids(self) -> Iterator[tuple[str, int]]:
         return iter([(chunk.document_id, chunk.number) for chunk, _ in self.shelf.get("points", {}).values()])
 
+    def check_adoptable(self, contract: EmbeddingContract) -> None:
+        pass
+
+    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
+        points = [
+            (chunk, row) for chunk, row in self.shelf["points"].values() if where is None or matches(where, chunk)
+        ]
+        return points[:limit]
+
     def adopt(self, contract: EmbeddingContract) -> None:
         self.shelf.update(contract=contract)
 
@@ -75,7 +84,7 @@ class DictStore(Store):
         limit: int,
         condition: Condition | None,
         words: Sequence[str] | None,
-        layout: Layout,
+        stored: Stored,
     ) -> list[list[Hit]]:
         points = self.shelf["points"].values()
         ranked = [sorted((Hit(float(row @ v), c) for c, v in points), key=lambda hit: -hit.score) for row in vectors]
@@ -83,6 +92,12 @@ class DictStore(Store):
 
     def count(self) -> int:
         return len(self.shelf["points"])
+
+    def real_name(self) -> str:
+        return "docs"
+
+    def drop(self) -> None:
+        self.shelf.clear()
 
     def close(self) -> None:
         self.calls.append("close")

@@ -6,6 +6,7 @@ import pytest
 
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.errors import ContractMismatch, StoreError
+from jina_v3_encoder import Blend
 
 CONTRACT = EmbeddingContract("nano", None, "0123456789abcdef", 256, "whole document")
 
@@ -23,6 +24,7 @@ def test_round_trip() -> None:
         ("query_task", None),
         ("prompts", False),
         ("late_chunking", True),
+        ("late_chunking", "blend(late=1.0, neighbours=0.3)"),
         ("window", 1024),
         ("overlap", 10),
         ("normalized", False),
@@ -51,3 +53,13 @@ def test_a_model_may_be_known_by_another_name(field: str) -> None:
 def test_contracts_of_other_versions(values: dict[str, Any]) -> None:
     with pytest.raises(StoreError, match="cannot read"):
         EmbeddingContract.from_dict(values, "docs")
+
+
+def test_a_blend_is_kept_with_its_weights() -> None:
+    values = CONTRACT.to_dict() | {"late_chunking": "blend(late=1.0, neighbours=0.5)", "window": 64, "overlap": 0}
+    contract = EmbeddingContract.from_dict(values, "docs")
+    assert contract.blend == contract.reading == Blend(neighbours=0.5)
+    assert EmbeddingContract.from_json(contract.to_json(), "docs") == contract
+    assert (CONTRACT.blend, CONTRACT.reading) == (None, False)
+    with pytest.raises(StoreError, match=r"cannot read: 'blend\(\)' is no blend"):
+        EmbeddingContract.from_dict(values | {"late_chunking": "blend()"}, "docs")

@@ -12,6 +12,7 @@ from pymilvus import DataType, MilvusClient
 from jina_v3_connectors import ContractMissing, Document, EmbeddingContract, StoreError
 from jina_v3_connectors.milvus.lite import close_lite, open_lite
 from jina_v3_connectors.qdrant.schema import CONTRACT_FILE
+from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.rest import Failures
 from ..support.backends import ROW, Backend, Embedded, Milvus
@@ -92,7 +93,8 @@ def test_records_of_somebody_else_are_told_in_a_search(backend: Backend, case: s
 @pytest.mark.parametrize("backend", FREE, indirect=True)
 def test_what_a_foreign_record_lacks_is_left_empty(backend: Backend) -> None:
     backend.foreign()
-    backend.put({"text": "A text."})
+    (vector,) = FakeEncoder().encode_spans("A text.", [(0, 7)], task="retrieval.passage", dimensions=32)
+    backend.put({"text": "A text."}, vector.tolist())
     with backend.connect(adopt=True) as store:
         (hit,) = store.search("x")
         assert (hit.chunk.document_id, hit.chunk.number, hit.chunk.text) == ("7", 0, "A text.")

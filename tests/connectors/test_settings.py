@@ -11,6 +11,7 @@ from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.errors import ContractMismatch, StoreError
 from jina_v3_connectors.qdrant.layout import QdrantLayout
 from jina_v3_connectors.settings import Settings, agree, check_layout
+from jina_v3_encoder import Blend
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import DEFAULT_OVERLAP
@@ -46,6 +47,18 @@ def test_late_chunking_has_a_window_and_an_overlap() -> None:
         agreed(late_chunking=True, window=100, overlap=200)
     with pytest.raises(InvalidInput, match="below the window of 100, got 100"):
         agreed(late_chunking=True, window=100, overlap=100)
+
+
+def test_a_blend_has_a_window_of_its_own() -> None:
+    contract = agreed(late_chunking="blend")
+    assert (contract.late_chunking, contract.window, contract.overlap) == (str(Blend()), 1024, 0)
+    assert agreed(contract) == agreed(contract, late_chunking=Blend()) == contract
+    assert agreed(late_chunking="blend", window=64).window == 64
+    for other in (True, False, Blend(late=2)):
+        with pytest.raises(
+            ContractMismatch, match=r"late_chunking: the collection has 'blend\(late=1.0, neighbours=0.3\)'"
+        ):
+            agreed(contract, late_chunking=other)
 
 
 def test_a_stored_overlap_that_no_window_can_have_is_usable_again() -> None:

@@ -93,7 +93,7 @@ def test_the_first_sight_shows_an_answer(page: Page, site: str) -> None:
     expect(page.locator("#hits-plain li")).to_have_count(5)
     expect(page.locator("#hits-late li")).to_have_count(5)
     answer = search(site, question=demo.LATE_QUESTION.text)
-    for mode in ("plain", "late"):
+    for mode in ("plain", "late", "blend"):
         shown = page.locator(f"#hits-{mode} .score").all_inner_texts()
         assert shown == [f"{hit['score']:.2f}" for hit in answer["hits"][mode]]
 
@@ -163,7 +163,7 @@ def test_the_heat_map_shows_every_cosine(page: Page, site: str) -> None:
     cosines = search(site, question=demo.LATE_QUESTION.text)["cosines"]
     labels = page.locator("#heat button").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     shown = sorted(float(label.rpartition(" ")[2]) for label in labels)
-    both = sorted(round(value, 2) for value in [*cosines["plain"], *cosines["late"]])
+    both = sorted(round(value, 2) for value in [*cosines["plain"], *cosines["late"], *cosines["blend"]])
     assert shown == pytest.approx(both, abs=0.0101)
     warmest = page.locator("#heat button").evaluate_all(
         "all => all.filter(one => one.style.getPropertyValue('--share') === '100%').map(one => one.innerText)"
@@ -190,7 +190,7 @@ def test_arrows_walk_the_heat_map_and_tell_of_each_cell(page: Page) -> None:
     expect(cells.first).to_be_focused()
 
 
-@pytest.mark.parametrize("mode", ["plain", "late"])
+@pytest.mark.parametrize("mode", ["plain", "late", "blend"])
 def test_the_map_has_points_rings_and_the_question(page: Page, mode: str) -> None:
     chart = page.locator(f"#map-{mode}")
     expect(chart.locator(".dot")).to_have_count(54)

@@ -10,7 +10,7 @@ import pytest
 
 from jina_v3_connectors import Document
 from jina_v3_connectors.demo.collections import Collections, label, store_url
-from jina_v3_connectors.demo.corpus import Corpus
+from jina_v3_connectors.demo.corpus import Corpus, Mode
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.errors import StoreError
 from jina_v3_connectors.filters import chunks_of
@@ -30,19 +30,19 @@ def corpus(texts: dict[str, str] = TEXTS) -> Corpus:
     return Corpus(FakeEncoder(dimensions=64), [Document(name, text) for name, text in texts.items()], Lines())
 
 
-@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("dimensions", [8, 64])
-def test_nearest_ranks_by_the_cosines_of_the_page(tmp_path: Path, dimensions: int, late: bool) -> None:
+def test_nearest_ranks_by_the_cosines_of_the_page(tmp_path: Path, dimensions: int, mode: Mode) -> None:
     documents = corpus()
     answer = documents.ask("cold water", "retrieval.query", dimensions)
     with closing(Collections(documents, [str(tmp_path)])) as collections:
-        hits = collections.nearest(EMBEDDED, answer.vector, 6, late=late)
-    np.testing.assert_allclose([hit.score for hit in hits], np.sort(answer.cosines[late])[::-1], atol=1e-4)
+        hits = collections.nearest(EMBEDDED, answer.vector, 6, mode)
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(answer.cosines[mode])[::-1], atol=1e-4)
     firsts = {
         document.id: sum(map(len, documents.spans[:number])) for number, document in enumerate(documents.documents)
     }
     for hit in hits:
-        cosine = answer.cosines[late][firsts[hit.chunk.document_id] + hit.chunk.number]
+        cosine = answer.cosines[mode][firsts[hit.chunk.document_id] + hit.chunk.number]
         assert hit.score == pytest.approx(cosine, abs=1e-4)
 
 
@@ -50,23 +50,23 @@ def test_collections_are_made_on_the_first_question(tmp_path: Path) -> None:
     documents = corpus()
     with closing(Collections(documents, [str(tmp_path)])) as collections:
         assert list(tmp_path.iterdir()) == []
-        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=True)
+        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, Mode.LATE)
         assert [path.name for path in tmp_path.iterdir()] == [f"demo_{documents.name}_late_8"]
-        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
+        collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, Mode.PLAIN)
         assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_second_start_finds_them_filled(tmp_path: Path) -> None:
     for _ in range(2):
         with closing(Collections(corpus(), [str(tmp_path)])) as collections:
-            assert collections.connector(EMBEDDED, 16, late=False).count() == 6
+            assert collections.connector(EMBEDDED, 16, Mode.PLAIN).count() == 6
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_other_documents_get_collections_of_their_own(tmp_path: Path) -> None:
     for texts, chunks in ((TEXTS, 6), ({"d": "only this"}, 1)):
         with closing(Collections(corpus(texts), [str(tmp_path)])) as collections:
-            assert collections.connector(EMBEDDED, 16, late=True).count() == chunks
+            assert collections.connector(EMBEDDED, 16, Mode.LATE).count() == chunks
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -87,22 +87,19 @@ def test_servers_are_filled_as_folders_are(tmp_path: Path) -> None:
                 "PostgreSQL",
             ]
             ranked_chunks = [
-                [
-                    (hit.chunk.document_id, hit.chunk.number)
-                    for hit in collections.nearest(name, answer.vector, 3, late=mode)
-                ]
+                [(hit.chunk.document_id, hit.chunk.number) for hit in collections.nearest(name, answer.vector, 3, mode)]
                 for name in collections.stores
-                for mode in (False, True)
+                for mode in Mode
             ]
-    assert ranked_chunks[0] == ranked_chunks[2] == ranked_chunks[4] == ranked_chunks[6]
-    assert ranked_chunks[1] == ranked_chunks[3] == ranked_chunks[5] == ranked_chunks[7]
+    by_store = [ranked_chunks[start : start + len(Mode)] for start in range(0, len(ranked_chunks), len(Mode))]
+    assert by_store == by_store[:1] * 4
     assert ranked_chunks[0][0] == ("a", 0)
 
 
 def test_an_unknown_store_names_the_others(tmp_path: Path) -> None:
     documents = corpus()
     with closing(Collections(documents, [str(tmp_path)])) as collections, pytest.raises(InvalidInput, match=EMBEDDED):
-        collections.nearest("Weaviate", documents.ask("water", None, 8).vector, 1, late=False)
+        collections.nearest("Weaviate", documents.ask("water", None, 8).vector, 1, Mode.PLAIN)
 
 
 def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
@@ -111,14 +108,14 @@ def test_a_store_that_is_away_is_tried_again_next_time(tmp_path: Path) -> None:
     blocked.write_text("a file where a folder should be")
     with closing(Collections(documents, [str(blocked)])) as collections:
         with pytest.raises(StoreError, match="blocked"):
-            collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
+            collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, Mode.PLAIN)
         blocked.unlink()
-        assert collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, late=False)
+        assert collections.nearest(EMBEDDED, documents.ask("water", None, 8).vector, 1, Mode.PLAIN)
 
 
 def test_closing_twice_is_safe(tmp_path: Path) -> None:
     collections = Collections(corpus(), [str(tmp_path)])
-    collections.connector(EMBEDDED, 8, late=True)
+    collections.connector(EMBEDDED, 8, Mode.LATE)
     collections.close()
     collections.close()
 
@@ -187,7 +184,7 @@ def test_what_another_machine_has_filled_is_used_or_completed(
             monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / machine))
             with closing(Collections(corpus(), [f"qdrant+{qdrant}"])) as collections:
                 (name,) = collections.stores
-                connector = collections.connector(name, 16, late=True)
+                connector = collections.connector(name, 16, Mode.LATE)
                 assert connector.count() == 6
                 if left:
                     connector.store.delete(chunks_of([Tail("a", 0)]))

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from jina_v3_connectors import Document, SemanticChunker, demo
 from jina_v3_connectors.demo import corpus as corpus_module
-from jina_v3_connectors.demo.corpus import Corpus
+from jina_v3_connectors.demo.collections import Collections
+from jina_v3_connectors.demo.corpus import Corpus, Mode
+from jina_v3_connectors.demo.page.schemas import SearchRequest
+from jina_v3_connectors.demo.page.view import View
 from jina_v3_connectors.documents import TextFormat
+from jina_v3_encoder import Blend
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InvalidInput, UnknownTask
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import Span
 
@@ -86,30 +93,34 @@ def test_cosines_are_those_of_the_encoder(task: str | None, dimensions: int) -> 
     np.testing.assert_allclose(asked.vector, query, atol=1e-6)
     chunks = [text[start:end] for text in TEXTS.values() for start, end in Lines().spans(text)]
     plain = encoder.encode(chunks, task="retrieval.passage", dimensions=dimensions)
-    np.testing.assert_allclose(asked.cosines[False], plain @ query, atol=1e-6)
+    np.testing.assert_allclose(asked.cosines[Mode.PLAIN], plain @ query, atol=1e-6)
     texts = list(TEXTS.values())
     late = np.concatenate(
         encoder.encode_documents(
             texts, [Lines().spans(text) for text in texts], task="retrieval.passage", dimensions=dimensions
         )
     )
-    np.testing.assert_allclose(asked.cosines[True], late @ query, atol=1e-6)
+    np.testing.assert_allclose(asked.cosines[Mode.LATE], late @ query, atol=1e-6)
+    spans = [Lines().spans(text) for text in texts]
+    settings: dict[str, Any] = {"task": "retrieval.passage", "dimensions": dimensions}
+    blend = np.concatenate(encoder.encode_documents(texts, spans, blend=Blend(), **settings))
+    np.testing.assert_allclose(asked.cosines[Mode.BLEND], blend @ query, atol=1e-6)
 
 
 def test_asking_twice_changes_nothing() -> None:
     corpus = made()
     first, second = (corpus.ask("deep water", "retrieval.query", 64) for _ in range(2))
     np.testing.assert_array_equal(first.vector, second.vector)
-    for late in (False, True):
-        np.testing.assert_array_equal(first.cosines[late], second.cosines[late])
-        np.testing.assert_array_equal(first.points[late], second.points[late])
+    for mode in Mode:
+        np.testing.assert_array_equal(first.cosines[mode], second.cosines[mode])
+        np.testing.assert_array_equal(first.points[mode], second.points[mode])
 
 
 def test_the_map_has_a_point_for_each_chunk_and_one_for_the_question() -> None:
     corpus = made()
-    assert {late: plane.points.shape for late, plane in corpus.maps.items()} == {False: (6, 2), True: (6, 2)}
+    assert {mode: plane.points.shape for mode, plane in corpus.maps.items()} == dict.fromkeys(Mode, (6, 2))
     points = corpus.ask("red apples grow", "retrieval.query", 64).points
-    np.testing.assert_allclose(points[False], corpus.maps[False].points[0], atol=1e-5)
+    np.testing.assert_allclose(points[Mode.PLAIN], corpus.maps[Mode.PLAIN].points[0], atol=1e-5)
 
 
 def test_the_name_follows_texts_cut_and_model() -> None:
@@ -136,14 +147,37 @@ def test_the_real_corpus_shows_what_it_is_for(nano: Encoder) -> None:
     asked = corpus.ask(demo.LATE_QUESTION.text, "retrieval.query", demo.DIMENSIONS)
     names = [document.id for document, spans in zip(corpus.documents, corpus.spans, strict=True) for _ in spans]
     second = names.index(demo.LATE_QUESTION.document_id) + 1
-    assert asked.cosines[True][second] > asked.cosines[False][second] + 0.05
-    assert _apart(corpus, late=True) > _apart(corpus, late=False)
+    assert asked.cosines[Mode.LATE][second] > asked.cosines[Mode.PLAIN][second] + 0.05
+    assert _apart(corpus, Mode.LATE) > _apart(corpus, Mode.PLAIN)
 
 
-def _apart(corpus: Corpus, *, late: bool) -> float:
+def _apart(corpus: Corpus, mode: Mode) -> float:
     """Mean distance between documents in units of the mean distance within them."""
-    points = corpus.maps[late].points
+    points = corpus.maps[mode].points
     owners = np.repeat(np.arange(len(corpus.spans)), [len(spans) for spans in corpus.spans])
     distances = np.linalg.norm(points[:, None] - points[None], axis=2)
     same = owners[:, None] == owners[None]
     return float(distances[~same].mean() / distances[same & (distances > 0)].mean())
+
+
+def test_a_model_without_tasks_shows_its_own_vectors() -> None:
+    encoder = FakeEncoder(dimensions=300, tasks=())
+    corpus = Corpus(encoder, [Document(name, text) for name, text in TEXTS.items()], Lines())
+    assert corpus.dimensions == 300, "its vectors cannot be sliced"
+    answer = corpus.ask("cold water", None, 300)
+    assert np.allclose(answer.vector, encoder.encode("cold water"))
+    with pytest.raises(UnknownTask, match="v2 has no tasks"):
+        corpus.ask("cold water", "retrieval.query", 300)
+
+
+def test_the_page_of_a_model_without_tasks_offers_none(tmp_path: Path) -> None:
+    encoder = FakeEncoder(tasks=())
+    corpus = Corpus(encoder, [Document(name, text) for name, text in TEXTS.items()], Lines())
+    with closing(Collections(corpus, [str(tmp_path)])) as collections:
+        view = View(collections)
+        about = view.about()
+        assert (about["tasks"], about["dimensions"], about["dimension"]) == ([], [64], 64)
+        answer = view.search(SearchRequest(question="cold water", store=about["stores"][0], limit=2))
+        assert answer["dimensions"] == 64
+        with pytest.raises(UnknownTask, match="v2 has no tasks"):
+            view.search(SearchRequest(question="cold", store=about["stores"][0], task="retrieval.query", limit=2))

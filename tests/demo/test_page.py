@@ -194,7 +194,8 @@ def test_the_service_itself_goes_on_beside_the_page(client: httpx.Client) -> Non
 
 def test_without_the_page_there_is_none() -> None:
     with running(FakeEncoder()) as url:
-        for address in ("/", "/demo/about", "/demo/app.js"):
+        assert "html" not in httpx.get(url).text
+        for address in ("/demo/about", "/demo/app.js"):
             assert httpx.get(f"{url}{address}").status_code == 404
 
 

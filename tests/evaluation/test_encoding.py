@@ -1,4 +1,4 @@
-"""The three variants give the vectors that the encoder's own calls give."""
+"""The four variants give the vectors that the encoder's own calls give."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from jina_v3_connectors.chunking import WholeDocument
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 from jina_v3_connectors.evaluation.encoding import SEPARATOR, PassageEncoder, Variant
+from jina_v3_encoder import Blend
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.texts.late_chunking import Span
 
@@ -48,10 +49,19 @@ def passages(encoder: FakeEncoder, chunker: object = None) -> PassageEncoder:
 
 def test_variants_that_make_sense(encoder: FakeEncoder) -> None:
     encoding = passages(encoder)
-    assert encoding.variants(CHUNKED) == [Variant.ROWS, Variant.LATE], "chunks are not cut again"
-    assert encoding.variants(PLAIN) == [Variant.ROWS, Variant.CHUNKS, Variant.LATE]
-    assert encoding.variants(PLAIN, late=False) == [Variant.ROWS]
-    assert encoding.variants(PLAIN, alone=False) == [Variant.LATE]
+    assert encoding.variants(CHUNKED) == [Variant.ROWS, Variant.LATE, Variant.BLEND], "chunks are not cut again"
+    assert encoding.variants(PLAIN) == [Variant.ROWS, Variant.CHUNKS, Variant.LATE, Variant.BLEND]
+    assert encoding.variants(PLAIN, late=False) == [Variant.ROWS, Variant.CHUNKS, Variant.BLEND]
+    assert encoding.variants(PLAIN, late=False, blend=False) == [Variant.ROWS]
+    assert encoding.variants(PLAIN, alone=False, blend=False) == [Variant.LATE]
+
+
+def test_blended_rows_of_a_document(encoder: FakeEncoder) -> None:
+    vectors = passages(encoder).encode(CHUNKED, Variant.BLEND)
+    texts = [passage.text for passage in CHUNKED.passages]
+    wanted = encoder.encode_chunks(texts[:2], task=TASK, separator=SEPARATOR, blend=Blend())
+    assert np.array_equal(vectors.values[:2], wanted)
+    assert np.array_equal(vectors.values[4:], encoder.encode_chunks(texts[4:], task=TASK, blend=Blend()))
 
 
 def test_rows(encoder: FakeEncoder) -> None:

@@ -46,6 +46,13 @@ def test_retrieval_goes_by_side(model: MtebModel, side: str, task: Task) -> None
         assert np.array_equal(encode(model, "Retrieval", given), wanted)
 
 
+def test_a_model_without_tasks_reads_all_alike(model: MtebModel) -> None:
+    without = MtebModel(FakeEncoder(tasks=()))
+    wanted = FakeEncoder(tasks=()).encode(["one", "two", "three"])
+    for kind in ("Retrieval", "STS", "Clustering"):
+        assert np.array_equal(encode(without, kind, "query"), wanted)
+
+
 def test_it_is_an_encoder_to_mteb(model: MtebModel) -> None:
     from mteb.models import EncoderProtocol
 

@@ -10,7 +10,7 @@ import pytest
 
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 from jina_v3_connectors.evaluation.encoding import Vectors
-from jina_v3_connectors.evaluation.ranking import DEPTH, load_measures, measure, rank, sliced
+from jina_v3_connectors.evaluation.ranking import DEPTH, load_measures, measure, measure_each, rank, sliced
 from jina_v3_encoder.errors import InvalidVector, MissingExtra
 
 
@@ -41,6 +41,13 @@ def test_the_eleventh_place_counts_nothing() -> None:
 
 def test_queries_that_found_nothing_count_as_zero() -> None:
     assert measure({"q": {"p0": 1}, "r": {"p0": 1}}, {"q": {"p0": 1.0}})["ndcg"] == pytest.approx(0.5)
+
+
+def test_each_query_by_itself() -> None:
+    each = measure_each({"q": {"p0": 1}, "r": {"p1": 1}, "s": {"p0": 1}}, {"q": {"p0": 0.9}, "r": {"p0": 1, "p1": 0.5}})
+    assert each["q"] == {"ndcg": 1.0, "recall": 1.0, "mrr": 1.0}
+    assert each["r"] == {"ndcg": pytest.approx(1 / math.log2(3)), "recall": 1.0, "mrr": 0.5}
+    assert each["s"] == {"ndcg": 0.0, "recall": 0.0, "mrr": 0.0}
 
 
 def test_grades_weigh() -> None:

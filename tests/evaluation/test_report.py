@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from jina_v3_connectors.chunking import WholeDocument
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 from jina_v3_connectors.evaluation.encoding import PassageEncoder, Variant
 from jina_v3_connectors.evaluation.ranking import measure, rank
-from jina_v3_connectors.evaluation.report import EvalReport, evaluate
+from jina_v3_connectors.evaluation.report import EvalReport, about, evaluate, needs_context
 from jina_v3_encoder.testing import FakeEncoder
 
 SUBJECTS = ("tea", "ice", "sea", "sun", "moon", "wind", "fire", "iron", "salt", "wood", "rain", "sand")
@@ -71,3 +72,61 @@ def test_the_full_size_is_the_measure_of_what_is_kept(encoder: FakeEncoder) -> N
 
 def test_the_query_task_matters(encoder: FakeEncoder) -> None:
     assert run(encoder, [8]).figures != run(encoder, [8], query_task="separation").figures
+
+
+NAMED = Dataset(
+    "named",
+    [
+        Passage("0", "The moon is far away.", "Moon"),
+        Passage("1", "Nobody lives there.", "Moon"),
+        Passage("2", "Tea is hot.", "Tea"),
+        Passage("3", "Alone."),
+    ],
+    {"a": "How far is the moon?", "b": "Who lives on the moon?", "c": "Is it hot?", "d": "Alone?"},
+    {"a": {"0": 1}, "b": {"1": 1, "0": 0}, "c": {"2": 1}, "d": {"3": 1}},
+)
+
+
+def test_questions_that_only_the_context_answers() -> None:
+    relevance = {query: {p: grade for p, grade in grades.items() if grade} for query, grades in NAMED.relevance.items()}
+    data = replace(NAMED, relevance=relevance)
+    assert needs_context(data).tolist() == [False, True, False, False]
+    assert about(data).tolist() == ["Moon", "Moon", "Tea", "3"]
+
+
+def test_names_are_words() -> None:
+    numbered = [Passage("a", "It began.", "1"), Passage("b", "長城很長", "長城")]
+    data = Dataset("n", numbered, {"q": "What began in 1914?", "r": "What is in 1?"}, {"q": {"a": 1}, "r": {"a": 1}})
+    assert needs_context(data).tolist() == [False, True]
+    chinese = Dataset("z", [Passage("b", "很長", "長城")], {"q": "長城有多長"}, {"q": {"b": 1}})
+    assert needs_context(chinese).tolist() == [True]
+
+
+def test_blends_are_left_out_where_a_row_cannot_be_read_alone() -> None:
+    encoder = FakeEncoder(max_tokens=64)
+    rows = [Passage("0", "word " * 100, "doc"), Passage("1", "short", "doc")]
+    data = Dataset("long", rows, {"q": "short"}, {"q": {"1": 1}})
+    notes: list[str] = []
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    report = evaluate(data, passages, variants=list(Variant)[::2], dimensions=[64], announce=notes.append)
+    assert Variant.LATE in {figure.variant for figure in report.figures}
+    report = evaluate(data, passages, variants=[Variant.ROWS, Variant.BLEND], dimensions=[64], announce=notes.append)
+    assert [figure.variant for figure in report.figures] == [Variant.ROWS]
+    assert notes[-1].startswith("blended chunks are left out: document 0, span 0: ")
+
+
+def test_each_reading_is_compared_with_chunks_alone(encoder: FakeEncoder) -> None:
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
+    report = evaluate(DATA, passages, variants=variants, dimensions=[64])
+    ndcg = {figure.variant: figure.ndcg for figure in report.figures}
+    assert [(row.variant, row.minus) for row in report.differences] == [
+        (Variant.LATE, Variant.ROWS),
+        (Variant.BLEND, Variant.ROWS),
+    ]
+    for row in report.differences:
+        assert row.all.mean == pytest.approx(ndcg[row.variant] - ndcg[Variant.ROWS])
+        assert row.all.low <= row.all.mean <= row.all.high
+        assert (row.context, row.context_questions) == (None, 0)
+        assert (row.documents, row.context_documents) == (2, 0)
+    assert not evaluate(DATA, passages, variants=[Variant.LATE], dimensions=[64]).differences

@@ -26,7 +26,7 @@ from haystack_integrations.components.embedders.jina_v3 import (
     JinaV3TextEmbedder,
 )
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InvalidInput, UnknownTask
 from jina_v3_encoder.testing import FakeEncoder
 
 WORDS = "the cat sat on a mat near the old tower and looked at the moon".split()
@@ -133,6 +133,23 @@ def test_late_chunks_are_those_of_the_whole_document(splitter: Any, with_sources
         assert np.allclose(vectors(document_chunks), wanted, atol=1e-6)
 
 
+def test_chunks_alone_and_in_their_document(encoder: Encoder) -> None:
+    source = Document(id="s", content=TEXTS["unique"][:400])
+    chunks = DocumentSplitter(split_by="word", split_length=12).run(documents=[source])["documents"]
+    settings: dict[str, Any] = {"encoder": encoder, "prefix": "PRE: ", "suffix": " END"}
+    blended = embedder(late_chunking="blend", **settings).run(chunks)["documents"]
+    late = vectors(embedder(late_chunking=True, **settings).run(chunks)["documents"])
+    alone = vectors(embedder(**settings).run(chunks)["documents"])
+    assert np.abs(late - alone).max() > 1e-3
+    pairs = np.concatenate([alone[1:2], (alone[:-2] + alone[2:]) / 2, alone[-2:-1]])
+    wanted = alone + late + 0.3 * pairs
+    assert np.allclose(vectors(blended), wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
+    indexer = JinaV3LateChunkingIndexer("nano", late_chunking="blend")
+    assert indexer.pipeline.get_component("embedder").late_chunking == "blend"  # type: ignore[attr-defined]
+    with pytest.raises(InvalidInput, match='late_chunking must be True, False, "blend"'):
+        embedder(encoder=encoder, late_chunking="late")
+
+
 def test_each_level_of_a_hierarchy_is_read_within_its_own_block(encoder: Encoder) -> None:
     """HierarchicalDocumentSplitter counts offsets from the block it cut, and names that block as the source."""
     splitter = HierarchicalDocumentSplitter(block_sizes={40, 10}, split_overlap=0, split_by="word")
@@ -232,6 +249,21 @@ def test_nothing_is_loaded_before_warm_up_and_weights_are_shared(original_folder
     assert isinstance(second._loaded, Encoder)
     assert first._loaded.engine.model is second._loaded.engine.model
     assert first._loaded.max_batch_tokens == 64
+
+
+def test_a_model_without_tasks_is_asked_for_none() -> None:
+    encoder = FakeEncoder(tasks=())
+    wanted = encoder.encode("hello", task=None)
+    question = JinaV3TextEmbedder(encoder=encoder).run("hello")
+    assert question["embedding"] == wanted.tolist()
+    for late in (False, True):
+        documents = embedder(encoder=encoder, late_chunking=late).run([Document(content="hello")])["documents"]
+        assert JinaV3ContractGuard().run(documents, question["meta"])["documents"] == documents
+    assert question["meta"]["embedding_contract"].endswith("/none")
+    with pytest.raises(UnknownTask, match=r"retrieval\.query"):
+        JinaV3TextEmbedder(encoder=encoder, task="retrieval.query").run("hello")
+    with pytest.raises(UnknownTask, match=r"retrieval\.passage"):
+        embedder(encoder=encoder, task="retrieval.passage").run([Document(content="hello")])
 
 
 @pytest.mark.parametrize("kind", [JinaV3TextEmbedder, JinaV3DocumentEmbedder])

@@ -30,8 +30,9 @@ from llama_index.core.schema import MetadataMode, NodeRelationship, RelatedNodeI
 from llama_index.core.storage.kvstore import SimpleKVStore
 
 from jina_v3_connectors.llama_index import JinaV3Embedding, JinaV3LateChunking
+from jina_v3_encoder import Blend
 from jina_v3_encoder.encoder import Encoder
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InvalidInput, UnknownTask
 from jina_v3_encoder.testing import FakeEncoder
 
 from ..servers.milvus import milvus_server
@@ -64,6 +65,19 @@ def test_questions_and_texts_have_their_own_sides() -> None:
     assert asyncio.run(model.aget_text_embedding("hello")) == passage
     assert model.get_text_embedding_batch([]) == []
     assert embedding(query_task="separation").get_query_embedding("x") != embedding().get_query_embedding("x")
+
+
+def test_a_model_without_tasks_is_asked_for_none() -> None:
+    encoder = FakeEncoder(tasks=())
+    model = embedding(encoder=encoder)
+    wanted = encoder.encode("hello", task=None).tolist()
+    assert model.get_query_embedding("hello") == model.get_text_embedding("hello") == wanted
+    (node,) = embedding(encoder=encoder, late_chunking=True)([TextNode(text="hello")])
+    assert np.allclose(node.get_embedding(), encoder.encode_spans("hello", [(0, 5)], task=None)[0])
+    for side in ("query_task", "text_task"):
+        named = embedding(encoder=encoder, **{side: "retrieval.passage"})
+        with pytest.raises(UnknownTask, match=r"retrieval\.passage"):
+            named.get_query_embedding("hello") if side == "query_task" else named.get_text_embedding("hello")
 
 
 def test_settings_are_saved_and_decide_the_hash_of_the_ingestion_cache() -> None:
@@ -210,6 +224,16 @@ def test_nodes_alone_are_put_together_by_their_offsets(encoder: Encoder) -> None
     assert np.allclose([node.get_embedding() for node in embedded], wanted, atol=1e-6)
     again = asyncio.run(embedding(encoder=encoder, late_chunking=True).acall(nodes))
     assert np.allclose([node.get_embedding() for node in again], wanted, atol=1e-6)
+
+
+def test_nodes_alone_and_together(encoder: Encoder) -> None:
+    nodes = SentenceSplitter(chunk_size=40, chunk_overlap=15)(documents()[:1])
+    model = embedding(encoder=encoder, late_chunking="blend")
+    embedded = model(nodes)
+    spans = [(node.start_char_idx, node.end_char_idx) for node in embedded]  # type: ignore[attr-defined]
+    wanted = encoder.encode_spans(TEXTS["unique"], spans, task="retrieval.passage", blend=Blend())
+    assert np.allclose([node.get_embedding() for node in embedded], wanted, atol=1e-6)
+    assert type(model).from_dict(model.to_dict()).late_chunking == "blend"
 
 
 def test_wrong_offsets_in_repetitive_text_are_noticed(encoder: Encoder) -> None:

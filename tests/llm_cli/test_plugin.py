@@ -18,6 +18,7 @@ import sqlite_utils
 from jina_v3_connectors.llm_plugin import ROLES, SIZES, TEXTS_AT_ONCE, JinaV3EmbeddingModel
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidDimensions
+from jina_v3_encoder.testing import FakeEncoder
 
 NOTES = {
     "key.md": "The key to the garden shed hangs behind the kitchen door.",
@@ -69,6 +70,14 @@ def test_vectors_are_those_of_the_encoder(nano: Encoder) -> None:
         vectors = list(model_named(f"jina-v3{role}-64").embed_multi(texts))
         assert np.allclose(vectors, nano.encode(texts, task=task, dimensions=64), atol=1e-2)
         assert isinstance(vectors[0][0], float)
+
+
+def test_roles_of_a_model_without_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = FakeEncoder(tasks=())
+    monkeypatch.setattr("jina_v3_connectors.shared_encoders.shared_encoder", lambda _: encoder)
+    wanted = encoder.encode("a text", task=None).tolist()
+    for role in ROLES:
+        assert model_named(f"jina-v3{role}").embed("a text") == wanted
 
 
 def test_texts_are_taken_a_few_at_a_time() -> None:

@@ -191,7 +191,11 @@ class Service:
         return 200, page | ({"pagination": {"next": names[-1]}} if more else {})
 
     def _delete(self, records: dict[str, Any], _: str, body: Any) -> Answer:
-        for name in [name for name, row in records.items() if holds(body["filter"], row)]:
+        for name in [
+            name
+            for name, row in records.items()
+            if body.get("deleteAll") or body.get("delete_all") or holds(body["filter"], row)
+        ]:
             del records[name]
         self.position += 1
         return 200, {}, {"x-pinecone-request-lsn": str(self.position)}

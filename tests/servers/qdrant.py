@@ -84,6 +84,10 @@ class Service:
     def _points(self, name: str, rest: str, body: Any) -> Any:
         local = self.local
         match rest:
+            case "" if "ids" in body:
+                asked = models.PointRequest(**body)
+                records = local.retrieve(name, asked.ids, asked.with_payload or False, asked.with_vector or False)
+                return [record.model_dump(mode="json") for record in records]
             case "":
                 return local.upsert(name, models.PointsList(**body).points).model_dump(mode="json")
             case "/delete":
@@ -91,13 +95,13 @@ class Service:
             case "/count":
                 return local.count(name, exact=True).model_dump(mode="json")
             case "/scroll":
-                asked = models.ScrollRequest(**body)
+                page = models.ScrollRequest(**body)
                 records, after = local.scroll(
                     name,
-                    limit=asked.limit or 10,
-                    offset=asked.offset,
-                    with_payload=asked.with_payload or True,
-                    with_vectors=asked.with_vector or False,
+                    limit=page.limit or 10,
+                    offset=page.offset,
+                    with_payload=page.with_payload or True,
+                    with_vectors=page.with_vector or False,
                 )
                 return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
             case "/query/batch":

@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from jina_v3_connectors import VectorConnector
 from jina_v3_connectors.backends import BY_NAME
 from jina_v3_connectors.pinecone import PineconeConnector
 from jina_v3_connectors.qdrant import QdrantConnector
+from jina_v3_connectors.qdrant.schema import CONTRACT_FILE
 from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 
@@ -87,9 +88,13 @@ class Backend(ABC):
     def foreign(self, dimensions: int = 32, metric: str = "cosine") -> None:
         """Make a collection "docs" that has no contract."""
 
-    def put(self, fields: Mapping[str, Any]) -> None:
+    def put(self, fields: Mapping[str, Any], vector: Sequence[float] = ROW) -> None:
         """Write a record of somebody else into "docs", where records have no fixed fields."""
         raise NotImplementedError
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Take the contract away from "docs", as if somebody else had made it."""
 
     @abstractmethod
     def vectors(self) -> Vectors:
@@ -120,10 +125,13 @@ class Embedded(Backend):
         shard.mkdir(parents=True)
         EdgeShard.create(str(shard), EdgeConfig(vectors={"dense": EdgeVectorParams(dimensions, distance)})).close()
 
-    def put(self, fields: Mapping[str, Any]) -> None:
+    def put(self, fields: Mapping[str, Any], vector: Sequence[float] = ROW) -> None:
         shard = EdgeShard.load(str(self.path / "docs" / "shard"))
-        shard.update(UpdateOperation.upsert_points([Point(7, {"dense": ROW}, dict(fields))]))
+        shard.update(UpdateOperation.upsert_points([Point(7, {"dense": list(vector)}, dict(fields))]))
         shard.close()
+
+    def forget(self) -> None:
+        (self.path / "docs" / CONTRACT_FILE).unlink()
 
     def vectors(self) -> Vectors:
         shard = EdgeShard.load(str(self.path / "docs" / "shard"))
@@ -151,16 +159,19 @@ class QdrantServer(Backend):
         distance = {"cosine": models.Distance.COSINE, "dot": models.Distance.DOT}[metric]
         self.client.create_collection("docs", {"dense": models.VectorParams(size=dimensions, distance=distance)})
 
-    def put(self, fields: Mapping[str, Any]) -> None:
+    def put(self, fields: Mapping[str, Any], vector: Sequence[float] = ROW) -> None:
         from qdrant_client import models
 
-        self.client.upsert("docs", [models.PointStruct(id=7, vector={"dense": ROW}, payload=dict(fields))])
+        self.client.upsert("docs", [models.PointStruct(id=7, vector={"dense": list(vector)}, payload=dict(fields))])
+
+    def forget(self) -> None:
+        self.client.update_collection("docs", metadata=dict.fromkeys(("jina_v3", "jina_v3_layout", "jina_v3_writer")))
 
     def vectors(self) -> Vectors:
         vectors: Vectors = {}
         offset: Any = None
-        while True:
-            records, offset = self.client.scroll("docs", limit=500, offset=offset, with_vectors=True)
+        while True:  # a short page each time: the client gives up after a second, since some tests wait for that
+            records, offset = self.client.scroll("docs", limit=100, offset=offset, with_vectors=True)
             vectors |= {str(record.id): unit(record.vector["dense"]) for record in records}  # type: ignore[index,call-overload]
             if offset is None:
                 return vectors
@@ -196,6 +207,10 @@ class Milvus(Backend):
         index.add_index("dense", index_type="FLAT", metric_type={"cosine": "COSINE", "dot": "IP"}[metric])
         self.client.create_collection("docs", schema=schema, index_params=index)
 
+    def forget(self) -> None:
+        names = ["jina_v3", "jina_v3_index", "jina_v3_partition_key", "jina_v3_writer"]
+        self.client.drop_collection_properties("docs", names)
+
     def clean(self) -> None:
         """Leave nothing to the next test, then close."""
         for name in self.client.list_collections():
@@ -220,7 +235,22 @@ class Milvus(Backend):
 
 
 class OldMilvus(Milvus):
-    """A server of version 2.3, which has no BM25."""
+    """A server of version 2.3, which has no BM25 and cannot drop properties."""
+
+    def forget(self) -> None:
+        """Make the collection again, without properties."""
+        from pymilvus import CollectionSchema
+
+        schema = CollectionSchema.construct_from_dict(self.client.describe_collection("docs"))
+        described = self.client.describe_index("docs", "dense")
+        names = ("index_type", "metric_type", "M", "efConstruction")
+        index = self.client.prepare_index_params()
+        index.add_index("dense", **{name: described[name] for name in names if name in described})
+        self.client.load_collection("docs")
+        rows = self.client.query("docs", filter='id != ""', output_fields=["*"], limit=16_000)
+        self.client.drop_collection("docs")
+        self.client.create_collection("docs", schema=schema, index_params=index)
+        self.client.insert("docs", rows)
 
     @property
     def hybrid(self) -> bool:
@@ -248,6 +278,9 @@ class Postgres(Backend):
         self.execute(f"CREATE EXTENSION vector; CREATE TABLE docs ({columns}, dense vector({dimensions}) NOT NULL)")
         operators = {"cosine": "vector_cosine_ops", "dot": "vector_ip_ops"}[metric]
         self.execute(f"ALTER TABLE docs ADD UNIQUE (id); CREATE INDEX ON docs USING hnsw (dense {operators})")
+
+    def forget(self) -> None:
+        self.execute("DELETE FROM jina_v3_collections")
 
     def execute(self, statements: str) -> list[Any]:
         """What the last of them answers."""
@@ -292,12 +325,15 @@ class PineconeService(Backend):
         deployment = {"deployment_type": "managed", "cloud": "aws", "region": "us-east-1"}
         self.client.indexes.create(name="docs", schema={"fields": {"embedding": field}}, deployment=deployment)
 
-    def put(self, fields: Mapping[str, Any]) -> None:
+    def forget(self) -> None:
+        self.service.indexes["docs"]["tags"] = {}
+
+    def put(self, fields: Mapping[str, Any], vector: Sequence[float] = ROW) -> None:
         index = self.client.index(host=str(self.client.indexes.describe("docs").host))
         if self.kind == "vectors":
-            index.upsert(vectors=[{"id": "7", "values": ROW, "metadata": dict(fields)}])
+            index.upsert(vectors=[{"id": "7", "values": vector, "metadata": dict(fields)}])
         else:
-            index.documents.upsert(namespace="__default__", documents=[{"_id": "7", "embedding": ROW, **fields}])
+            index.documents.upsert(namespace="__default__", documents=[{"_id": "7", "embedding": vector, **fields}])
         index.close()
 
     def vectors(self) -> Vectors:
@@ -356,6 +392,20 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
     backend = PineconeService(folder, failures, url, service, name)
     stack.callback(backend.client.close)
     return backend
+
+
+def release(backend: Backend) -> None:
+    """Milvus Lite lets one process in at a time."""
+    if isinstance(backend, Milvus) and backend.url.startswith("milvus:"):
+        backend.release()
+
+
+def reopen(backend: Backend) -> None:
+    """Undo `release`."""
+    from jina_v3_connectors.milvus.lite import open_lite
+
+    if isinstance(backend, Milvus) and backend.url.startswith("milvus:"):
+        backend.client = open_lite(Path(backend.url.removeprefix("milvus:")))
 
 
 @cache

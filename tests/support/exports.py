@@ -1,4 +1,4 @@
-"""Token ids to feed exported graphs with."""
+"""Token ids to feed exported graphs with, and the network that they are made of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.network.jina_v3 import JinaV3Model
 from jina_v3_encoder.texts.tokenizer import IntArray
 
 FIRST_WORD = 4
 """The ids below are `<s>`, `<pad>`, `</s>` and `<unk>`."""
+
+
+def v3_network(encoder: Encoder) -> JinaV3Model:
+    """The network of a jina-embeddings-v3."""
+    model = encoder.engine.model
+    assert isinstance(model, JinaV3Model)
+    return model
 
 
 def texts_of_lengths(lengths: Sequence[int], vocabulary: int) -> list[IntArray]:

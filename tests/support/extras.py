@@ -25,6 +25,7 @@ PACKAGES = {
     "milvus": ("milvus_lite", "pymilvus"),
     "mteb": ("mteb",),
     "openvino": ("nncf", "openvino"),
+    "otel": ("opentelemetry",),
     "pinecone": ("pinecone",),
     "postgres": ("pgvector", "psycopg"),
     "qdrant": ("qdrant_client",),
@@ -55,7 +56,9 @@ def missing_extra(error: BaseException | None) -> str | None:
 
     A MissingExtra while all of its packages are there is a fault of ours, and so is a failed assertion about one.
     """
-    while error is not None and not isinstance(error, AssertionError | Failed):
+    seen: set[int] = set()  # some libraries raise an error from itself
+    while error is not None and id(error) not in seen and not isinstance(error, AssertionError | Failed):
+        seen.add(id(error))
         if isinstance(error, MissingExtra):
             packages = next((names for extra, names in PACKAGES.items() if f"[{extra}]" in str(error)), ())
             return str(error) if any(find_spec(package) is None for package in packages) else None

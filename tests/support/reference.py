@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import JinaEmbeddingsV3Config, JinaEmbeddingsV3Model
 
+from jina_v3_encoder.architecture import AnyConfig
 from jina_v3_encoder.config import PROMPTS, ModelConfig
 
 MODULES = (
@@ -28,10 +29,20 @@ MODULES = (
 FloatArray = NDArray[np.float32]
 
 
+class ReadsStates(Protocol):
+    """Any reference that late chunking can be spelled out with."""
+
+    tokenizer: Tokenizer
+
+    def states(self, ids: Sequence[int], task: str | None) -> Tensor:
+        """Token states (n, C) of one sequence."""
+
+
 class Reference:
     """One checkpoint of the original layout, one text at a time, float32, weights merged per task."""
 
-    def __init__(self, folder: Path, config: ModelConfig) -> None:
+    def __init__(self, folder: Path, config: AnyConfig) -> None:
+        assert isinstance(config, ModelConfig)
         self.tensors = {key: value.float() for key, value in load_file(folder / "model.safetensors").items()}
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.config = config
@@ -106,7 +117,7 @@ def unit(vector: Tensor, dimensions: int | None = None) -> FloatArray:
     return np.asarray(cut / np.linalg.norm(cut), dtype=np.float32)
 
 
-def late_states(reference: Reference, ids: Sequence[int], task: str | None, window: int, overlap: int) -> Tensor:
+def late_states(reference: ReadsStates, ids: Sequence[int], task: str | None, window: int, overlap: int) -> Tensor:
     """Token states of a document of any length: windows of `window`, each after the first drops `overlap` outputs."""
     parts, start = [], 0
     while True:
@@ -118,7 +129,7 @@ def late_states(reference: Reference, ids: Sequence[int], task: str | None, wind
 
 
 def late_chunks(
-    reference: Reference,
+    reference: ReadsStates,
     text: str,
     spans: Sequence[tuple[int, int]],
     task: str | None,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from jina_v3_connectors.demo.collections import Collections
@@ -26,7 +29,9 @@ def running(
     limits: ConnectionLimits | None = None,
 ) -> Iterator[str]:
     """The base URL of a server over `encoder`, with the demo page where there are collections."""
-    with socket.socket() as listening:
+    settings = settings or ServerSettings()
+    with socket.socket() as listening, tempfile.TemporaryDirectory() as folder:
+        settings = settings if settings.classifiers else replace(settings, classifiers=Path(folder))
         listening.bind(("127.0.0.1", 0))
         listening.listen(128)
         server = hosted(create_app(encoder, settings, demo_page(collections) if collections else None), limits)

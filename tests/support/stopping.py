@@ -39,13 +39,16 @@ EFFECTS: dict[str, tuple[type, str]] = {
     "settle": (Store, "the store has flushed"),
 }
 WITHOUT_EFFECT = {
-    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "mark_as_present", "close"},
+    Journal: {"get", "expected", "kept", "keeps_any", "absent", "generation", "mark_as_present", "whole", "close"},
     Store: {
         "read",
         "read_recent",
         "check_storable",
         "writer",
         "nearest",
+        "check_adoptable",
+        "sample",
+        "real_name",
         "ids",
         "count",
         "close",
@@ -58,7 +61,7 @@ WITHOUT_EFFECT = {
 }
 QDRANT_CREATES = ("create_collection", "create_payload_index")
 """The client's calls of which `create` consists; those of Milvus are in test_milvus_server."""
-NOT_IN_AN_INGEST = {"adopt", "point_alias"}
+NOT_IN_AN_INGEST = {"adopt", "point_alias", "drop"}
 VERSIONS = {
     1: "First one of {0}. First two of {0}.",
     2: "Two a {0}. Two b {0}. Two c {0}. Two d {0}. Two e {0}. Two f {0}.",

@@ -97,14 +97,18 @@ def each_task(encoder: Encoder, data: Path) -> Measures:
 
 
 def late(encoder: Encoder, data: Path) -> Measures:
-    """Chunks of articles alone and read together, among all chunks and among those of the right article."""
+    """Chunks of articles alone, read together, and both added: among all, and among those of the right article."""
     dataset = squad_chunks(data)
     passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
-    report = evaluate(dataset, passages, variants=[Variant.ROWS, Variant.LATE], dimensions=[encoder.dimensions])
+    variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
+    report = evaluate(dataset, passages, variants=variants, dimensions=[encoder.dimensions])
     for figures in report.figures:
         yield f"{dataset.name}, {figures.variant}, nDCG@10", figures.ndcg
         yield f"{dataset.name}, {figures.variant}, nDCG@10 in its article", figures.inside or 0.0
-    yield "late − naive, nDCG@10", report.figures[1].ndcg - report.figures[0].ndcg
+    for name, difference in zip(("late", "blend"), report.differences, strict=True):
+        yield f"{name} − naive, nDCG@10", difference.all.mean
+        yield f"{name} − naive, least", difference.all.low
+        yield f"{name} − naive, most", difference.all.high
 
 
 def pass_keys(encoder: Encoder, data: Path) -> Measures:

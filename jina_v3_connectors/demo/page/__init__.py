@@ -1,4 +1,4 @@
-"""The demo page: search in several stores, with late chunking off and on side by side."""
+"""The demo page: search in several stores, with late chunking off, on and blended side by side."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ class SearchRequest(BaseModel):
 
     question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHARACTERS)]
     store: Annotated[str, StringConstraints(max_length=300)]
-    task: Task | None = "retrieval.query"
+    task: Task | None = None
+    """null for the base model. Left out: retrieval.query, where the model has it."""
     dimensions: int | None = None
     limit: int = Field(5, ge=1, le=MAX_HITS)

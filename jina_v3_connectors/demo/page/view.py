@@ -6,17 +6,14 @@ import time
 from typing import Any
 
 from jina_v3_encoder.config import MATRYOSHKA
-from jina_v3_encoder.task import TASK_NAMES
-from jina_v3_encoder.vectors import check_dimensions
+from jina_v3_encoder.task import Task, offered
 
 from ... import demo
 from ...chunking.lines import Utf16
 from ...documents import Document, Hit
 from ..collections import Collections
-from ..corpus import MODES
+from ..corpus import Mode
 from .schemas import SearchRequest
-
-NAMES = {False: "plain", True: "late"}
 
 
 class View:
@@ -32,17 +29,17 @@ class View:
         """Everything that does not depend on a question."""
         encoder, corpus = self._corpus.encoder, self._corpus
         known = {document.id for document in corpus.documents}
-        sizes = [size for size in MATRYOSHKA if size < encoder.dimensions]
+        sizes = [size for size in MATRYOSHKA if size < encoder.dimensions and encoder.info.can_be_shortened]
         return {
             "model": encoder.model_id,
             "fingerprint": encoder.fingerprint,
             "dimensions": [*sizes, encoder.dimensions],
-            "dimension": min(demo.DIMENSIONS, encoder.dimensions),
-            "tasks": list(TASK_NAMES),
+            "dimension": corpus.dimensions,
+            "tasks": list(encoder.tasks),
             "stores": self._collections.stores,
             "chunks": corpus.chunks,
             "documents": [self._document(*pair) for pair in enumerate(corpus.documents)],
-            "maps": {NAMES[late]: _rounded(corpus.maps[late].points) for late in MODES},
+            "maps": {mode.value: _rounded(corpus.maps[mode].points) for mode in Mode},
             "questions": [
                 {"text": question.text, "language": question.language}
                 for question in demo.QUESTIONS
@@ -52,32 +49,33 @@ class View:
         }
 
     def search(self, request: SearchRequest) -> dict[str, Any]:
-        """Hits of both modes from a store, and the question's cosines and its position on the map.
+        """Hits of all modes from a store, and the question's cosines and its position on the map.
 
         Raises:
-            InvalidInput: an unknown store, dimensions out of range, or a question that is too long.
+            InvalidInput: an unknown store or task, dimensions out of range, or a question that is too long.
             StoreError: the store cannot be reached or refuses.
         """
         encoder = self._corpus.encoder
         start = time.perf_counter()
-        size = check_dimensions(request.dimensions, encoder.dimensions)
-        answer = self._corpus.ask(request.question, request.task, size)
+        size = encoder.info.check_dimensions(request.dimensions)
+        given = "task" in request.model_fields_set
+        task = request.task if given else offered(Task.RETRIEVAL_QUERY, encoder.tasks)
+        answer = self._corpus.ask(request.question, task, size)
         encoded = time.perf_counter()
         hits = {
-            NAMES[late]: [
-                self._hit(hit)
-                for hit in self._collections.nearest(request.store, answer.vector, request.limit, late=late)
+            mode.value: [
+                self._hit(hit) for hit in self._collections.nearest(request.store, answer.vector, request.limit, mode)
             ]
-            for late in MODES
+            for mode in Mode
         }
         return {
-            "tokens": encoder.count_tokens(request.question, request.task),
+            "tokens": encoder.count_tokens(request.question, task),
             "dimensions": size,
             "encode_seconds": encoded - start,
             "search_seconds": time.perf_counter() - encoded,
             "hits": hits,
-            "cosines": {NAMES[late]: _rounded(answer.cosines[late]) for late in MODES},
-            "points": {NAMES[late]: _rounded(answer.points[late]) for late in MODES},
+            "cosines": {mode.value: _rounded(answer.cosines[mode]) for mode in Mode},
+            "points": {mode.value: _rounded(answer.points[mode]) for mode in Mode},
         }
 
     def _document(self, number: int, document: Document) -> dict[str, Any]:

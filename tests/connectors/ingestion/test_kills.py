@@ -19,9 +19,8 @@ from typing import Any
 import pytest
 
 from jina_v3_connectors.ingestion.chunked import DONE_PER_BATCH, FIRST_CHUNKS
-from jina_v3_connectors.milvus.lite import open_lite
 
-from ...support.backends import REACHED_BY_OTHERS, Backend, Milvus, Sentences, backend_named, same_vectors
+from ...support.backends import REACHED_BY_OTHERS, Backend, Sentences, backend_named, release, reopen, same_vectors
 from ...support.stopping import exit_code, process
 from ..test_backends import expected, many
 
@@ -108,14 +107,3 @@ def batches_of(run: str) -> list[list[str]]:
         else:
             batches[-1].append(line)
     return batches
-
-
-def release(backend: Backend) -> None:
-    """Milvus Lite lets one process in at a time."""
-    if isinstance(backend, Milvus) and backend.url.startswith("milvus:"):
-        backend.release()
-
-
-def reopen(backend: Backend) -> None:
-    if isinstance(backend, Milvus) and backend.url.startswith("milvus:"):
-        backend.client = open_lite(Path(backend.url.removeprefix("milvus:")))

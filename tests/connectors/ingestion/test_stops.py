@@ -20,7 +20,16 @@ from jina_v3_connectors.ingestion.journal import Journal
 from jina_v3_connectors.store import Store
 from jina_v3_encoder.testing import FakeEncoder
 
-from ...support.backends import REACHED_BY_OTHERS, Backend, Sentences, Vectors, backend_named, same_vectors
+from ...support.backends import (
+    REACHED_BY_OTHERS,
+    Backend,
+    Sentences,
+    Vectors,
+    backend_named,
+    release,
+    reopen,
+    same_vectors,
+)
 from ...support.stopping import (
     EFFECTS,
     NOT_IN_AN_INGEST,
@@ -31,7 +40,6 @@ from ...support.stopping import (
     corpus,
     ingest,
 )
-from .test_kills import release, reopen
 
 KILLS = int(os.environ.get("JINA_V3_AIMED_KILLS", "5"))
 STATES = (0, 1, 2, 3)

@@ -168,7 +168,7 @@ def test_answers_larger_than_a_message_come_in_parts(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1200, 60_000)
         fill(store, chunks, vectors)
-        (hits,) = store.store.nearest(vectors[:1], 1200, None, None, MilvusLayout())
+        (hits,) = store.store.nearest(vectors[:1], 1200, None, None, store.stored)
         order = np.argsort(-(vectors @ vectors[0]))
         assert [hit.chunk for hit in hits] == [chunks[n] for n in order]
         assert [hit.score for hit in hits] == pytest.approx((vectors @ vectors[0])[order].tolist(), abs=1e-5)
@@ -179,7 +179,7 @@ def test_a_thousand_questions_of_a_hundred_hits(open_docs: Any) -> None:
     with open_docs(layout=MilvusLayout(index="FLAT")) as store:
         chunks, vectors = long_chunks(1000, 1500)
         fill(store, chunks, vectors)
-        answers = store.store.nearest(vectors, 100, None, None, MilvusLayout())
+        answers = store.store.nearest(vectors, 100, None, None, store.stored)
         assert [len(hits) for hits in answers] == [100] * 1000
         assert [hits[0].chunk for hits in answers] == chunks
 

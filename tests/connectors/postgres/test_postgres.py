@@ -38,7 +38,7 @@ from jina_v3_connectors.postgres import PostgresConnector, PostgresLayout
 from jina_v3_connectors.postgres.connections import OneConnection
 from jina_v3_connectors.postgres.layout import LONGEST_NAME, restored, storable, table_name
 from jina_v3_connectors.postgres.store import PostgresStore
-from jina_v3_connectors.store import Store
+from jina_v3_connectors.store import Store, Stored
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
@@ -85,7 +85,8 @@ def test_the_index_is_built_when_it_pays_and_a_filtered_search_misses_nothing(ba
         for condition in ({"n": {"gte": 1990}}, {"n": 3}, {"not": {"n": {"lt": 1990}}}):
             hits = store.search("text number 7", limit=50, filter=condition)
             assert len(hits) == (2 if condition == {"n": 3} else 20)
-        exact = store.store.nearest(FakeEncoder().encode(["x"], task=None, dimensions=32), 4000, None, None, layout)[0]
+        row = FakeEncoder().encode(["x"], task=None, dimensions=32)
+        (exact,) = store.store.nearest(row, 4000, None, None, Stored(store.contract, layout))
         assert len(exact) == 4000
     assert same_vectors_of(datatype, backend)
 

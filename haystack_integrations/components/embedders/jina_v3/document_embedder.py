@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from haystack import Document, component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
+from jina_v3_encoder.task import AUTO_TASK, Task, chosen
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.blend import as_late_chunking, blend_of
 from jina_v3_encoder.usage import count_usage
 from jina_v3_encoder.vectors import FloatArray
 
@@ -32,9 +34,9 @@ class JinaV3DocumentEmbedder:
         self,
         model: str = DEFAULT_MODEL,
         *,
-        task: str | None = "retrieval.passage",
+        task: str | None = AUTO_TASK,
         dimensions: int | None = None,
-        late_chunking: bool = False,
+        late_chunking: bool | Literal["blend"] = False,
         group_by: str = "source_id",
         prefix: str = "",
         suffix: str = "",
@@ -54,9 +56,11 @@ class JinaV3DocumentEmbedder:
         Args:
             model: Hub id, folder, "nano", the small bundled model, or the URL of a server, whose key is in
                 $JINA_V3_API_KEY.
-            task: Adapter and prompt; None is the base model.
+            task: Adapter and prompt; None is the base model. "auto" is retrieval.passage, or None for a model without
+                tasks.
             dimensions: 1 to 1024, sliced and renormalised; None for all.
-            late_chunking: Read all chunks of one source document together, then pool each (arXiv 2409.04701).
+            late_chunking: Read all chunks of one source document together, then pool each (arXiv 2409.04701). "blend"
+                adds the vectors of each chunk alone and of its neighbours: twice the time, and better hits.
             group_by: The metadata field that names a chunk's source document.
             prefix, suffix: Put around each text; in late chunking around each source document.
             batch_size: Tokens computed together; None leaves it to the encoder. It changes no vector.
@@ -70,8 +74,12 @@ class JinaV3DocumentEmbedder:
             quantize: "int8" halves the memory and is faster on CPUs with VNNI.
             revision: Branch, tag or commit on the hub.
             encoder: Used in place of a local model, as a remote or a fake one.
+
+        Raises:
+            InvalidInput: another value of `late_chunking`.
         """
         self.model, self.task, self.dimensions = model, task, dimensions
+        as_late_chunking(late_chunking)
         self.late_chunking, self.group_by = late_chunking, group_by
         self.prefix, self.suffix = prefix, suffix
         self.batch_size, self.progress_bar = batch_size, progress_bar
@@ -116,7 +124,7 @@ class JinaV3DocumentEmbedder:
                 vectors = self._late(self._loaded, documents, source_documents)
             else:
                 vectors = self._plain(self._loaded, documents)
-        contract = compact_contract(self._loaded, self.task, self.dimensions)
+        contract = compact_contract(self._loaded, self._task(self._loaded), self.dimensions)
         embedded = [
             replace(document, embedding=vector.tolist(), meta={**document.meta, CONTRACT_KEY: contract})
             for document, vector in zip(documents, vectors, strict=True)
@@ -138,11 +146,18 @@ class JinaV3DocumentEmbedder:
         """
         return saved(self)
 
+    def _task(self, encoder: TextEncoder) -> str | None:
+        return chosen(self.task, Task.RETRIEVAL_PASSAGE, encoder.tasks)
+
     def _plain(self, encoder: TextEncoder, documents: list[Document]) -> list[FloatArray]:
-        texts = [self._header(document) + (document.content or "") + self.suffix for document in documents]
+        texts = [self._plain_text(document) for document in documents]
         return list(
             encoder.encode(
-                texts, task=self.task, dimensions=self.dimensions, truncate=self.truncate, progress=self.progress_bar
+                texts,
+                task=self._task(encoder),
+                dimensions=self.dimensions,
+                truncate=self.truncate,
+                progress=self.progress_bar,
             )
         )
 
@@ -157,9 +172,11 @@ class JinaV3DocumentEmbedder:
                 [(len(header) + start, len(header) + end) for start, end in group.spans]
                 for header, group in zip(headers, groups, strict=True)
             ],
-            task=self.task,
+            task=self._task(encoder),
             dimensions=self.dimensions,
             progress=self.progress_bar,
+            blend=blend_of(as_late_chunking(self.late_chunking)),
+            alone=[[self._plain_text(documents[number]) for number in group.numbers] for group in groups],
         )
         by_place = {
             number: vector
@@ -167,6 +184,10 @@ class JinaV3DocumentEmbedder:
             for number, vector in zip(group.numbers, vectors, strict=True)
         }
         return [by_place[number] for number in range(len(documents))]
+
+    def _plain_text(self, document: Document) -> str:
+        """What is read where a document or chunk stands alone."""
+        return self._header(document) + (document.content or "") + self.suffix
 
     def _header(self, document: Document) -> str:
         """What stands before a text."""

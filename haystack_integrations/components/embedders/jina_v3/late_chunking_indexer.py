@@ -25,6 +25,7 @@ class JinaV3LateChunkingIndexer:
         split_by: Literal["word", "period", "passage", "page", "line"] = "word",
         split_length: int = 120,
         split_overlap: int = 0,
+        late_chunking: Literal[True, "blend"] = True,
         meta_fields_to_embed: list[str] | None = None,
         progress_bar: bool = True,
         dtype: str = "auto",
@@ -34,6 +35,7 @@ class JinaV3LateChunkingIndexer:
         """Arguments of `DocumentSplitter` and `JinaV3DocumentEmbedder`."""
         self.model, self.dimensions = model, dimensions
         self.split_by, self.split_length, self.split_overlap = split_by, split_length, split_overlap
+        self.late_chunking = late_chunking
         self.meta_fields_to_embed, self.progress_bar = meta_fields_to_embed, progress_bar
         self.dtype, self.revision, self.quantize = dtype, revision, quantize
         self.pipeline = Pipeline()
@@ -42,7 +44,7 @@ class JinaV3LateChunkingIndexer:
         embedder = JinaV3DocumentEmbedder(
             model,
             dimensions=dimensions,
-            late_chunking=True,
+            late_chunking=late_chunking,
             meta_fields_to_embed=meta_fields_to_embed,
             progress_bar=progress_bar,
             dtype=dtype,

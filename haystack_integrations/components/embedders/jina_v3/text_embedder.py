@@ -9,6 +9,7 @@ from haystack import component
 from haystack.utils import ComponentDevice
 
 from jina_v3_encoder.config import Quantization
+from jina_v3_encoder.task import AUTO_TASK, Task, chosen
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.usage import count_usage
 
@@ -29,7 +30,7 @@ class JinaV3TextEmbedder:
         self,
         model: str = DEFAULT_MODEL,
         *,
-        task: str | None = "retrieval.query",
+        task: str | None = AUTO_TASK,
         dimensions: int | None = None,
         prefix: str = "",
         suffix: str = "",
@@ -45,7 +46,8 @@ class JinaV3TextEmbedder:
         Args:
             model: Hub id, folder, "nano", the small bundled model, or the URL of a server, whose key is in
                 $JINA_V3_API_KEY.
-            task: Adapter and prompt; None is the base model.
+            task: Adapter and prompt; None is the base model. "auto" is retrieval.query, or None for a model without
+                tasks.
             dimensions: 1 to 1024, sliced and renormalised; None for all. The documents' own.
             prefix, suffix: Put around the text.
             truncate: Cut a text past 8192 tokens instead of raising.
@@ -86,12 +88,13 @@ class JinaV3TextEmbedder:
             )
         self.warm_up()
         assert self._loaded is not None
+        task = chosen(self.task, Task.RETRIEVAL_QUERY, self._loaded.tasks)
         with count_usage() as usage:
             vector = self._loaded.encode(
-                self.prefix + text + self.suffix, task=self.task, dimensions=self.dimensions, truncate=self.truncate
+                self.prefix + text + self.suffix, task=task, dimensions=self.dimensions, truncate=self.truncate
             )
         meta = usage_meta(self._loaded, usage.tokens)
-        meta[CONTRACT_KEY] = compact_contract(self._loaded, self.task, self.dimensions)
+        meta[CONTRACT_KEY] = compact_contract(self._loaded, task, self.dimensions)
         return {"embedding": vector.tolist(), "meta": meta}
 
     @component.output_types(embedding=list[float], meta=dict[str, Any])

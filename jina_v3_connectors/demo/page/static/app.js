@@ -5,7 +5,7 @@ import { showHeat } from "./heat.js";
 import { showHits } from "./hits.js";
 import { showMap, showQuestion } from "./map.js";
 
-const MODES = ["plain", "late"];
+const MODES = ["plain", "late", "blend"];
 const OWN_TASK = "retrieval.query";
 const NO_TASK = "none (base model)";
 
@@ -48,6 +48,9 @@ function options(select, values, chosen) {
   );
 }
 
+// Models without tasks have none of their own.
+const ownTask = () => (about.tasks.includes(OWN_TASK) ? OWN_TASK : "");
+
 const several = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 async function start() {
@@ -58,7 +61,7 @@ async function start() {
     `model ${about.model} (${about.fingerprint}) · ${several(about.documents.length, "document")} · ` +
     several(about.chunks, "chunk");
   options(at("store"), about.stores.map((name) => [name, name]), about.stores[0]);
-  options(at("task"), [...about.tasks, ""].map((name) => [name, name || NO_TASK]), OWN_TASK);
+  options(at("task"), [...about.tasks, ""].map((name) => [name, name || NO_TASK]), ownTask());
   options(at("dimensions"), about.dimensions.map((size) => [size, size]), about.dimension);
   at("examples").replaceChildren(...about.questions.map(example));
   for (const mode of MODES) showMap(at(`map-${mode}`), at("map-info"), about.maps[mode], about.documents);
@@ -80,7 +83,7 @@ async function ask() {
   asking?.abort();
   asking = new AbortController();
   at("error").hidden = true;
-  at("task-note").hidden = at("task").value === OWN_TASK;
+  at("task-note").hidden = at("task").value === ownTask();
   at("status").textContent = "Searching …";
   const question = {
     question: at("question").value,
@@ -102,7 +105,7 @@ function show(found) {
   const milliseconds = (seconds) => `${Math.max(1, Math.round(seconds * 1000))} ms`;
   at("status").textContent =
     `${several(found.tokens, "token")} read in ${milliseconds(found.encode_seconds)}, ` +
-    `two collections searched in ${milliseconds(found.search_seconds)}.`;
+    `three collections searched in ${milliseconds(found.search_seconds)}.`;
 }
 
 form.addEventListener("submit", (event) => {

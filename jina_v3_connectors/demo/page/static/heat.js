@@ -1,4 +1,4 @@
-// Cosine of every chunk and the question, with late chunking off and on.
+// Cosine of every chunk and the question, with late chunking off, on and blended.
 
 import { element, roving, short } from "./dom.js";
 
@@ -6,11 +6,12 @@ const MOST_DOCUMENTS = 20;
 const MODES = [
   ["plain", "Each chunk on its own"],
   ["late", "Late chunking"],
+  ["blend", "Both, added"],
 ];
 
-/** A row for each of the nearest documents, with cells for both modes; `info` tells of the cell in focus. */
+/** A row for each of the nearest documents, with cells for each mode; `info` tells of the cell in focus. */
 export function showHeat(place, info, cosines, documents) {
-  const all = [...cosines.plain, ...cosines.late];
+  const all = MODES.flatMap(([mode]) => cosines[mode]);
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const rows = nearest(cosines, documents);
   const cells = [];
@@ -53,7 +54,7 @@ function nearest(cosines, documents) {
   let first = 0;
   const rows = documents.map((found, number) => {
     const range = [first, (first += found.chunks.length)];
-    const best = Math.max(...cosines.late.slice(...range), ...cosines.plain.slice(...range));
+    const best = Math.max(...MODES.flatMap(([mode]) => cosines[mode].slice(...range)));
     return { number, first: range[0], best };
   });
   return rows.sort((one, other) => other.best - one.best).slice(0, MOST_DOCUMENTS);
@@ -68,7 +69,8 @@ function tell(info, { number, chunk, place }, cosines, documents) {
   const [start, end] = found.chunks[chunk];
   info.replaceChildren(
     element("strong", {}, `${found.title}, chunk ${chunk + 1}: `),
-    `${short(cosines.plain[place])} on its own, ${short(cosines.late[place])} with late chunking. `,
+    `${short(cosines.plain[place])} on its own, ${short(cosines.late[place])} with late chunking, ` +
+      `${short(cosines.blend[place])} with both added. `,
     element("span", { lang: found.language || undefined }, found.text.slice(start, end)),
   );
 }

@@ -1,0 +1,292 @@
+"""Opens both sides of a migration by their URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, with_retries
+from jina_v3_encoder.text_encoder import TextEncoder
+
+from ..backends import find_location, hides_secrets, open_store, store_at
+from ..chunking import Chunker, WholeDocument
+from ..chunking.splitter import SemanticChunker
+from ..connector import check_collection_name
+from ..errors import ContractMissing, StoreError, StoreNotFound
+from ..store import Store, Stored, shared_journal
+from .changes import Changes, WriterNotes
+from .migration import OURS, Migration
+from .rebuild import KeptChunks
+from .records import RECOGNISED, FieldNames, Source
+from .sources import open_source
+from .sources.open import is_export
+from .spec import DEFAULTS, MigrationSpec, MoveSettings, without_password
+from .state import MigrationState
+
+if TYPE_CHECKING:
+    from .postgres_changes import PostgresNotes
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The addresses as the user gave them, with passwords, which no repr shows."""
+
+    source: str = field(repr=False)
+    target: str = field(repr=False)
+
+
+def check_sides(sides: Sides, spec: MigrationSpec) -> None:
+    """Refuse a move of a collection into itself, names that cannot be, and other names of collections.
+
+    Raises:
+        InvalidInput: they are the same, or a name is none, or an alias.
+        StoreError: a store cannot be asked.
+    """
+    check_collection_name(spec.target_collection)
+    if (spec.source, spec.source_collection) == (spec.target, spec.target_collection):
+        raise InvalidInput(
+            f"the old and the new collection are both {spec.target_collection!r} in {spec.target}: vectors of two "
+            "models must not be mixed, so the new one needs a name of its own (--into)"
+        )
+    sides_and_names = [(sides.target, spec.target_collection, "--into")]
+    if not is_export(sides.source):
+        sides_and_names.append((sides.source, spec.source_collection, "--collection"))
+    for url, name, option in sides_and_names:
+        path = find_location(url)[1].path
+        if path is not None and not path.exists():
+            continue
+        with closing(store_at(url, name)) as store:
+            real_name = with_retries(store.real_name, SHORT_RETRY)
+        if real_name != name:
+            raise InvalidInput(
+                f"{name!r} is an alias of the collection {real_name!r}, and may name another one tomorrow: give "
+                f"{option} the name of a collection"
+            )
+
+
+def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], Path]) -> Chunker:
+    """How the new collection is cut: anew, as the old one of ours was, or each text as it is."""
+    if spec.settings.rechunk_tokens is not None:
+        return SemanticChunker(tokenizer_of(), spec.settings.rechunk_tokens)
+    if source.contract is not None:
+        return KeptChunks(source.contract.chunker)
+    return KeptChunks(f"chunks of {source.description}") if spec.settings.late_chunking else WholeDocument()
+
+
+@contextmanager
+def opened_source(sides: Sides, spec: MigrationSpec, beside: Store | None = None) -> Iterator[Source]:
+    """The old collection, for reading. `beside` is a store of it that is open in this process."""
+    source = open_source(sides.source, spec.source_collection, spec.fields, beside=beside)
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+@contextmanager
+def opened_migration(
+    sides: Sides,
+    spec: MigrationSpec,
+    name: str,
+    encoder: TextEncoder,
+    tokenizer_of: Callable[[], Path],
+    *,
+    notes: Sequence[Changes] = (),
+    state: Path | None = None,
+    beside: Store | None = None,
+) -> Iterator[Migration]:
+    """Both sides and the state.
+
+    Args:
+        sides, spec, name, encoder: What is moved where, and the new model.
+        tokenizer_of: The tokenizer.json for a chunker.
+        notes: Those who note changes of the old collection, beside our own writers.
+        state: The file that keeps the state, by default the journal of this machine.
+        beside: A store of the old collection that is open in this process.
+
+    Raises:
+        InvalidInput: the two sides are one, or a URL has no known form.
+        ContractMismatch: the new collection was begun in another way.
+        StoreError: a side cannot be opened.
+    """
+    check_sides(sides, spec)
+    with ExitStack() as stack:
+        source = stack.enter_context(opened_source(sides, spec, beside))
+        target = stack.enter_context(
+            open_store(
+                sides.target,
+                encoder,
+                spec.target_collection,
+                dimensions=spec.settings.dimensions,
+                late_chunking=spec.settings.late_chunking,
+                window=spec.settings.window,
+                overlap=spec.settings.overlap,
+                chunker=chunker_of(spec, source, tokenizer_of),
+            )
+        )
+        memory = MigrationState(state or shared_journal(), name)
+        stack.callback(memory.close)
+        changes: list[Changes] = [*notes]
+        if source.description == OURS:
+            changes.append(WriterNotes(memory))
+
+        def target_records() -> Source:  # no partial: its repr would show the address
+            return open_source(sides.target, spec.target_collection, beside=target.store)
+
+        yield Migration(spec, source, target, target_records, memory, changes)
+
+
+@contextmanager
+def open_migration(
+    source: str,
+    source_collection: str,
+    target: str,
+    target_collection: str,
+    encoder: TextEncoder,
+    settings: MoveSettings = DEFAULTS,
+    *,
+    fields: FieldNames = RECOGNISED,
+    name: str | None = None,
+    triggers: bool = True,
+    beside: Store | None = None,
+) -> Iterator[Migration]:
+    """A move from one collection to another, begun or to be begun, for `run`, `follow` and `MigratingConnector`.
+
+    Args:
+        source, target: URLs of the stores; they may be the same. `source` may be an export, a .jsonl file.
+        source_collection, target_collection: The old and the new collection. The new one is made on first use.
+        encoder: The new model.
+        settings: How the new collection is made.
+        fields: The old collection's fields, where they are not recognised.
+        name: Of the move, on this machine; by default that of the new collection.
+        triggers: In PostgreSQL, note what others write to the old collection.
+        beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
+
+    Raises:
+        InvalidInput: a URL of no known form, or both sides are one.
+        ContractMismatch: the new collection was begun with another model, task, size or chunking.
+        StoreError: a side cannot be opened, or no triggers can be made.
+    """
+    sides = Sides(source, target)
+    spec = spec_of(sides, source_collection, target_collection, fields, settings)
+    called = name or target_collection
+    notes = trigger_notes(sides, spec, called, install=True) if triggers else []
+    tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
+    with opened_migration(sides, spec, called, encoder, lambda: tokenizer, notes=notes, beside=beside) as migration:
+        yield migration
+
+
+def store_opener(url: str) -> Callable[[str], Store]:
+    """Opens collections of one backend by name, without a model."""
+    return lambda name: store_at(url, name)  # no partial: its repr would show the address
+
+
+@contextmanager
+def name_reader(url: str, alias: str) -> Iterator[Callable[[], Stored | None]]:
+    """A function that reads what a name stands for now. An open folder stays what it was, so it is opened each time."""
+
+    def read_folder() -> Stored | None:
+        with closing(store_at(url, alias)) as store:
+            return store.read()
+
+    if find_location(url)[1].path is not None:
+        yield read_folder
+        return
+    with closing(store_at(url, alias)) as store:
+        yield store.read
+
+
+def spec_of(
+    sides: Sides,
+    source_collection: str,
+    target_collection: str,
+    fields: FieldNames = RECOGNISED,
+    settings: MoveSettings = DEFAULTS,
+) -> MigrationSpec:
+    """The settings that are kept. Passwords are left out."""
+    source, target = without_password(sides.source), without_password(sides.target)
+    return MigrationSpec(source, source_collection, target, target_collection, fields, settings)
+
+
+def sides_of(spec: MigrationSpec, source: str | None, target: str | None) -> Sides:
+    """The addresses for a later command: those given now, else the ones that were kept.
+
+    Where both sides are in one store, one address is enough.
+
+    Raises:
+        StoreError: an address given now is another one.
+    """
+    for given, kept, side in ((source, spec.source, "old"), (target, spec.target, "new")):
+        if given is not None and not _is_same_place(given, kept):
+            raise StoreError(
+                f"the {side} store of this migration is {kept}, not {without_password(given)}: give the same address, "
+                "with its password if it needs one"
+            )
+    if spec.source == spec.target:
+        source, target = source or target, target or source
+    return Sides(source or spec.source, target or spec.target)
+
+
+def _is_same_place(given: str, kept: str) -> bool:
+    """Whether an address is the one that was kept. Folders may be written in several ways."""
+    if without_password(given) == kept:
+        return True
+    if is_export(given) or is_export(kept):
+        return False
+    folders = [find_location(url)[1].path for url in (given, kept) if not hides_secrets(url)]
+    return len(folders) == 2 and None not in folders and len({path.resolve() for path in folders if path}) == 1
+
+
+def drop_collection(url: str, collection: str) -> int:
+    """Delete a collection with everything in it. Returns how many records it had.
+
+    Raises:
+        StoreError: it is a file or a table that this project did not make, or the store refuses.
+    """
+    foreign = "this project did not make it, so it does not delete it: do it yourself"
+    if is_export(url):
+        raise StoreError(f"{url}: {foreign}")
+    with closing(store_at(url, collection)) as store:
+        try:
+            if store.read() is None:
+                raise StoreNotFound(f"there is no collection {collection!r} in {without_password(url)}")
+        except ContractMissing as error:
+            raise StoreError(f"{collection!r} in {without_password(url)}: {foreign}") from error
+        count = store.count()
+        store.drop()
+        return count
+
+
+def trigger_notes(sides: Sides, spec: MigrationSpec, name: str, *, install: bool = False) -> list[PostgresNotes]:
+    """The triggers of the old collection's table. None where it is not in PostgreSQL, or where they were never made.
+
+    With `install`, the migration is begun, and they are made.
+
+    Raises:
+        StoreError: the triggers cannot be made; or they are gone.
+    """
+    if is_export(sides.source) or find_location(sides.source)[0].name != "postgresql":
+        return []
+    from .postgres_changes import notes_of
+
+    with closing(MigrationState(shared_journal(), name)) as state:
+        if install:
+            state.begin(spec)
+        progress = state.progress()
+        if progress is None or not (install or progress.triggers):
+            return []
+        notes = notes_of(sides.source, spec.source_collection, progress.token)
+        if install:
+            state.has_triggers()
+            with_retries(notes.install, DEFAULT_RETRY)
+        elif not notes.are_made():
+            raise StoreError(
+                f"the triggers that note changes of {spec.source_collection!r} are not there any more, so changes may "
+                "be missing: run it again, which makes them and lists everything anew"
+            )
+        return [notes]

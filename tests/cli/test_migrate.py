@@ -1,0 +1,240 @@
+"""The journey on the command line, with the bundled model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jina_v3_connectors.cli.main import main
+from jina_v3_encoder.state import STATE_VARIABLE
+
+from ..support.backends import shared_postgres
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    texts = tmp_path / "texts.jsonl"
+    rows = [{"id": f"d{n}", "text": f"Paris has {n} bridges. They cross the Seine."} for n in range(5)]
+    texts.write_text("\n".join(map(json.dumps, rows)))
+    url = f"qdrant:{tmp_path / 'store'}"
+    succeeded(run("ingest", str(texts), "--to", url, "--collection", "old", "--dimensions", "64"))
+    return url
+
+
+def run(*arguments: str, typed: str = "") -> Result:
+    return CliRunner().invoke(main, list(arguments), input=typed)
+
+
+def succeeded(result: Result) -> Result:
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def sides(url: str) -> tuple[str, ...]:
+    return ("--from", url, "--collection", "old", "--to", url, "--into", "new")
+
+
+def test_the_whole_journey(store: str, tmp_path: Path) -> None:
+    plan = succeeded(run("migrate", "plan", *sides(store), "--dimensions", "256", "--json"))
+    figures = json.loads(plan.stdout)
+    assert (figures["totals"]["records"], figures["possible"], figures["bytes_after"]) == (5, True, 5 * 256 * 4)
+    assert not (tmp_path / "store" / "new").exists()
+
+    ran = succeeded(run("migrate", "run", *sides(store), "--dimensions", "256"))
+    assert "moved 5 documents (5 chunks" in ran.stderr
+    assert "complete: the new collection can be compared and switched" in ran.stderr
+    assert "5 were there already" in succeeded(run("migrate", "run", *sides(store), "--dimensions", "256")).stderr
+
+    more = tmp_path / "more.jsonl"
+    more.write_text('{"id": "d9", "text": "Rome has other bridges."}')
+    added = run("ingest", str(more), "--to", store, "--collection", "old", "--also-into", "new")
+    assert "the collection holds 6 chunks" in succeeded(added).stderr
+
+    assert "new: complete since" in run("migrate", "status").stdout
+    assert "safe to switch" in run("migrate", "switch", "--check").stderr.replace("not safe", "")
+    switched = succeeded(run("migrate", "switch", "new", "--alias", "live"))
+    assert "live now stands for new" in switched.stderr
+    hits = succeeded(run("search", "bridges of Rome", "--from", store, "--collection", "live", "--json")).stdout
+    assert json.loads(hits.splitlines()[0])["document_id"] == "d9"
+    assert "'new' is not deleted: live stands for it" in run("migrate", "drop", "--which", "new").stderr
+
+    assert "live stands for old again" in succeeded(run("migrate", "rollback", "new")).stderr
+    succeeded(run("migrate", "switch", "new", "--alias", "live"))
+    assert (
+        "'wrong' is not 'old': nothing was deleted" in run("migrate", "drop", "--which", "old", typed="wrong\n").stderr
+    )
+    assert "deleted old with 6 records" in succeeded(run("migrate", "drop", "--which", "old", typed="old\n")).stderr
+    assert run("migrate", "status").stdout.startswith("no migration was begun")
+
+
+def test_a_run_with_other_settings_is_refused(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256"))
+    refused = run("migrate", "run", *sides(store), "--dimensions", "128")
+    assert refused.exit_code == 1
+    assert "dimensions: the collection has 256, you use 128" in refused.stderr
+
+
+def test_both_sides_the_same(store: str) -> None:
+    refused = run("migrate", "run", "--from", store, "--collection", "old", "--to", store, "--into", "old")
+    assert "the old and the new collection are both 'old'" in refused.stderr
+    assert refused.exit_code == 1
+
+
+def test_records_without_text_stand_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    export = tmp_path / "export.jsonl"
+    rows = [{"id": "a", "text": "A text.", "embedding": [1, 0]}, {"id": "b", "text": "", "embedding": [0, 1]}]
+    export.write_text("\n".join(map(json.dumps, rows)))
+    target = ("--from", str(export), "--to", f"qdrant:{tmp_path / 'store'}", "--into", "new")
+    plan = run("migrate", "plan", *target)
+    assert plan.exit_code == 1
+    assert "IN THE WAY: 1 records have no text, so no vector can be made of them: b" in plan.stdout
+    succeeded(run("migrate", "plan", *target, "--skip-bad"))
+    failed = run("migrate", "run", *target)
+    assert failed.exit_code == 1
+    assert "no text is stored with 'b'" in failed.stderr
+    assert "documents are missing in the new collection; run the same again" in failed.stderr
+    skipped = run("migrate", "run", *target, "--skip-bad")
+    assert skipped.exit_code == 1
+    assert "MISSING: 1 documents: b" in skipped.stderr
+    assert "--accept-missing 1" in run("migrate", "switch", "new", "--check").stderr
+    assert "safe to switch" in run("migrate", "switch", "new", "--check", "--accept-missing", "1").stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["plan", "run", "switch", "rollback", "drop", "status", "doctor", "compare", "demo"]
+)
+def test_help_shows_an_example_or_says_what_it_does(command: str) -> None:
+    shown = succeeded(run("migrate", command, "--help")).output
+    assert "Example:" in shown or command == "demo"
+
+
+def test_nothing_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+    for command in (("switch", "--check"), ("rollback",), ("drop", "--which", "old")):
+        assert "no migration was begun on this machine" in run("migrate", *command).stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_demo_ends_where_it_began() -> None:
+    shown = succeeded(run("migrate", "demo")).output
+    assert "rollback: live stands for demo-64 again" in " ".join(shown.split())
+
+
+def test_a_plan_sees_a_full_disk(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 10**12, 39 * 2**20))
+    plan = run("migrate", "plan", *sides(store))
+    assert plan.exit_code == 1
+    assert "IN THE WAY: the new collection needs about 40 MiB on its disk, 39 MiB are free" in plan.stdout
+
+
+def test_whole_documents_are_cut_anew(store: str, tmp_path: Path) -> None:
+    texts = tmp_path / "long.jsonl"
+    sentences = " ".join(f"Sentence number {n} tells of the river." for n in range(12))
+    texts.write_text(json.dumps({"id": "long", "text": sentences}))
+    succeeded(run("ingest", str(texts), "--to", store, "--collection", "old", "--chunk-tokens", "200"))
+    moved = succeeded(run("migrate", "run", *sides(store), "--rechunk", "30", "--late-chunking"))
+    assert "moved 6 documents (9 chunks" in moved.stderr
+    hits = succeeded(run("search", "Sentence number 11", "--from", store, "--collection", "new", "--json")).stdout
+    best = [json.loads(line) for line in hits.splitlines()]
+    assert all(sentences[slice(*hit["span"])] == hit["text"] for hit in best if hit["document_id"] == "long")
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A table of an application: three texts."""
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
+    with shared_postgres().database() as url:
+        sql(
+            url,
+            "CREATE EXTENSION vector",
+            "CREATE TABLE articles (id bigserial PRIMARY KEY, body text, embedding vector(8))",
+            "INSERT INTO articles (body) VALUES ('One bridge.'), ('Two rivers.'), ('Three banks.')",
+        )
+        yield url
+
+
+def sql(url: str, *statements: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_status_counts_what_triggers_noted(database: str) -> None:
+    moved = ("--from", database, "--collection", "articles", "--to", database, "--into", "new", "--dimensions", "64")
+    succeeded(run("migrate", "run", *moved))
+    assert "0 changes of others wait, noted by triggers" in run("migrate", "status").stdout
+    sql(database, "UPDATE articles SET body = 'Changed.' WHERE id < 3")
+    assert "2 changes of others wait, noted by triggers" in run("migrate", "status", "new").stdout
+    figures = json.loads(run("migrate", "status", "--json").stdout)
+    assert (figures["waiting"], figures["waiting_rows"], figures["unknown"]) == (0, 2, None)
+    sql(database, "ALTER TABLE articles DISABLE TRIGGER ALL")
+    shown = succeeded(run("migrate", "status")).stdout
+    assert "how many changes of others wait is not known: the triggers that note changes of 'articles' are not" in shown
+
+
+def test_status_asks_again_for_a_password_that_is_not_kept(database: str) -> None:
+    url = database.replace("postgres@", "postgres:Hunter2@")
+    moved = ("--from", url, "--collection", "articles", "--to", url, "--into", "new", "--dimensions", "64")
+    succeeded(run("migrate", "run", *moved))
+    shown = succeeded(run("migrate", "status")).stdout
+    assert "was kept without its password: give the whole URL once more" in shown
+    known = run("migrate", "status", "--from", url)
+    assert "0 changes of others wait" in known.stdout
+    assert "Hunter2" not in shown + known.output
+
+
+def test_a_password_reaches_both_collections_and_is_kept_nowhere(database: str, tmp_path: Path) -> None:
+    """An ingest into both sides of a move within one server, then of one between two stores."""
+    url = database.replace("postgres@", "postgres:Hunter2@")
+    texts = tmp_path / "more.jsonl"
+    texts.write_text('{"id": "d9", "text": "Rome has other bridges."}')
+    into_old = ("ingest", str(texts), "--collection", "old", "--dimensions", "64")
+    said = [succeeded(run(*into_old, "--to", url))]
+    moved = ("--collection", "old", "--to", url, "--dimensions", "128")
+    said.append(succeeded(run("migrate", "run", "--from", url, *moved, "--into", "new")))
+    texts.write_text('{"id": "d9", "text": "Rome has none."}')
+    said.append(succeeded(run(*into_old, "--to", url, "--also-into", "new")))
+    said.append(run("migrate", "status", "new", "--from", url))
+
+    folder = f"qdrant:{tmp_path / 'folder'}"
+    said.append(succeeded(run(*into_old, "--to", folder)))
+    said.append(succeeded(run("migrate", "run", "--from", folder, *moved, "--into", "other")))
+    texts.write_text('{"id": "d9", "text": "Rome has many."}')
+    refused = run(*into_old, "--to", folder, "--also-into", "other")
+    assert "was kept without its password: give the whole URL once more" in refused.stderr
+    said += [refused, succeeded(run(*into_old, "--to", folder, "--also-into", "other", "--also-to", url))]
+    wrong = run(*into_old, "--to", folder, "--also-into", "other", "--also-to", url.replace("/db_", "/x_"))
+    assert wrong.exit_code == 1
+    assert "the new store of this migration is postgresql://***@/db_" in wrong.stderr
+    another = run(*into_old, "--to", f"{folder}2", "--also-into", "other")
+    assert "the old store of this migration is qdrant:" in another.stderr
+
+    for collection, text in (("new", "Rome has none."), ("other", "Rome has many.")):
+        hits = succeeded(run("search", "Rome", "--from", url, "--collection", collection, "--json"))
+        assert json.loads(hits.stdout)["text"] == text
+    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+    assert b"Hunter2" not in kept
+    assert "Hunter2" not in "".join(result.output for result in (*said, wrong, another))
+
+
+def test_the_new_store_is_named_for_a_move_only(store: str, tmp_path: Path) -> None:
+    refused = run("ingest", str(tmp_path / "texts.jsonl"), "--to", store, "--also-to", store)
+    assert "--also-to goes with --also-into NAME" in refused.stderr
+
+
+def test_no_repr_shows_an_address(database: str) -> None:
+    from jina_v3_connectors.cli.migrate_options import SourceChoice
+    from jina_v3_connectors.migration.opening import Sides, store_opener
+
+    url = database.replace("postgres@", "postgres:Hunter2@")
+    assert "Hunter2" not in repr((Sides(url, url), SourceChoice(url, "docs"), store_opener(url)))
