@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from .architecture import AnyConfig
 from .checkpoints.checkpoint import Checkpoint, find_checkpoint, load_model
@@ -45,6 +45,7 @@ SLOW_INT8 = (
     "It takes half the memory"
 )
 _Block = TypeVar("_Block")
+_Result = TypeVar("_Result")
 
 
 class LocalEngine:
@@ -68,10 +69,11 @@ class LocalEngine:
         self.max_batch_tokens, self.threads = max_batch_tokens or default, resolve_threads(threads)
         self.chosen = chosen
         self._reader = Reader(model, self.max_batch_tokens, self.threads)
+        compute = _computing(model.device, self.threads)
         self.info = EncoderInfo(
             model_id=checkpoint.model_id,
             revision=checkpoint.revision,
-            compute_fingerprint=lambda: fingerprint(model, checkpoint.tokenizer_file),
+            compute_fingerprint=lambda: compute(partial(fingerprint, model, checkpoint.tokenizer_file)),
             dimensions=model.config.hidden_size,
             trained_dimensions=model.config.matryoshka_dimensions,
             max_tokens=model.config.max_tokens,
@@ -155,7 +157,6 @@ class LocalEngine:
         rows = token_rows(tokens, spans, request.first)
         return LateDocument(tokens.ids, rows, request.window, self._bank(request.task), request.dimensions)
 
-    @torch.inference_mode()
     def read_windows(self, document: LateDocument, start: int, stop: int) -> None:
         """Read windows [start, stop) of a document."""
         self._add_all(document.sums, document.counts, document.readings(start, stop), silent)
@@ -179,23 +180,18 @@ class LocalEngine:
     def _reading(self, ids: IntArray, task: Task | None, vector: int) -> Reading:
         return Reading(ids, self._bank(task), np.broadcast_to(np.int64(vector), len(ids)))
 
-    @torch.inference_mode()
     def _read(self, blocks: Iterable[Sequence[Reading]], shape: tuple[int, int], progress: Progress) -> FloatArray:
         """Mean states (vectors, dimensions) over all readings, in float32."""
-        sums, counts = torch.zeros(shape), torch.zeros(shape[0], 1)
+        sums, counts = np.zeros(shape, np.float32), np.zeros((shape[0], 1), np.float32)
         for readings in blocks:
             self._add_all(sums, counts, readings, progress)
-        means: FloatArray = sums.div_(counts.clamp_(min=1)).numpy()
-        return means
+        sums /= np.maximum(counts, np.float32(1))
+        return sums
 
-    def _add_all(self, sums: Tensor, counts: Tensor, readings: Sequence[Reading], progress: Progress) -> None:
+    def _add_all(self, sums: FloatArray, counts: FloatArray, readings: Sequence[Reading], progress: Progress) -> None:
         """Read, and add the states to `sums` and `counts`. Progress counts vectors that had no state before."""
         for batch in self._reader.read(readings, sums.shape[1]):
-            target = torch.from_numpy(batch.vectors)
-            sums.index_add_(0, target, batch.sums)
-            counted = counts[target, 0]
-            counts[target, 0] = counted + batch.counts
-            progress(len(batch.vectors) - int(counted.count_nonzero()))
+            progress(batch.add_to(sums, counts))
         add_tokens(sum(len(reading.ids) for reading in readings))
 
 
@@ -266,17 +262,16 @@ class Encoder(TextEncoder):
         checkpoint = find_checkpoint(name, revision, download=download)
         if quantize or checkpoint.config.quantization:
             check_int8(target, number_format)
-        model = load_model(checkpoint, number_format)
-        if quantize and not model.config.quantization:
-            model.quantize()
-        model, chosen = model.to(target), None
         count = resolve_threads(threads)
+        compute = _computing(target, count)
+        model = compute(partial(_loaded, checkpoint, number_format, target, quantize))
+        chosen = None
         if target.type == "cpu":
             batch_tokens = default_batch_tokens(model.config, target, number_format)
             chosen = choose(model.config, number_format, team_of(count), batch_tokens)
             if chosen.int8_is_slower:
                 warnings.warn(SLOW_INT8.format(str(number_format).removeprefix("torch.")), stacklevel=2)
-            model.pack(chosen.kernels)
+            compute(partial(model.pack, chosen.kernels))
         tokenizer = TextTokenizer(checkpoint.tokenizer_file, model.config)
         engine = LocalEngine(model, checkpoint, tokenizer, max_batch_tokens, count, chosen)
         return cls(engine, device, max_batch_tokens, threads)
@@ -395,6 +390,20 @@ class Encoder(TextEncoder):
     def __repr__(self) -> str:
         numbers = self.quantization or self.dtype
         return f"Encoder({self.model_id!r}, {self.dimensions} dimensions, {self.device}, {numbers})"
+
+
+def _computing(device: torch.device, threads: int) -> Callable[[Callable[[], _Result]], _Result]:
+    """What runs work of torch: the team's leader on the CPU (see `Team`), the caller elsewhere."""
+    return team_of(threads).together if device.type == "cpu" else lambda work: work()
+
+
+def _loaded(
+    checkpoint: Checkpoint, dtype: torch.dtype, device: torch.device, quantize: Quantization | None
+) -> PackedNetwork:
+    model = load_model(checkpoint, dtype)
+    if quantize and not model.config.quantization:
+        model.quantize()
+    return model.to(device)
 
 
 def _ahead(blocks: Iterator[_Block]) -> Iterator[_Block]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jina_v3_encoder.errors import MissingExtra
+from jina_v3_encoder.network.team import release_helpers
 
 
 @dataclass
@@ -61,11 +62,15 @@ class BenchReport:
 def take_turns(
     sides: Mapping[str, Callable[[], float]], runs: int, announce: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Call every side once a round, `runs` rounds after one that warms up; each returns its seconds."""
+    """Call every side once a round, `runs` rounds after one that warms up; each returns its seconds.
+
+    No side finds helper threads of another one.
+    """
     seconds_of: dict[str, list[float]] = {name: [] for name in sides}
     for run in range(runs + 1):
         for name, side in sides.items():
             announce(f"round {run} of {runs}: {name}" if run else f"warming up: {name}")
+            release_helpers()
             seconds = side()
             if run:
                 seconds_of[name].append(seconds)

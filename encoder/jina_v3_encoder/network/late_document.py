@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
-import torch
+import numpy as np
 
 from ..texts.late_chunking import WindowSize, window_at, window_starts
 from ..texts.tokenizer import IntArray
@@ -29,13 +29,13 @@ class LateDocument:
         self._shape = len(rows), dimensions
 
     @cached_property
-    def sums(self) -> torch.Tensor:
+    def sums(self) -> FloatArray:
         """Allocated when the first window is read: documents that wait take no memory for their vectors."""
-        return torch.zeros(self._shape)
+        return np.zeros(self._shape, np.float32)
 
     @cached_property
-    def counts(self) -> torch.Tensor:
-        return torch.zeros(self._shape[0], 1)
+    def counts(self) -> FloatArray:
+        return np.zeros((self._shape[0], 1), np.float32)
 
     @property
     def windows(self) -> int:
@@ -54,5 +54,5 @@ class LateDocument:
 
     def vectors(self) -> FloatArray:
         """Mean states (spans, dimensions) of what was read, not normalised."""
-        means: FloatArray = (self.sums / self.counts.clamp(min=1)).numpy()
+        means: FloatArray = np.divide(self.sums, np.maximum(self.counts, 1), dtype=np.float32)
         return means

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ..texts.tokenizer import IntArray
+from ..vectors import FloatArray
 from .batching import Reading, fill, pack, plan_batches, used_rows
 from .pace import Pace
 from .packed import PackedNetwork
@@ -25,11 +26,21 @@ SHORT_WORK = 2**28
 
 @dataclass(frozen=True)
 class StateSums:
-    """States of one batch, added up for each vector: sums (vectors, dimensions) in float32, counts (vectors,)."""
+    """States of one batch, added up for each vector: sums (vectors, dimensions) and counts (vectors, 1), in float32.
+
+    Each vector is named once. NumPy's arrays, so that whoever adds them up needs no operators of torch (see `Team`).
+    """
 
     vectors: IntArray
-    sums: Tensor
-    counts: Tensor
+    sums: FloatArray
+    counts: FloatArray
+
+    def add_to(self, sums: FloatArray, counts: FloatArray) -> int:
+        """Add to arrays over all vectors. How many of these vectors had no state before."""
+        new = len(self.vectors) - int(np.count_nonzero(counts[self.vectors]))
+        sums[self.vectors] += self.sums
+        counts[self.vectors] += self.counts
+        return new
 
 
 class Reader:
@@ -88,7 +99,7 @@ def _added(readings: Sequence[Reading], states: Tensor, dimensions: int) -> Stat
     """The states (N, C) of a batch, added up."""
     vectors, owners = np.unique(np.concatenate([reading.owners for reading in readings]), return_inverse=True)
     sums = sum_states(states[:, :dimensions], used_rows(readings), owners, len(vectors)).cpu()
-    return StateSums(vectors, sums, torch.from_numpy(np.bincount(owners).astype(np.float32)))
+    return StateSums(vectors, sums.numpy(), np.bincount(owners).astype(np.float32)[:, None])
 
 
 def _batches(readings: Sequence[Reading], max_tokens: int) -> Iterator[list[Reading]]:

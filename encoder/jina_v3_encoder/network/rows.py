@@ -29,12 +29,11 @@ class _Projections:
     values: Tensor
 
 
-@torch.inference_mode()
 def read_in_rows(model: PackedNetwork, batch: PackedBatch, team: Team) -> Tensor:
     """Last hidden states (N, C) of a batch whose first text is the only one that counts. The states of others are
     meaningless.
     """
-    reading = _RowsReading(model, batch)
+    reading = team.alone(partial(_RowsReading, model, batch))
     for layer in range(len(model.layers) + 1):
         for _ in team.each(partial(reading.step, layer, rows) for rows in _parts(len(batch.ids), team.threads)):
             pass
@@ -44,6 +43,7 @@ def read_in_rows(model: PackedNetwork, batch: PackedBatch, team: Team) -> Tensor
 class _RowsReading:
     """The state of all rows. Steps of one layer may run at the same time, for different rows."""
 
+    @torch.inference_mode()
     def __init__(self, model: PackedNetwork, batch: PackedBatch) -> None:
         config, tokens = model.config, len(batch.ids)
         self._model, self._batch, self._known = model, batch, batch.groups[0].length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import subprocess
@@ -10,11 +11,17 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 
-from jina_v3_encoder.network.team import WAITING, Team, team_of
+from jina_v3_encoder.network.team import WAITING, Team, release_helpers, team_of
+
+
+def has_gnu_openmp() -> bool:
+    """Whether torch has the OpenMP that `release_helpers` knows, on Linux."""
+    return sys.platform == "linux" and hasattr(ctypes.CDLL(None), "omp_pause_resource_all")
 
 
 @pytest.fixture(scope="module")
@@ -148,3 +155,36 @@ def test_a_forked_process_has_a_team_of_its_own() -> None:
 
 def _ask_in_child() -> None:
     os._exit(0 if team_of(2).alone(os.getpid) == os.getpid() else 1)
+
+
+TASKS = Path("/proc/self/task")
+HELPERS = """
+import ctypes, os
+from jina_v3_encoder import Encoder
+
+encoder = Encoder.from_pretrained("nano", threads=2)
+encoder.encode(["one", "two words"] * 300)
+encoder.encode("one query", task="retrieval.query")
+encoder.encode_spans("three words here " * 800, [(0, 5), (6, 400)])
+encoder.fingerprint
+before = len(os.listdir("/proc/self/task"))
+ctypes.CDLL(None).omp_pause_resource_all(1)
+print(before - len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not has_gnu_openmp(), reason="torch has another OpenMP here, whose helpers do not mind each other")
+def test_a_callers_thread_gets_no_helpers() -> None:
+    """More helpers than cores would sleep after each operator of a query."""
+    ended = subprocess.run([sys.executable, "-c", HELPERS], check=True, capture_output=True, text=True).stdout
+    assert ended == "0\n", "encoding started helpers of OpenMP for the thread that asked for it"
+
+
+@pytest.mark.skipif(not has_gnu_openmp(), reason="torch has another OpenMP here")
+def test_helpers_are_released_and_start_again() -> None:
+    team = team_of(2)
+    wanted = team.together(lambda: torch.ones(2**20).add_(1).sum())
+    threads = len(list(TASKS.iterdir()))
+    release_helpers()
+    assert len(list(TASKS.iterdir())) < threads
+    assert team.together(lambda: torch.ones(2**20).add_(1).sum()) == wanted == 2**21
