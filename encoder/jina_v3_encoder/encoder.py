@@ -44,6 +44,10 @@ SLOW_INT8 = (
     "quantize='int8' is slower than {} for batches on this processor (`jina-v3 info --quantize int8` shows the times). "
     "It takes half the memory"
 )
+UNREAD = (
+    "most words of these texts have letters that {} does not know, so their vectors say next to nothing. `jina-v3 "
+    "info` names the scripts; jina-embeddings-v3 reads 89 languages. This is said once"
+)
 _Block = TypeVar("_Block")
 _Result = TypeVar("_Result")
 
@@ -67,7 +71,7 @@ class LocalEngine:
         self.model, self.checkpoint, self.tokenizer = model, checkpoint, tokenizer
         default = model.kernels.batch_tokens or default_batch_tokens(model.config, model.device, model.dtype)
         self.max_batch_tokens, self.threads = max_batch_tokens or default, resolve_threads(threads)
-        self.chosen = chosen
+        self.chosen, self._has_warned = chosen, False
         self._reader = Reader(model, self.max_batch_tokens, self.threads)
         compute = _computing(model.device, self.threads)
         self.info = EncoderInfo(
@@ -103,6 +107,7 @@ class LocalEngine:
         readings: list[Reading] = []
         first_vector = 0
         documents = self.tokenizer.encode_with_offsets(request.texts, instruction, request.first)
+        self._warn_if_unread([tokens.ids for tokens in documents], [instruction] * len(documents))
         for number, (tokens, spans) in enumerate(zip(documents, request.spans, strict=True), request.first):
             if spans:
                 rows = token_rows(tokens, spans, number)
@@ -154,6 +159,7 @@ class LocalEngine:
         (text,), (spans,) = request.texts, request.spans
         instruction = self.model.config.prompt(request.task) if request.prompt else ""
         (tokens,) = self.tokenizer.encode_with_offsets([text], instruction, request.first)
+        self._warn_if_unread([tokens.ids], [instruction])
         rows = token_rows(tokens, spans, request.first)
         return LateDocument(tokens.ids, rows, request.window, self._bank(request.task), request.dimensions)
 
@@ -165,9 +171,15 @@ class LocalEngine:
         return None if task is None else self.model.config.bank(task)
 
     def _ids(self, texts: Sequence[str], tasks: Sequence[Task | None], first: int, prompt: bool) -> list[IntArray]:
-        if prompt:
-            texts = [self.model.config.prompt(task) + text for task, text in zip(tasks, texts, strict=True)]
-        return self.tokenizer.encode(texts, first)
+        prompts = [self.model.config.prompt(task) if prompt else "" for task in tasks]
+        ids = self.tokenizer.encode([before + text for before, text in zip(prompts, texts, strict=True)], first)
+        self._warn_if_unread(ids, prompts)
+        return ids
+
+    def _warn_if_unread(self, ids: Sequence[IntArray], prompts: Sequence[str]) -> None:
+        if not self._has_warned and self.tokenizer.are_unread(ids, prompts):
+            self._has_warned = True
+            warnings.warn(UNREAD.format(self.info.model_id), stacklevel=2)
 
     def _text_readings(self, block: TextRequest, first_vector: int) -> list[Reading]:
         ids = self._ids(block.texts, block.tasks, block.first, block.prompt)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,30 @@ def test_long_documents_are_read_in_windows(coarse: Encoder) -> None:
     windowed = coarse.encode_spans(text, spans, task="retrieval.passage", window=512, overlap=64)
     assert whole.shape == windowed.shape == (2, 384)
     assert (whole * windowed).sum(1).min() > 0.8
+
+
+ARABIC = "مرحبا بالعالم كيف حالك"
+
+
+@pytest.mark.parametrize(
+    "texts", [[ARABIC], [ARABIC, "hi"], "สวัสดี ชาวโลก วันนี้"], ids=["arabic", "most-of-a-batch", "one-text"]
+)
+def test_unread_texts_are_told_once(texts: list[str] | str) -> None:
+    encoder = Encoder.from_pretrained("nano")
+    with pytest.warns(UserWarning, match="most words of these texts have letters that nano does not know"):
+        encoder.encode(texts, task="retrieval.query")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        encoder.encode_spans(ARABIC, [(0, 5)], task="retrieval.passage")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hello", "wow 🎉🎉", "the Arabic word مرحبا means hello", "你好 世界 今天"],
+    ids=["latin", "emoji", "quoted", "han"],
+)
+def test_texts_with_some_unknown_letters_are_read_without_a_word(text: str, recwarn: pytest.WarningsRecorder) -> None:
+    encoder = Encoder.from_pretrained("nano")
+    encoder.encode(text, task="retrieval.query")
+    encoder.encode_spans(text, [(0, len(text))], task="retrieval.passage")
+    assert not recwarn.list

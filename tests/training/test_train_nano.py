@@ -95,7 +95,7 @@ def trainer(seconds: float, path: Path) -> tuple[JinaV3Model, Trainer]:
     model.initialize()
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora" not in name and not name.startswith("pooler"))
-    return model, Trainer(model, seconds, 1e-3, 0.0, path)
+    return model, Trainer(model, seconds, lambda _: 1e-3, 0.0, path)
 
 
 def test_training_stops_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,7 +128,7 @@ class AdapterData:
         asked = [question for question in document.questions if question[1] < count]
         asked = order.sample(asked, min(len(asked), DOCUMENT_QUERIES // 2))
         others = order.sample(range(count), min(count, DOCUMENT_QUERIES - len(asked)))
-        asked += [(_context_query(order, document, number), number) for number in others]
+        asked += [(context_query(order, document, number), number) for number in others]
         queries = self.examples([text for text, _ in asked], Task.RETRIEVAL_QUERY, QUERY_TOKENS)
         for query, (_, number) in zip(queries, asked, strict=True):
             group = context.chunks[first + number].group
@@ -177,7 +177,7 @@ def document_ids(chunked: Chunked, prompt: IntArray, first: int) -> tuple[IntArr
     return np.concatenate(parts), np.concatenate([*owners, np.array([last])])
 
 
-def _context_query(order: random.Random, document: Document, number: int) -> str:
+def context_query(order: random.Random, document: Document, number: int) -> str:
     """The document's subject and a few words of one chunk, in their order."""
     words = re.findall(r"\w{4,}", document.chunks[number]) or [document.chunks[number]]
     kept = sorted(order.sample(range(len(words)), min(len(words), order.randint(3, 7))))

@@ -55,10 +55,11 @@ class AdapterLosses:
         if kind < 0.3:
             return self._late(order)
         if kind < 0.45:
-            return self._paired(*self.data.crossing_pairs(order, BATCH_CROSSING))
-        return self._paired(*self.data.pairs_of(order, BATCH_PAIRS))
+            return self.paired(*self.data.crossing_pairs(order, BATCH_CROSSING))
+        return self.paired(*self.data.pairs_of(order, BATCH_PAIRS))
 
-    def _paired(self, queries: list[Example], passages: list[Example]) -> Loss:
+    def paired(self, queries: list[Example], passages: list[Example]) -> Loss:
+        """Contrast, and the teacher's ranking where it has read all texts."""
         vectors, tokens = self._vectors([(queries, Task.RETRIEVAL_QUERY), (passages, Task.RETRIEVAL_PASSAGE)])
         query_vectors, passage_vectors = vectors[: len(queries)], vectors[len(queries) :]
         same = repeated([example.group for example in queries], [example.group for example in passages]).to(
@@ -153,5 +154,5 @@ def train_adapters(model: JinaV3Model, losses: AdapterLosses, seconds: float, fo
     for name, share in SHARES.items():
         tasks = RETRIEVAL if name == "retrieval" else (Task(name),)
         banks = [model.config.bank(task) for task in tasks]
-        trainer = Trainer(model, seconds * share, RATE, 0.0, folder / f"{name}.safetensors", banks)
+        trainer = Trainer(model, seconds * share, lambda _: RATE, 0.0, folder / f"{name}.safetensors", banks)
         trainer.run(name, losses.of(name))

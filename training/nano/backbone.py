@@ -190,7 +190,7 @@ def train_backbone(model: JinaV3Model, data: BackboneData, seconds: float, state
     device = next(model.parameters()).device
     for name, parameter in model.named_parameters():
         parameter.requires_grad_("lora" not in name and not name.startswith("pooler"))
-    trainer = Trainer(model, seconds, RATE, DECAY, state_file)
+    trainer = Trainer(model, seconds, lambda _: RATE, DECAY, state_file)
 
     def loss_of(step: int) -> tuple[Tensor, int]:
         readings, targets = data.batch(step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,19 +32,24 @@ class Trainer:
         self,
         model: JinaV3Model,
         seconds: float,
-        rate: float,
+        rate_of: Callable[[str], float],
         decay: float,
         state_file: Path,
         banks: Sequence[int] | None = None,
     ) -> None:
-        """`banks` are the adapters that are trained; the others' weights stay as the model brings them."""
-        self.seconds, self.rate, self.state_file = seconds, rate, state_file
+        """`rate_of` gives the highest learning rate of a parameter by its name.
+
+        `banks` are the adapters that are trained; the others' weights stay as the model brings them.
+        """
+        self.seconds, self.state_file = seconds, state_file
         self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.master = {name: p.detach().float().clone().requires_grad_() for name, p in self.named.items()}
         model.to(torch.bfloat16)
-        self.optimizer = torch.optim.AdamW(
-            list(self.master.values()), lr=rate, betas=(0.9, 0.98), weight_decay=decay, fused=True
-        )
+        by_rate: dict[float, list[Tensor]] = defaultdict(list)
+        for name, value in self.master.items():
+            by_rate[rate_of(name)].append(value)
+        groups = [{"params": values, "highest": rate} for rate, values in by_rate.items()]
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=decay, fused=True)
         self.banks = slice(None) if banks is None else list(banks)
         self.elapsed, self.step, self.tokens = 0.0, 0, 0
         if state_file.exists():
@@ -80,7 +86,7 @@ class Trainer:
             parameter.grad = None
         torch.nn.utils.clip_grad_norm_(self.master.values(), CLIP)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * self._schedule()
+            group["lr"] = group["highest"] * self._schedule()
         self.optimizer.step()
         self._push()
 

@@ -29,10 +29,16 @@ UNREAD = 0.5
 """The share of words with an unknown part from which on a script counts as not read."""
 
 
+def unknown_token(tokenizer: Tokenizer) -> int | None:
+    """The id of the token for letters that the tokenizer does not know, None if it has none."""
+    name = getattr(tokenizer.model, "unk_token", None)
+    number: int | None = tokenizer.token_to_id("<unk>" if name is None else name)
+    return number
+
+
 def unread_scripts(tokenizer: Tokenizer) -> list[str]:
     """Names of the scripts in `SAMPLES` of whose words at least half have letters that the tokenizer does not know."""
-    model = getattr(tokenizer.model, "unk_token", None)
-    unknown = tokenizer.token_to_id("<unk>" if model is None else model)
+    unknown = unknown_token(tokenizer)
     if unknown is None:
         return []
 

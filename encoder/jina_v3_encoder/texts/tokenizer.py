@@ -15,9 +15,11 @@ from tokenizers import Encoding, Tokenizer
 
 from ..architecture import AnyConfig
 from ..errors import CheckpointError, CheckpointMismatch, InputTooLong, InvalidInput
-from .scripts import unread_scripts
+from .scripts import unknown_token, unread_scripts
 
 IntArray = NDArray[np.int64]
+LEAST_UNKNOWN = 2
+"""Words with unknown letters. A single one may be an emoji."""
 
 
 class Tokens(NamedTuple):
@@ -47,6 +49,7 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._eos = self._last_token(path, config)
+        self._unknown = unknown_token(self._tokenizer)
         size = self._tokenizer.get_vocab_size()
         if size > config.vocab_size:
             raise CheckpointMismatch(f"{path} has {size} tokens, config.json has rows for {config.vocab_size}")
@@ -100,6 +103,17 @@ class TextTokenizer:
     def unread_scripts(self) -> list[str]:
         """Names of scripts whose letters are mostly unknown to the model, in the order of `scripts.SAMPLES`."""
         return unread_scripts(self._tokenizer)
+
+    def are_unread(self, ids: Sequence[IntArray], prompts: Sequence[str]) -> bool:
+        """Whether most words of these texts, each with its prompt in front, have letters unknown to the model.
+
+        A word that is not known at all is two tokens: the mark of its beginning, and the unknown.
+        """
+        unknown = sum(int(np.count_nonzero(text_ids == self._unknown)) for text_ids in ids)
+        if unknown < LEAST_UNKNOWN:
+            return False
+        of_prompts = {prompt: len(self._tokenizer.encode(prompt).ids) for prompt in set(prompts)}
+        return 4 * unknown > sum(map(len, ids)) - sum(of_prompts[prompt] for prompt in prompts)
 
     def _encode(
         self, encode: Callable[[list[str]], list[Encoding]], texts: Sequence[str], first: int

@@ -1,0 +1,99 @@
+"""What the last stage learns from: texts of the teacher, its basis, and batches of titled documents."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from jina_v3_encoder import Encoder
+
+from .corpus import Corpus, Pair, mostly_latin
+from .teacher import Targets, distillation_texts, write_targets
+from .titled import Titled
+
+LOOSE_TEXTS = 100_000
+"""As in the run that made the model: the basis is that of its texts."""
+BASIS_TEXTS = 40_000
+PAIRS_OF_A_SOURCE = 3000
+TRANSLATIONS = 20_000
+NEIGHBOURS = 0.3
+
+
+def reduced(corpus: Corpus, sections: Sequence[Titled]) -> Corpus:
+    """Fewer pairs and translations, so that the teacher reads them in minutes."""
+    by_source: dict[str, list[Pair]] = defaultdict(list)
+    for pair in corpus.pairs:
+        by_source[pair.source].append(pair)
+    pairs = [pair for of_source in by_source.values() for pair in of_source[:PAIRS_OF_A_SOURCE]]
+    documents = [titled.document for titled in sections if titled.source == "textbooks"]
+    return replace(
+        corpus, pairs=pairs, translations=corpus.translations[:TRANSLATIONS], documents=documents, near=[], loose=[]
+    )
+
+
+def teacher_texts(corpus: Corpus, titled: Sequence[Titled]) -> list[str]:
+    """Chunks alone and named, and both sides of pairs; what the teacher, which reads English, may be asked about."""
+    documents = [each.document for each in titled if each.document.title]
+    chunks = [chunk for document in documents for chunk in document.chunks]
+    named = [document.named(number) for document in documents for number in range(len(document.chunks))]
+    paired = [text for pair in corpus.pairs for text in (pair.query, pair.passage) if mostly_latin(text)]
+    return list(dict.fromkeys([*chunks, *named, *paired, *(english for _, english, _ in corpus.translations)]))
+
+
+def basis_of(corpus: Corpus, encoder: Encoder, folder: Path, seed: int, device: str) -> Tensor:
+    """The teacher's directions in which the model was trained (C, C), computed again from the same texts.
+
+    A direction may come out with the other sign. The model's own vectors tell which one it has.
+    """
+    texts = distillation_texts(corpus, LOOSE_TEXTS)
+    rows = np.random.default_rng(seed).permutation(len(texts))[:BASIS_TEXTS]
+    folder.mkdir(exist_ok=True)
+    write_targets([texts[row] for row in rows], folder, device)
+    targets = Targets(folder)
+    basis = targets.basis(seed)
+    shown = targets.vectors[:4096].astype(np.float32) @ basis
+    own = encoder.encode(targets.texts[: len(shown)], truncate=True)
+    basis *= np.where((shown * own).sum(0) < 0, -1, 1)
+    cosine = float((targets.vectors[:4096].astype(np.float32) @ basis * own).sum(1).mean())
+    print(f"the model's cosine to the teacher in this basis: {cosine:.3f}", flush=True)
+    return torch.from_numpy(basis)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Vectors that the chunks of a document should have: alone, and inside it. Shapes (chunks, C)."""
+
+    alone: Tensor
+    inside: Tensor
+
+
+def wanted_of(titled: Titled, targets: Targets, basis: Tensor) -> Wanted:
+    """The teacher's: the chunk alone; and chunk, chunk with its title and a little of its neighbours added."""
+    document = titled.document
+    numbers = range(len(document.chunks))
+    alone = _rotated([targets.row[chunk] for chunk in document.chunks], targets, basis)
+    named = _rotated([targets.row[document.named(number)] for number in numbers], targets, basis)
+    return Wanted(alone, F.normalize(alone + named + NEIGHBOURS * neighbours(alone), dim=1))
+
+
+def neighbours(vectors: Tensor) -> Tensor:
+    """The mean of the vectors before and after each. Shapes: (n, C) -> (n, C)."""
+    sums, counts = torch.zeros_like(vectors), torch.zeros(len(vectors), 1)
+    sums[1:] += vectors[:-1]
+    counts[1:] += 1
+    sums[:-1] += vectors[1:]
+    counts[:-1] += 1
+    return sums / counts.clamp(min=1)
+
+
+def _rotated(rows: Sequence[int], targets: Targets, basis: Tensor) -> Tensor:
+    vectors: NDArray[np.float32] = targets.vectors[list(rows)].astype(np.float32)
+    return torch.from_numpy(vectors) @ basis
