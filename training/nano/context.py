@@ -90,9 +90,10 @@ class ContextLosses:
             return self.retrieval.paired(*self.data.pairs_of(order, BATCH_PAIRS))
         if kind == "crossing":
             return self.retrieval.paired(*self.data.crossing_pairs(order, BATCH_CROSSING))
-        return self._kept(order) if kind == "kept" else self._documents(order)
+        return self._kept(order) if kind == "kept" else self.documents(order)
 
-    def _documents(self, order: random.Random) -> Loss:
+    def documents(self, order: random.Random) -> Loss:
+        """Questions for chunks read alone and inside their documents, and the teacher's vectors for both."""
         batch = self._batch(order)
         chunks = len(batch.groups)
         readings = [Reading(ids, self.bank, np.full(len(ids), number)) for number, ids in enumerate(batch.alone)]
@@ -213,8 +214,8 @@ def train_context(
     small = reduced(corpus, titled)
     work.mkdir(parents=True, exist_ok=True)
     write_targets(teacher_texts(small, titled), work, device)
-    basis = basis_of(corpus, before, work / "basis", 0, device).to(device)
     targets = Targets(work)
+    basis = basis_of(targets, before, 0).to(device)
     checkpoint = find_checkpoint(start)
     model = load_model(checkpoint, torch.float32).to(device)
     if not isinstance(model, JinaV3Model):

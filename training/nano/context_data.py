@@ -1,11 +1,10 @@
-"""What the last stage learns from: texts of the teacher, its basis, and batches of titled documents."""
+"""What the last stage learns from: texts of the teacher, its basis, and the vectors that chunks should have."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,11 +15,9 @@ from torch.nn import functional as F
 from jina_v3_encoder import Encoder
 
 from .corpus import Corpus, Pair, mostly_latin
-from .teacher import Targets, distillation_texts, write_targets
+from .teacher import Targets
 from .titled import Titled
 
-LOOSE_TEXTS = 100_000
-"""As in the run that made the model: the basis is that of its texts."""
 BASIS_TEXTS = 40_000
 PAIRS_OF_A_SOURCE = 3000
 TRANSLATIONS = 20_000
@@ -48,22 +45,18 @@ def teacher_texts(corpus: Corpus, titled: Sequence[Titled]) -> list[str]:
     return list(dict.fromkeys([*chunks, *named, *paired, *(english for _, english, _ in corpus.translations)]))
 
 
-def basis_of(corpus: Corpus, encoder: Encoder, folder: Path, seed: int, device: str) -> Tensor:
-    """The teacher's directions in which the model was trained (C, C), computed again from the same texts.
+def basis_of(targets: Targets, encoder: Encoder, seed: int) -> Tensor:
+    """The rotation (C, C) that brings the teacher's vectors nearest to the model's own (Schönemann 1966).
 
-    A direction may come out with the other sign. The model's own vectors tell which one it has.
+    The model was trained in the teacher's principal directions. Computed again from some of the texts, those of like
+    energy come out mixed: with 40,000 texts the cosine is .57, after this rotation .80.
     """
-    texts = distillation_texts(corpus, LOOSE_TEXTS)
-    rows = np.random.default_rng(seed).permutation(len(texts))[:BASIS_TEXTS]
-    folder.mkdir(exist_ok=True)
-    write_targets([texts[row] for row in rows], folder, device)
-    targets = Targets(folder)
-    basis = targets.basis(seed)
-    shown = targets.vectors[:4096].astype(np.float32) @ basis
-    own = encoder.encode(targets.texts[: len(shown)], truncate=True)
-    basis *= np.where((shown * own).sum(0) < 0, -1, 1)
-    cosine = float((targets.vectors[:4096].astype(np.float32) @ basis * own).sum(1).mean())
-    print(f"the model's cosine to the teacher in this basis: {cosine:.3f}", flush=True)
+    rows = np.random.default_rng(seed).permutation(len(targets.texts))[:BASIS_TEXTS]
+    wanted = targets.vectors[rows].astype(np.float32)
+    own = encoder.encode([targets.texts[row] for row in rows], truncate=True)
+    left, _, right = np.linalg.svd(wanted.T @ own)
+    basis = (left @ right).astype(np.float32)
+    print(f"the model's cosine to the teacher: {float((wanted @ basis * own).sum(1).mean()):.3f}", flush=True)
     return torch.from_numpy(basis)
 
 

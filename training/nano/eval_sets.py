@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
+from zlib import crc32
 
 from jina_v3_connectors.evaluation.dataset import Dataset, Passage
 
@@ -17,6 +20,8 @@ PASSKEY_QUERIES = 50
 FIRST_NAMES = ("Ada", "Boris", "Clara", "Dmitri", "Elena", "Felix", "Greta", "Hugo", "Irene", "Jonas")
 LAST_NAMES = ("Abel", "Brandt", "Costa", "Dvorak", "Evans", "Fischer", "Garcia", "Hansen", "Ivanov", "Jensen")
 Questions = Sequence[tuple[str, int]]
+Half = Literal["choose", "report"]
+"""Variants are chosen on the questions of one half of the documents, and reported on the other."""
 
 
 def _dataset(name: str, passages: list[Passage], asked: Questions) -> Dataset:
@@ -29,8 +34,8 @@ def _alone(texts: Sequence[str]) -> list[Passage]:
     return [Passage(f"p{n}", text) for n, text in enumerate(texts)]
 
 
-def _sample(questions: Questions) -> Questions:
-    return random.Random(0).sample(questions, min(len(questions), SQUAD_QUESTIONS))
+def _sample(questions: Questions, count: int | None = SQUAD_QUESTIONS) -> Questions:
+    return random.Random(0).sample(questions, min(len(questions), len(questions) if count is None else count))
 
 
 def xquad(data: Path, asked: str, written: str) -> Dataset:
@@ -48,8 +53,11 @@ def squad_paragraphs(data: Path) -> Dataset:
     return _dataset("squad-paragraphs", _alone([row["t"] for row in paragraphs]), _sample(questions))
 
 
-def squad_chunks(data: Path) -> Dataset:
-    """Whole articles in chunks of at most 40 words; right is the chunk of the paragraph that holds an answer."""
+def squad_chunks(data: Path, count: int | None = SQUAD_QUESTIONS) -> Dataset:
+    """Whole articles in chunks of at most 40 words; right is the chunk of the paragraph that holds an answer.
+
+    `count` questions, None for all.
+    """
     passages: list[Passage] = []
     questions = []
     for article in rows(data, "squad_dev_eval"):
@@ -60,7 +68,7 @@ def squad_chunks(data: Path) -> Dataset:
                 if holding:
                     questions.append((question, len(passages) + holding[0]))
             passages += [Passage(f"p{len(passages) + n}", chunk, article["title"]) for n, chunk in enumerate(chunks)]
-    return _dataset("squad-chunks", passages, _sample(questions))
+    return _dataset("squad-chunks", passages, _sample(questions, count))
 
 
 def medquad(data: Path) -> Dataset:
@@ -91,6 +99,20 @@ def retrieval_sets(data: Path) -> Iterator[Dataset]:
         yield xquad(data, asked, written)
     yield squad_paragraphs(data)
     yield medquad(data)
+
+
+def half_of(dataset: Dataset, half: Half | None) -> Dataset:
+    """The questions whose right passage is of one half of the documents; all passages. None for all questions."""
+    if half is None:
+        return dataset
+    groups = {passage.id: passage.document or passage.id for passage in dataset.passages}
+
+    def is_in(query: str) -> bool:
+        first = next(iter(dataset.relevance[query]))
+        return (crc32(groups[first].encode()) % 2 == 0) == (half == "choose")
+
+    queries = {query: text for query, text in dataset.queries.items() if is_in(query)}
+    return replace(dataset, queries=queries, relevance={query: dataset.relevance[query] for query in queries})
 
 
 def write_folder(dataset: Dataset, parent: Path) -> None:

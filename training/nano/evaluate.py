@@ -16,7 +16,18 @@ from jina_v3_encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES
 
 from .baselines import MiniLM, bm25
-from .eval_sets import medquad, passkey, retrieval_sets, squad_chunks, squad_paragraphs, write_folder, xquad
+from .eval_sets import (
+    SQUAD_QUESTIONS,
+    Half,
+    half_of,
+    medquad,
+    passkey,
+    retrieval_sets,
+    squad_chunks,
+    squad_paragraphs,
+    write_folder,
+    xquad,
+)
 from .measures import Encodes, clusters, ndcg, probe, similarity, translation
 
 SIZES = (384, 256, 128, 64, 32)
@@ -30,29 +41,37 @@ Measures = Iterator[tuple[str, float]]
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of *.jsonl.gz files.")
 @click.option("--model", default="nano", show_default=True, help="nano, a folder, or MiniLM for the teacher itself.")
 @click.option("--part", multiple=True, type=click.Choice(["retrieval", "other", "tasks", "late", "passkey", "bm25"]))
+@click.option(
+    "--half", type=click.Choice(["choose", "report"]), help="Retrieval by the questions of half the documents."
+)
 @click.option("--export", type=click.Path(path_type=Path), help="Also write the sets as folders for jina-v3 eval.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Also write the figures there.")
-def main(data: Path, model: str, part: tuple[str, ...], export: Path | None, json_file: Path | None) -> None:
-    """Print figures one per line, of all parts or those named by --part."""
+def main(
+    data: Path, model: str, part: tuple[str, ...], half: Half | None, export: Path | None, json_file: Path | None
+) -> None:
+    """Print figures one per line, of all parts or those named by --part.
+
+    Choose between variants by --half choose, and report what was chosen by --half report.
+    """
     if export is not None:
         for dataset in (*retrieval_sets(data), squad_chunks(data)):
             write_folder(dataset, export)
     figures: dict[str, float] = {}
-    for name, value in _measures(model, data, part or ("retrieval", "other", "tasks", "late", "passkey")):
+    for name, value in _measures(model, data, part or ("retrieval", "other", "tasks", "late", "passkey"), half):
         figures[name] = value
         click.echo(f"{name:60} {value:.3f}")
     if json_file is not None:
         json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def _measures(model: str, data: Path, parts: tuple[str, ...]) -> Measures:
+def _measures(model: str, data: Path, parts: tuple[str, ...], half: Half | None) -> Measures:
     if "bm25" in parts:
         for dataset in retrieval_sets(data):
             yield f"BM25 {dataset.name}, nDCG@10", bm25(dataset)
         return
     encoder: Encodes = MiniLM() if model == "MiniLM" else Encoder.from_pretrained(model)
     if "retrieval" in parts:
-        yield from retrieval(encoder, data)
+        yield from retrieval(encoder, data, half)
     if "other" in parts:
         yield from others(encoder, data)
     if not isinstance(encoder, Encoder):
@@ -60,16 +79,16 @@ def _measures(model: str, data: Path, parts: tuple[str, ...]) -> Measures:
     if "tasks" in parts:
         yield from each_task(encoder, data)
     if "late" in parts:
-        yield from late(encoder, data)
+        yield from late(encoder, data, half)
     if "passkey" in parts:
         yield from pass_keys(encoder, data)
 
 
-def retrieval(encoder: Encodes, data: Path) -> Measures:
+def retrieval(encoder: Encodes, data: Path, half: Half | None = None) -> Measures:
     """Each passage one vector; XQuAD en at every size."""
     for dataset in retrieval_sets(data):
         sizes = SIZES if dataset.name == "xquad-en-en" else SIZES[:1]
-        for size, value in zip(sizes, ndcg(encoder, dataset, sizes), strict=True):
+        for size, value in zip(sizes, ndcg(encoder, half_of(dataset, half), sizes), strict=True):
             yield f"{dataset.name}, nDCG@10, {size} dimensions", value
 
 
@@ -96,9 +115,12 @@ def each_task(encoder: Encoder, data: Path) -> Measures:
         yield f"trivia clusters with {task}", clusters(encoder, data, task)
 
 
-def late(encoder: Encoder, data: Path) -> Measures:
-    """Chunks of articles alone, read together, and both added: among all, and among those of the right article."""
-    dataset = squad_chunks(data)
+def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
+    """Chunks of articles alone, read together, and both added: among all, and among those of the right article.
+
+    Of a half, all questions are asked.
+    """
+    dataset = half_of(squad_chunks(data, None if half else SQUAD_QUESTIONS), half)
     passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
     variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
     report = evaluate(dataset, passages, variants=variants, dimensions=[encoder.dimensions])
