@@ -89,7 +89,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "mark far": (Document("x", TEXT, marks=(Mark(18, {}),)), "mark 0 starts at 18: .* within the text's 17 characters"),
     "mark before": (Document("x", TEXT, marks=(Mark(-1, {}),)), "mark 0 starts at -1: it must be a whole number"),
     "mark values": (Document("x", TEXT, marks=(Mark(0, []),)), "metadata of mark 0 must be an object"),  # type: ignore[arg-type]
-    "mark nan": (Document("x", TEXT, marks=(Mark(0, {"a": math.nan}),)), r"mark 0\['a'\] must be JSON, a finite number"),
+    "mark nan": (
+        Document("x", TEXT, marks=(Mark(0, {"a": math.nan}),)),
+        r"mark 0\['a'\] must be JSON, a finite number",
+    ),
     "objects, far": (Document("x", TEXT, objects(100_000)), "is nested 33 deep, 32 levels"),
 }
 
