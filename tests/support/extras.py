@@ -19,6 +19,7 @@ PACKAGES = {
     "bench": ("peft", "sentence_transformers", "transformers"),
     "eval": ("ir_measures", "matplotlib"),
     "export": ("onnx", "onnx_ir", "onnxruntime", "onnxscript"),
+    "files": ("defusedxml", "httpx", "mammoth", "pyarrow", "pypdfium2", "selectolax"),
     "haystack": ("haystack",),
     "llama-index": ("llama_index",),
     "llm": ("llm",),

@@ -1,0 +1,105 @@
+"""Reads files of other people's formats, in a process that may die of them. See `reading.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from types import TracebackType
+from typing import Any
+
+from ..documents import Mark
+from ..errors import DocumentError
+from .content import Content
+
+PATIENCE = 300.0
+"""Seconds for one file. A book of a thousand pages takes a few."""
+
+
+class Reader:
+    """One process, started with the first file and again after one that ended it. Close it, or use it in `with`."""
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self._patience = patience
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: Queue[str] = Queue()
+
+    def read(self, file: Path, charset: str | None = None) -> Content:
+        """The content of a file. `charset` is what a server said of it.
+
+        Raises:
+            DocumentError: it cannot be read; the message does not name the file.
+        """
+        process = self._process or self._start()
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"file": str(file.absolute()), "charset": charset}) + "\n")
+            process.stdin.flush()
+            answer = self._answers.get(timeout=self._patience)
+        except (Empty, OSError):
+            answer = ""
+        if not answer:
+            raise DocumentError(self._end())
+        values: dict[str, Any] = json.loads(answer)
+        if "error" in values:
+            raise DocumentError(values["error"])
+        marks = tuple(Mark(start, metadata) for start, metadata in values["marks"])
+        return Content(values["text"], marks, values["metadata"], values["remark"])
+
+    def close(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._end()
+
+    def _start(self) -> subprocess.Popen[str]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
+        self._process = subprocess.Popen(  # noqa: S603 - this Python, with a module of ours
+            [sys.executable, "-m", f"{__package__}.reading"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            encoding="utf-8",
+        )
+        self._answers = Queue()
+        Thread(target=_listen, args=(self._process, self._answers), daemon=True).start()
+        return self._process
+
+    def _end(self) -> str:
+        """End the process, and say how it ended."""
+        process, self._process = self._process, None
+        assert process is not None
+        status = process.poll()
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except OSError:
+                    continue  # what was not sent any more
+        if status is None:
+            return f"took over {self._patience:g} seconds to read: it may be damaged; save it again, or split it"
+        return f"ended what reads it (status {status}): it is damaged, or takes too much memory; save it again"
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _listen(process: subprocess.Popen[str], answers: Queue[str]) -> None:
+    """Pass on each line, and an empty one at the end."""
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            answers.put(line)
+    except ValueError:
+        return  # closed meanwhile
+    answers.put("")
