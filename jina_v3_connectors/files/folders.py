@@ -18,7 +18,7 @@ from .tables import Row, TableColumns, column_rows, delimited_rows
 __all__ = ["DocumentReader", "documents_or_errors", "find_files", "read_documents"]
 
 
-def read_documents(file: Path) -> Iterator[Document]:
+def read_documents(*files: Path) -> Iterator[Document]:
     """One document from most files, with the path as id; one for each line of .jsonl and each row of a table.
 
     A line is {"id", "text", "metadata"}, of which only `text` is required. The id is then the path and line number.
@@ -27,10 +27,12 @@ def read_documents(file: Path) -> Iterator[Document]:
         DocumentError: unreadable file, not UTF-8, or a malformed line; the message names file and line.
         MissingExtra: what reads this kind of file is not installed.
     """
-    for document in documents_or_errors(file):
-        if isinstance(document, DocumentError):
-            raise document
-        yield document
+    with DocumentReader() as reader:
+        for file in files:
+            for document in reader.documents_or_errors(file):
+                if isinstance(document, DocumentError):
+                    raise document
+                yield document
 
 
 def documents_or_errors(file: Path) -> Iterator[Document | DocumentError]:

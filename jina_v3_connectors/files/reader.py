@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Thread
@@ -18,6 +19,8 @@ from .content import Content
 
 PATIENCE = 300.0
 """Seconds for one file. A book of a thousand pages takes a few."""
+ENDING = 5.0
+"""Seconds between the last word of a process and its end."""
 
 
 class Reader:
@@ -27,6 +30,11 @@ class Reader:
         self._patience = patience
         self._process: subprocess.Popen[str] | None = None
         self._answers: Queue[str] = Queue()
+
+    @property
+    def process_id(self) -> int | None:
+        """That of the process, while there is one."""
+        return None if self._process is None else self._process.pid
 
     def read(self, file: Path, charset: str | None = None) -> Content:
         """The content of a file. `charset` is what a server said of it.
@@ -40,10 +48,18 @@ class Reader:
             process.stdin.write(json.dumps({"file": str(file.absolute()), "charset": charset}) + "\n")
             process.stdin.flush()
             answer = self._answers.get(timeout=self._patience)
-        except (Empty, OSError):
+        except Empty:
+            self._end()
+            raise DocumentError(
+                f"took over {self._patience:g} seconds to read: it may be damaged; save it again, or split it"
+            ) from None
+        except OSError:
             answer = ""
         if not answer:
-            raise DocumentError(self._end())
+            raise DocumentError(
+                f"ended what reads it (status {self._end(ENDING)}): it is damaged, or takes too much memory; save "
+                "it again"
+            )
         values: dict[str, Any] = json.loads(answer)
         if "error" in values:
             raise DocumentError(values["error"])
@@ -68,22 +84,19 @@ class Reader:
         Thread(target=_listen, args=(self._process, self._answers), daemon=True).start()
         return self._process
 
-    def _end(self) -> str:
-        """End the process, and say how it ended."""
+    def _end(self, patience: float = 0.0) -> int:
+        """End the process, after so many seconds in which it may end by itself. Return its status."""
         process, self._process = self._process, None
         assert process is not None
-        status = process.poll()
-        process.kill()
-        process.wait()
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            process.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with suppress(OSError):  # what was not sent any more
                     pipe.close()
-                except OSError:
-                    continue  # what was not sent any more
-        if status is None:
-            return f"took over {self._patience:g} seconds to read: it may be damaged; save it again, or split it"
-        return f"ended what reads it (status {status}): it is damaged, or takes too much memory; save it again"
+        return process.wait()
 
     def __enter__(self) -> Reader:
         return self
