@@ -61,9 +61,11 @@ class Inputs:
 
         Raises:
             DocumentError: a path is nothing that can be read.
+            MissingExtra: what reads one of the files is not installed.
         """
         from ..files.finding import Selection, files_or_errors
         from ..files.folders import DocumentReader
+        from ..files.formats import check_packages
         from ..files.tables import TableColumns
         from ..files.web import fetch, is_address
 
@@ -73,6 +75,9 @@ class Inputs:
             parts = [Part(file) if isinstance(file, Path) else file for file in files]
             addresses = filter(is_address, dict.fromkeys(self.paths))
             parts += [_part_or_error(fetch, address, Path(folder)) for address in addresses]
+            for part in parts:
+                if isinstance(part, Part):
+                    check_packages(part.file)
             with DocumentReader(TableColumns(self.text_column, self.id_column)) as reader:
                 yield OpenInputs(parts, reader)
 

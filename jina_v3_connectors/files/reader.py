@@ -13,12 +13,18 @@ from threading import Thread
 from types import TracebackType
 from typing import Any
 
+import jina_v3_encoder
+
 from ..documents import Mark
 from ..errors import DocumentError
 from .content import Content
 
+HOMES = (Path(__file__).parents[2], Path(jina_v3_encoder.__file__).parents[1])
+"""Where these packages are, for a process that was started beside them: "" in sys.path is no folder of another one."""
 PATIENCE = 300.0
 """Seconds for one file. A book of a thousand pages takes a few."""
+PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
+"""Variables that the process gets. Keys and passwords are not among them."""
 ENDING = 5.0
 """Seconds between the last word of a process and its end."""
 
@@ -72,11 +78,13 @@ class Reader:
             self._end()
 
     def _start(self) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "PYTHONUTF8": "1"}
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        environment["PYTHONPATH"] = os.pathsep.join(map(str, (*HOMES, *filter(None, sys.path))))
         self._process = subprocess.Popen(  # noqa: S603 - this Python, with a module of ours
-            [sys.executable, "-m", f"{__package__}.reading"],
+            [sys.executable, "-P", "-X", "utf8", "-m", f"{__package__}.reading"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # what libraries say of a file could steer a terminal
             env=environment,
             encoding="utf-8",
         )

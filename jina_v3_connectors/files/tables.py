@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DELIMITERS = ",;\t|"
 BATCH_ROWS = 256
+BUFFER_BYTES = 2**20
+"""Of a column. Without it a whole row group is loaded, and many files have but one."""
 TEXT, ID = "text", "id"
 
 
@@ -126,7 +128,7 @@ def column_rows(file: Path, columns: TableColumns, on_bytes: Callable[[int], Non
 
     size, number = file.stat().st_size, 0
     try:
-        with pq.ParquetFile(file, pre_buffer=False) as table:
+        with pq.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER_BYTES) as table:
             text_name, id_name = _chosen(file, table.schema_arrow.names, columns)
             _check_text(file, table, text_name)
             kept = [field.name for field in table.schema_arrow if _is_kept(field.type) or field.name == id_name]

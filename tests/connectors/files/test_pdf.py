@@ -42,6 +42,20 @@ def test_a_hyphen_at_the_end_of_a_line_stays(tmp_path: Path) -> None:
     assert content.text == "This line ends in the middle of an exam-ple and goes on."
 
 
+def test_any_script_comes_through(tmp_path: Path) -> None:
+    from fpdf import FPDF
+    from matplotlib import get_data_path
+
+    text = "Ωμέγα, Привет, čeština, 𝔸, “quoted”"
+    pdf = FPDF()
+    pdf.add_font("DejaVu", fname=str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")))
+    pdf.add_page()
+    pdf.set_font("DejaVu", size=12)
+    pdf.multi_cell(0, 6, text)
+    pdf.output(str(tmp_path / "a.pdf"))
+    assert read_pdf(tmp_path / "a.pdf").text == text
+
+
 def test_pages_that_are_pictures_are_told(tmp_path: Path) -> None:
     content = read_pdf(write_picture_pdf(tmp_path / "a.pdf", ["Text.", None, "More.", None]))
     assert content.text == "Text.\n\nMore."

@@ -51,15 +51,36 @@ def test_a_file_that_ends_the_process_is_one_bad_file(page: Path) -> None:
 
 
 def test_a_file_that_takes_too_long_is_one_bad_file(tmp_path: Path, page: Path) -> None:
-    """What parses pages takes a time that grows with the square of their depth."""
-    deep = tmp_path / "deep.html"
-    deep.write_text("<div>" * 150_000 + "x")
-    with Reader(patience=2) as reader:
-        with pytest.raises(
-            DocumentError, match="took over 2 seconds to read: it may be damaged; save it again, or split"
-        ):
-            reader.read(deep)
+    """As a hostile page does, whose elements are nested without end. A pipe that nobody writes to takes longest."""
+    pipe = tmp_path / "pipe.html"
+    os.mkfifo(pipe)
+    with (
+        Reader(patience=1) as reader,
+        pytest.raises(DocumentError, match="took over 1 seconds to read: it may be damaged; save it again, or split"),
+    ):
+        reader.read(pipe)
+    with Reader(patience=60) as reader:
         assert reader.read(page) == CONTENT
+
+
+def test_the_process_runs_no_code_of_the_folder_it_is_started_in(
+    tmp_path: Path, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(7)")
+    monkeypatch.chdir(tmp_path)
+    with Reader() as reader:
+        assert reader.read(page) == CONTENT
+
+
+def test_the_process_gets_no_keys(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux shows the variables of a process")
+    monkeypatch.setenv("JINA_API_KEY", "secret")
+    with Reader() as reader:
+        reader.read(page)
+        variables = Path(f"/proc/{reader.process_id}/environ").read_bytes()
+    assert b"PATH=" in variables
+    assert b"secret" not in variables
 
 
 def test_the_process_ends_with_the_reader(page: Path) -> None:
