@@ -14,7 +14,7 @@ from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
-from .inputs import Inputs, input_options
+from .inputs import Inputs, Meter, input_options
 from .options import ModelChoice, encoder_options, late_options, tokenizer_of
 from .terminal import say
 
@@ -154,13 +154,14 @@ def command(
             Stop() as stop,
             _writer(connector, migration, (store, target), choice) as writer,
         ):
-            bar = progress.add_task("ingesting", total=None, rate="")
+            meter = Meter(progress, progress.add_task("ingesting", total=None, rate=""))
             report = writer(
-                documents.documents(progress, bar, stop.check),
+                documents.documents(meter, stop.check),
                 skip_bad=skip_bad,
-                on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
+                on_progress=meter.show,
                 **({"prune": prune, "take_over": take_over} if migration is None else {}),
             )
+            meter.finish()
         total = connector.count()
     for line in summary(report, shown_url(store), total):
         say(line)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from ..documents import Document
     from ..errors import DocumentError
     from ..files.folders import DocumentReader
+    from ..ingestion.report import IngestReport
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -114,57 +117,90 @@ class OpenInputs:
     def __init__(self, parts: list[Part | DocumentError], reader: DocumentReader) -> None:
         self._parts, self._reader = parts, reader
 
-    def documents(
-        self, progress: Progress, bar: TaskID, check: Callable[[], None]
-    ) -> Iterator[Document | DocumentError]:
-        """All documents, and errors in place of those that cannot be read. The bar moves by the bytes that are read.
+    def documents(self, meter: Meter, check: Callable[[], None]) -> Iterator[Document | DocumentError]:
+        """All documents, and errors in place of those that cannot be read.
 
-        `check` is called before each document, and may raise.
+        `check` is called before each, and may raise.
         """
-        meter = Meter(progress, bar, [part for part in self._parts if isinstance(part, Part)])
+        files = [part for part in self._parts if isinstance(part, Part)]
+        meter.begin(sum(part.size() for part in files))
+        number = 0
         for part in self._parts:
             if not isinstance(part, Part):
+                meter.read(0)
                 yield part
                 continue
-            meter.start(part)
-            for document in self._reader.documents_or_errors(part.file, part.source, part.charset, meter.at):
+            number += 1
+            meter.describe(f"{part.source or part.file.name} ({number:,} of {len(files):,})")
+            size, position = part.size(), Position()
+            for document in self._reader.documents_or_errors(part.file, part.source, part.charset, position.move):
                 check()
+                meter.read(min(size, position.now) if position.now else size)
                 yield document
-                meter.show()
-            meter.finish()
+            meter.end_of_file(size)
+
+
+class Position:
+    """How far a file is read, in bytes. 0 where nobody tells."""
+
+    now = 0
+
+    def move(self, position: int) -> None:
+        self.now = position
 
 
 class Meter:
-    """Moves a bar by bytes: those of finished files, and those that are read of the current one."""
+    """Moves a bar by the bytes of the documents that are done with, in the order of reading, or nearly in it.
 
-    def __init__(self, progress: Progress, bar: TaskID, parts: Sequence[Part]) -> None:
-        self._progress, self._bar, self._files = progress, bar, len(parts)
-        self._sizes = {part: part.size() for part in parts}
-        self._done = self._read = self._size = self._number = 0
-        progress.update(bar, total=sum(self._sizes.values()))
+    The report of the ingest says how many they are, and how much of one is encoded so far. Any thread may show it.
+    """
 
-    def start(self, part: Part) -> None:
-        """The next file."""
+    def __init__(self, progress: Progress, bar: TaskID) -> None:
+        self._progress, self._bar = progress, bar
+        self._lock = threading.Lock()
+        self._ends: deque[int] = deque()
+        """Where the documents end that are read and not done with, in bytes of all files."""
+        self._done = self._before = self._total = 0
+        self._last_end = 0
+
+    def begin(self, total: int) -> None:
+        """So many bytes will be read."""
+        self._total = total
+        self._progress.update(self._bar, total=total)
+
+    def describe(self, name: str) -> None:
+        """What is read now."""
         from rich.markup import escape
 
-        self._number += 1
-        self._read, self._size = 0, self._sizes[part]
-        name = escape(printable(part.source or part.file.name))
-        self._progress.update(self._bar, description=f"ingesting {name} ({self._number:,} of {self._files:,})")
+        self._progress.update(self._bar, description=f"ingesting {escape(printable(name))}")
 
-    def at(self, position: int) -> None:
-        """Note how far the current file is read. A file may grow meanwhile."""
-        self._read = min(position, self._size)
+    def read(self, position: int) -> None:
+        """One more document is read, up to this position in the current file."""
+        with self._lock:
+            self._ends.append(self._before + position)
 
-    def show(self) -> None:
-        """Move the bar."""
-        self._progress.update(self._bar, completed=self._done + self._read)
+    def end_of_file(self, size: int) -> None:
+        """The next file begins."""
+        self._before += size
+
+    def show(self, report: IngestReport) -> None:
+        """Move the bar to where the ingest is."""
+        with self._lock:
+            while self._ends and self._done + 1 <= report.handled + TOLERANCE:
+                self._done += 1
+                self._last_end = self._ends.popleft()
+            following = self._ends[0] if self._ends else self._last_end
+            part = max(0.0, report.handled - self._done)
+            position = self._last_end + part * (following - self._last_end)
+        self._progress.update(self._bar, completed=position, rate=f"{report.chunks:,} chunks")
 
     def finish(self) -> None:
-        """The end of the current file."""
-        self._done += self._size
-        self._read = self._size = 0
-        self.show()
+        """All is done, what came after the last document too."""
+        self._progress.update(self._bar, completed=self._total)
+
+
+TOLERANCE = 1e-6
+"""Parts of a document are added up, and rounded."""
 
 
 def input_options(function: _F) -> _F:

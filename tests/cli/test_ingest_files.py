@@ -16,10 +16,13 @@ from click.testing import CliRunner, Result
 from rich.progress import Progress
 
 from jina_v3_connectors.cli import main
-from jina_v3_connectors.cli.inputs import Inputs
+from jina_v3_connectors.cli.inputs import Inputs, Meter
 from jina_v3_connectors.documents import Document
 from jina_v3_connectors.errors import DocumentError
+from jina_v3_connectors.ingestion.report import IngestReport
 
+from ..servers.rest import Failures
+from ..support.backends import Embedded
 from ..support.files import book, lock_pdf, write_pdf, write_picture_pdf, write_zip
 
 
@@ -160,28 +163,39 @@ def test_addresses_beside_files(run: Any, corpus: Path, address: str) -> None:
     assert "nothing to do: all 1 documents are in" in again.stderr
 
 
-def test_the_bar_moves_by_bytes(corpus: Path) -> None:
-    (corpus / "big.csv").write_text("body\n" + "A row of text.\n" * 2000)
-    (corpus / "bad.pdf").write_bytes(b"%PDF-1.7")
-    inputs = Inputs((str(corpus),), (), (), "body", None)
-    size = sum(file.stat().st_size for file in corpus.iterdir())
-    seen: list[tuple[float, float | None]] = []
-    told = set()
-    with Progress(disable=True) as progress, inputs.opened() as files:
-        bar = progress.add_task("ingesting", total=None)
+def test_the_bar_shows_what_is_done_and_not_what_is_read(corpus: Path, tmp_path: Path) -> None:
+    """One long document moves it while it is encoded, a table row by row, a bad file by its size."""
+    (corpus / "book.html").write_text("<p>" + "One sentence. " * 3000)
+    (corpus / "many.csv").write_text("body\n" + "A row of text.\n" * 2000)
+    (corpus / "bad.pdf").write_bytes(b"%PDF-1.7" + b" " * 50_000)
+    sizes = {file.name: file.stat().st_size for file in corpus.iterdir()}
+    seen: list[tuple[str, float]] = []
+    with (
+        Progress(disable=True) as progress,
+        Inputs((str(corpus),), (), (), "body", None).opened() as files,
+        Embedded(tmp_path, Failures()).connect(late_chunking=False) as store,
+    ):
+        meter = Meter(progress, progress.add_task("ingesting", rate=""))
         task = progress.tasks[0]
-        for document in files.documents(progress, bar, lambda: None):
-            seen.append((task.completed, task.total))
-            told.add(task.description)
-            if isinstance(document, Document) and document.id == f"{corpus}/big.csv:1000":
-                before = sum((corpus / name).stat().st_size for name in ("bad.pdf",))
-                part = task.completed - before
-                assert abs(part / (corpus / "big.csv").stat().st_size - 0.5) < 0.01
-        assert (task.completed, task.total) == (size, size)
-    positions = [completed for completed, _ in seen]
+
+        def show(report: IngestReport) -> None:
+            meter.show(report)
+            seen.append((task.description, task.completed))
+
+        report = store.ingest(files.documents(meter, lambda: None), skip_bad=True, on_progress=show)
+        assert (task.total, report.skipped) == (sum(sizes.values()), 1)
+        assert report.handled == pytest.approx(report.documents + report.skipped)
+        assert task.completed == pytest.approx(sum(sizes.values()), abs=1)
+        meter.finish()
+        assert task.completed == task.total
+    positions = [position for _, position in seen]
     assert positions == sorted(positions)
-    assert {total for _, total in seen} == {size}
-    assert "ingesting notes.md (4 of 7)" in told
+    start = sizes["bad.pdf"] + sizes["book.epub"]  # in the order of their names
+    inside = [position for position in positions if start < position < start + sizes["book.html"]]
+    assert len(set(inside)) > 1, "while the long page is encoded"
+    rows = [position for position in positions if 0 < position - start - sizes["book.html"] < sizes["many.csv"]]
+    assert len(set(rows)) > 10
+    assert "ingesting book.html (3 of 8)" in {description for description, _ in seen}
 
 
 def test_what_was_typed_is_checked_before_a_model_is_loaded(tmp_path: Path) -> None:
@@ -205,7 +219,7 @@ def test_errors_come_in_the_place_of_documents(corpus: Path) -> None:
     (corpus / "gone.md").symlink_to("nowhere")
     inputs = Inputs((str(corpus),), ("*.md",), (), "text", None)
     with Progress(disable=True) as progress, inputs.opened() as files:
-        first, second = files.documents(progress, progress.add_task("ingesting"), lambda: None)
+        first, second = files.documents(Meter(progress, progress.add_task("ingesting")), lambda: None)
     assert isinstance(first, DocumentError)
     assert isinstance(second, Document)
     assert second.text == "# Notes\n\nWater boils."

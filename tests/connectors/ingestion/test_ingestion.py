@@ -403,6 +403,19 @@ def test_progress_is_told(bench: Bench) -> None:
     assert len(told) > 3
 
 
+def test_progress_tells_what_is_handled_also_within_a_document(bench: Bench) -> None:
+    long = Document("long", "".join(f" Sentence {k}." for k in range(100)))
+    corpus: list[Any] = [Document("empty", ""), long, "no document", *documents(3)]
+    told: list[float] = []
+    report = bench.run(corpus, on_progress=lambda report: told.append(report.handled), skip_bad=True)
+    assert told == sorted(told)
+    assert report.handled == told[-1] == pytest.approx(6)
+    assert sum(handled % 1 > 0 for handled in told) > 50
+    again: list[float] = []
+    assert bench.run(corpus, on_progress=lambda report: again.append(report.handled), skip_bad=True).handled == 6
+    assert again[-1] == 6
+
+
 def test_whole_documents(bench: Bench) -> None:
     journal = Journal(bench.file, "whole")
     stored = Stored(CONTRACT, LAYOUT)
