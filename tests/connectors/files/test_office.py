@@ -66,6 +66,13 @@ def write_pptx(file: Path) -> Path:
     return file
 
 
+def write_epub(file: Path) -> Path:
+    return write_zip(file, book({"a": "<p>" + "many words " * 500 + "</p>"}))
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {".docx": write_docx, ".pptx": write_pptx, ".epub": write_epub}
+
+
 def test_a_word_document(tmp_path: Path) -> None:
     content = read_docx(write_docx(tmp_path / "a.docx"))
     assert content.text == "Guide\n\nFirst bold\n\nSet up\n\nOne\nTwo\n\na\tb\nc\td"
@@ -116,8 +123,7 @@ def test_a_book(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", READERS)
 def test_files_that_are_cut_off_or_something_else(tmp_path: Path, suffix: str) -> None:
-    write = {".docx": write_docx, ".pptx": write_pptx, ".epub": lambda file: write_zip(file, book({"a": "<p>x</p>"}))}
-    file = write[suffix](tmp_path / f"a{suffix}")
+    file = WRITERS[suffix](tmp_path / f"a{suffix}")
     whole, read = file.read_bytes(), READERS[suffix]
     for content in (b"", b"hello", whole[: len(whole) // 2], whole[:-30]):
         file.write_bytes(content)
@@ -137,12 +143,7 @@ def test_files_that_are_cut_off_or_something_else(tmp_path: Path, suffix: str) -
 @pytest.mark.parametrize("suffix", READERS)
 def test_a_damaged_part_is_never_half_read(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"a{suffix}"
-    if suffix == ".docx":
-        write_docx(file)
-    elif suffix == ".pptx":
-        write_pptx(file)
-    else:
-        write_zip(file, book({"a": "<p>" + "many words " * 500 + "</p>"}))
+    WRITERS[suffix](file)
     part = {".docx": "word/document.xml", ".pptx": "ppt/slides/slide4.xml", ".epub": "OPS/text/a x.xhtml"}[suffix]
     with zipfile.ZipFile(file) as entries:
         entry = entries.getinfo(part)
