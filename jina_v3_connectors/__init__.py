@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .chunking.splitter import SemanticChunker
     from .connector import VectorConnector
     from .contract import EmbeddingContract
-    from .documents import Chunk, Document, Hit
+    from .documents import Chunk, Document, Hit, Mark
     from .errors import (
         AdoptionRefused,
         AnotherWriter,
@@ -41,6 +41,7 @@ __all__ = [
     "EmbeddingContract",
     "Hit",
     "IngestReport",
+    "Mark",
     "Native",
     "RetryPolicy",
     "SemanticChunker",
@@ -55,7 +56,7 @@ _MODULES = {
     "chunking": ("Chunker", "SemanticChunker", "WholeDocument"),
     "connector": ("VectorConnector",),
     "contract": ("EmbeddingContract",),
-    "documents": ("Chunk", "Document", "Hit"),
+    "documents": ("Chunk", "Document", "Hit", "Mark"),
     "errors": (
         "AdoptionRefused",
         "AnotherWriter",

@@ -48,6 +48,21 @@ def check_document(document: Document) -> None:
         check_spans(document, [(cut.start, cut.end) for cut in document.cuts], "cut {}")
         for number, cut in enumerate(document.cuts):
             _check_object(cut.metadata, f"{name}: the metadata of cut {number}", 1)
+    _check_marks(document, name)
+
+
+def _check_marks(document: Document, name: str) -> None:
+    last_start = -1
+    for number, mark in enumerate(document.marks):
+        if type(mark.start) is not int or not last_start < mark.start <= len(document.text):
+            raise DocumentError(
+                f"{name}: mark {number} starts at {mark.start!r:.200}: it must be a whole number past the start of the "
+                f"mark before, and within the text's {len(document.text):,} characters"
+            )
+        if not isinstance(mark.metadata, Mapping):
+            raise DocumentError(f"{name}: the metadata of mark {number} must be an object, got {mark.metadata!r:.200}")
+        _check_object(mark.metadata, f"{name}: the metadata of mark {number}", 1)
+        last_start = mark.start
 
 
 def check_spans(document: Document, spans: Sequence[Span], noun: str = "span {} of its chunker") -> None:

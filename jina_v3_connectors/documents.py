@@ -23,6 +23,17 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """What is true of a document from character `start` on, up to its next mark: a page, the headings above.
+
+    A chunk has the metadata of the mark that stands where the chunk starts.
+    """
+
+    start: int
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Document:
     """A text to ingest. `id` must be stable between runs: it decides which chunks are replaced."""
 
@@ -32,6 +43,8 @@ class Document:
     format: TextFormat = "text"
     cuts: tuple[Cut, ...] | None = None
     """Its chunks, in order, where they are known already. None leaves the cutting to the chunker."""
+    marks: tuple[Mark, ...] = ()
+    """In the order of their starts. Chunks before the first one have no metadata but the document's."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class WriteLimits:
     text_bytes: int | None = None
     """UTF-8 bytes of one chunk's text; None where only the request is limited."""
     metadata_bytes: int | None = None
-    """Bytes of one document's metadata as JSON."""
+    """Bytes of one chunk's metadata as JSON."""
     terms: int | None = None
     """Different values in its metadata, see `terms`."""
 
@@ -43,21 +44,26 @@ def check_chunks(chunks: Sequence[Chunk], dimensions: int, limits: WriteLimits) 
     Raises:
         DocumentError: one is over a limit of the store.
     """
-    if not chunks:
-        return
-    remedy = "keep less in the document's metadata"
-    if limits.metadata_bytes is not None:
-        metadata = json.dumps(dict(chunks[0].metadata), ensure_ascii=False).encode("utf-8", "replace")
-        _check_size(chunks[0], "keeps {} bytes of metadata", len(metadata), limits.metadata_bytes, remedy)
-    if limits.terms is not None:
-        terms = len(terms_of(chunks[0].metadata))
-        _check_size(chunks[0], "keeps {} different values in its metadata", terms, limits.terms, remedy)
+    checked: Mapping[str, Any] | None = None
     for chunk in chunks:
+        if chunk.metadata is not checked:  # the chunks of most documents share one object
+            _check_metadata(chunk, limits)
+            checked = chunk.metadata
         if limits.text_bytes is not None:
             text = len(chunk.text.encode("utf-8", "replace"))
             _check_size(chunk, "has {} bytes of text", text, limits.text_bytes, "use smaller chunks")
         size = estimated_bytes(chunk, dimensions)
         _check_size(chunk, "takes about {} bytes", size, limits.bytes, "use smaller chunks, or less metadata")
+
+
+def _check_metadata(chunk: Chunk, limits: WriteLimits) -> None:
+    remedy = "keep less in the document's metadata"
+    if limits.metadata_bytes is not None:
+        metadata = json.dumps(dict(chunk.metadata), ensure_ascii=False).encode("utf-8", "replace")
+        _check_size(chunk, "keeps {} bytes of metadata", len(metadata), limits.metadata_bytes, remedy)
+    if limits.terms is not None:
+        terms = len(terms_of(chunk.metadata))
+        _check_size(chunk, "keeps {} different values in its metadata", terms, limits.terms, remedy)
 
 
 def _check_size(chunk: Chunk, what: str, size: int, limit: int, remedy: str) -> None:

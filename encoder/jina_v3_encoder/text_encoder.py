@@ -76,7 +76,7 @@ class TextEncoder:
         normalize: bool = True,
         truncate: bool = False,
         prompt: bool = True,
-        progress: bool = False,
+        progress: bool | Progress = False,
         output_type: OutputType = "float32",
     ) -> NDArray[Any]:
         """Encode each text on its own: (n, dimensions) in input order, or (dimensions,) for a single str.
@@ -90,7 +90,7 @@ class TextEncoder:
             normalize: L2-normalise each vector.
             truncate: Cut texts past `self.max_tokens` instead of raising.
             prompt: Put the task's instruction in front, as the reference `encode()` does.
-            progress: Show a progress bar on stderr.
+            progress: Show a progress bar on stderr; or a function that is told how many more vectors have been started.
             output_type: See `vectors.to_output`.
 
         Raises:
@@ -183,7 +183,7 @@ class TextEncoder:
         overlap: int | None = None,
         blend: Blend | None = None,
         alone: Sequence[Sequence[str]] | None = None,
-        progress: bool = False,
+        progress: bool | Progress = False,
         output_type: OutputType = "float32",
     ) -> list[NDArray[Any]]:
         """Late chunking (arXiv 2409.04701) of documents of any length, packed together, never mixed.
@@ -339,8 +339,11 @@ def _level_of_caller() -> int:
 
 
 @contextmanager
-def _progress(vectors: int, shown: bool) -> Iterator[Progress]:
-    """A bar on stderr, or nothing."""
+def _progress(vectors: int, shown: bool | Progress) -> Iterator[Progress]:
+    """A bar on stderr, the caller's function, or nothing."""
+    if callable(shown):
+        yield shown
+        return
     if not shown:
         yield silent
         return

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -15,22 +14,19 @@ from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
+from .inputs import Inputs, Meter, input_options
 from .options import ModelChoice, encoder_options, late_options, tokenizer_of
-from .terminal import printable, say
+from .terminal import say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from ..connector import VectorConnector
-    from ..documents import Document
-    from ..errors import DocumentError
     from ..ingestion.report import IngestReport
 
 HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 
 
 @click.command("ingest")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH…")
+@input_options
 @click.option("--to", "store", required=True, metavar="STORE", help=f"{STORE_FORMS}; it is made on first use.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
 @click.option(
@@ -74,7 +70,7 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
 )
 @encoder_options
 def command(
-    paths: tuple[Path, ...],
+    inputs: Inputs,
     store: str,
     collection: str,
     dimensions: int | None,
@@ -94,13 +90,21 @@ def command(
 ) -> None:
     """Chunk, encode and store files, with retrieval.passage where the model has tasks.
 
-    PATH is a .txt, .md or .jsonl file, or a folder of them. A .jsonl line is {"id": …, "text": …, "metadata": {…}}.
+    PATH is a file or a folder: .txt, .md, .html, .pdf, .docx, .pptx, .epub, and with a document in each line or row
+    .jsonl, .csv, .tsv, .parquet. A .jsonl line is {"id": …, "text": …, "metadata": {…}}. Other columns of a table are
+    metadata. URL is a page or file on the web. A chunk's `page` and `section` (the headings above it) are metadata, for
+    filters such as {"page": {"gte": 9}} or {"section": "Setup"}. In folders, hidden files and linked folders are left
+    out.
+
     Run it again at any time: unchanged documents are skipped, changed ones are replaced, nothing is stored twice. If it
     was stopped, it goes on from there. It refuses a store that was filled with another model, dimension or chunking.
 
     \b
     Example:
       jina-v3 ingest handbook/ --to qdrant:./store --dimensions 256 --late-chunking
+      jina-v3 ingest handbook/ --glob '**/*.html' --glob '*.pdf' --exclude drafts --skip-bad --to qdrant:./store
+      jina-v3 ingest faq.csv --text-column answer --id-column key --to qdrant:./store
+      jina-v3 ingest https://example.org/manual.html --to qdrant:./store
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -108,7 +112,6 @@ def command(
     from ..adoption import UNCHECKED
     from ..backends import open_store, shown_url
     from ..chunking.splitter import SemanticChunker
-    from ..files.folders import find_files
 
     if migration is not None and (prune or take_over):
         raise InvalidInput(
@@ -117,10 +120,7 @@ def command(
         )
     if target is not None and migration is None:
         raise InvalidInput("--also-to goes with --also-into NAME, which says which move it is")
-    files = find_files(paths)
     console = Console(stderr=True)
-    encoder = choice.text_encoder()
-    chunker = SemanticChunker(tokenizer_of(encoder), chunk_tokens)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -129,18 +129,23 @@ def command(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with open_store(
-        store,
-        encoder,
-        collection,
-        hybrid=hybrid,
-        dimensions=dimensions,
-        late_chunking=late_chunking,
-        chunker=chunker,
-        window=window,
-        overlap=overlap,
-        adopt=UNCHECKED if adopt_unchecked else adopt,
-    ) as connector:
+    with ExitStack() as stack:
+        documents = stack.enter_context(inputs.opened())
+        encoder = choice.text_encoder()
+        connector = stack.enter_context(
+            open_store(
+                store,
+                encoder,
+                collection,
+                hybrid=hybrid,
+                dimensions=dimensions,
+                late_chunking=late_chunking,
+                chunker=SemanticChunker(tokenizer_of(encoder), chunk_tokens),
+                window=window,
+                overlap=overlap,
+                adopt=UNCHECKED if adopt_unchecked else adopt,
+            )
+        )
         contract = connector.contract
         mode = reading_name(contract.reading)
         say(f"model {encoder.model_id}, {contract.dimensions} dimensions, {mode}")
@@ -149,13 +154,14 @@ def command(
             Stop() as stop,
             _writer(connector, migration, (store, target), choice) as writer,
         ):
-            bar = progress.add_task("ingesting", total=sum(file.stat().st_size for file in files), rate="")
+            meter = Meter(progress, progress.add_task("ingesting", total=None, rate=""))
             report = writer(
-                _documents(files, progress, bar, stop),
+                documents.documents(meter, stop.check),
                 skip_bad=skip_bad,
-                on_progress=lambda report: progress.update(bar, rate=f"{report.chunks:,} chunks"),
+                on_progress=meter.show,
                 **({"prune": prune, "take_over": take_over} if migration is None else {}),
             )
+            meter.finish()
         total = connector.count()
     for line in summary(report, shown_url(store), total):
         say(line)
@@ -229,23 +235,3 @@ class Stop:
             raise JinaV3Error(
                 "stopped; what the store acknowledged is kept, run the same command again to go on"
             ) from None
-
-
-def _documents(files: list[Path], progress: Progress, bar: TaskID, stop: Stop) -> Iterator[Document | DocumentError]:
-    """Documents of all files; the bar moves by bytes of finished files and by documents of the current one."""
-    from rich.markup import escape
-
-    from ..documents import Document
-    from ..files.folders import documents_or_errors
-
-    for file in files:
-        size, read = file.stat().st_size, 0
-        for document in documents_or_errors(file):
-            stop.check()
-            yield document
-            if not isinstance(document, Document):
-                continue
-            step = min(len(document.text.encode("utf-8", "replace")), size - read)
-            read += step
-            progress.update(bar, advance=step, description=f"ingesting {escape(printable(file.name))}")
-        progress.update(bar, advance=size - read)

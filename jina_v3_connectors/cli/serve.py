@@ -110,7 +110,7 @@ KERNELS = "256"
     "--documents",
     type=click.Path(path_type=Path, exists=True),
     multiple=True,
-    help="Files or folders that the page shows in place of its sixteen documents: .txt, .md, .jsonl.",
+    help="Files or folders that the page shows in place of its sixteen documents; see `jina-v3 ingest`.",
 )
 @click.option(
     "--model",
@@ -326,7 +326,7 @@ def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequenc
     from ..demo.corpus import Corpus
     from ..files.folders import find_files, read_documents
 
-    documents = (document for file in find_files(paths) for document in read_documents(file))
+    documents = read_documents(*find_files(paths))
     chunker = SemanticChunker(tokenizer_of(encoder), demo.CHUNK_TOKENS)
     return Collections(Corpus(encoder, documents if paths else demo.documents(), chunker), stores)
 

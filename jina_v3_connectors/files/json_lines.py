@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,12 +24,18 @@ def read_json_lines(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield where, row
 
 
-def rows_or_errors(file: Path) -> Iterator[tuple[str, dict[str, Any] | DocumentError]]:
-    """As `read_json_lines`, with the error in place of an object that cannot be read."""
+def rows_or_errors(
+    file: Path, on_bytes: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[str, dict[str, Any] | DocumentError]]:
+    """As `read_json_lines`, with the error in place of an object that cannot be read.
+
+    `on_bytes` is told how far the file is read.
+    """
     try:
         with file.open("rb") as lines:
             for number, line in enumerate(_lines(lines), 1):
                 where = f"{file}, line {number}"
+                on_bytes(lines.tell())
                 if line.strip():
                     yield where, _row_or_error(line, where)
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ class EncodedDocument:
 
 
 def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
-    """A document's chunks: its own cuts, or those of the chunker.
+    """A document's chunks: its own cuts, or those of the chunker. Each has the metadata of the mark it starts in.
 
     Raises:
         DocumentError: the spans are not parts of the text, in order.
@@ -62,8 +63,16 @@ def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
     cuts = document.cuts
     if cuts is None:
         cuts = tuple(Cut(start, end) for start, end in _checked(document, chunker))
+    starts = [mark.start for mark in document.marks]
     return [
-        Chunk(document.id, number, cut.start, cut.end, document.text[cut.start : cut.end], _merged(document, cut))
+        Chunk(
+            document.id,
+            number,
+            cut.start,
+            cut.end,
+            document.text[cut.start : cut.end],
+            _merged(document, bisect(starts, cut.start), cut),
+        )
         for number, cut in enumerate(cuts)
     ]
 
@@ -74,8 +83,10 @@ def _checked(document: Document, chunker: Chunker) -> list[Span]:
     return spans
 
 
-def _merged(document: Document, cut: Cut) -> Mapping[str, Any]:
-    return {**document.metadata, **cut.metadata} if cut.metadata else document.metadata
+def _merged(document: Document, marks: int, cut: Cut) -> Mapping[str, Any]:
+    """The metadata of a chunk. `marks` is how many marks stand before it or at its start."""
+    marked = document.marks[marks - 1].metadata if marks else {}
+    return {**document.metadata, **marked, **cut.metadata} if marked or cut.metadata else document.metadata
 
 
 class Batches:

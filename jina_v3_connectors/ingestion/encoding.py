@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jina_v3_encoder.engine import Progress, silent
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.vectors import FloatArray
@@ -26,8 +27,8 @@ class Encoding:
         self._encoder, self._contract, self._journal = encoder, contract, journal
         self._some_are_kept = journal.keeps_any()
 
-    def encode(self, batch: Sequence[ChunkedDocument]) -> list[EncodedDocument | Refused]:
-        """An outcome for each document, in any order.
+    def encode(self, batch: Sequence[ChunkedDocument], progress: Progress = silent) -> list[EncodedDocument | Refused]:
+        """An outcome for each document, in any order. `progress` is told how many more vectors have been started.
 
         Raises:
             InvalidVector: the encoder returned what must not be stored.
@@ -40,7 +41,7 @@ class Encoding:
                 missing.append(chunked)
             else:
                 kept.append(EncodedDocument(chunked, vectors, kept=True))
-        outcomes = list(encode_apart(self._encoder, self._contract, missing))
+        outcomes = list(encode_apart(self._encoder, self._contract, missing, progress))
         for outcome in outcomes:
             if isinstance(outcome, EncodedDocument):
                 check_vectors(outcome.vectors, self._contract.dimensions)
@@ -55,18 +56,21 @@ class Encoding:
 
 
 def encode_apart(
-    encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[ChunkedDocument]
+    encoder: TextEncoder,
+    contract: EmbeddingContract,
+    batch: Sequence[ChunkedDocument],
+    progress: Progress = silent,
 ) -> Iterator[EncodedDocument | Refused]:
     """An outcome for each document: one bad document does not spoil its batch."""
     if not batch:
         return
     try:
-        for chunked, vectors in zip(batch, encode_batch(encoder, contract, batch), strict=True):
+        for chunked, vectors in zip(batch, encode_batch(encoder, contract, batch, progress), strict=True):
             yield EncodedDocument(chunked, vectors)
     except InvalidInput as error:
         if len(batch) > 1:
             for chunked in batch:
-                yield from encode_apart(encoder, contract, [chunked])
+                yield from encode_apart(encoder, contract, [chunked], progress)
         else:
             reason = DocumentError(f"document {batch[0].id!r}: {error}")
             reason.__cause__, reason.document_id = error, batch[0].id
@@ -74,7 +78,10 @@ def encode_apart(
 
 
 def encode_batch(
-    encoder: TextEncoder, contract: EmbeddingContract, batch: Sequence[ChunkedDocument]
+    encoder: TextEncoder,
+    contract: EmbeddingContract,
+    batch: Sequence[ChunkedDocument],
+    progress: Progress = silent,
 ) -> list[FloatArray]:
     """Vectors (chunks, dimensions) of each document, by the contract.
 
@@ -85,6 +92,7 @@ def encode_batch(
         "task": contract.passage_task,
         "dimensions": contract.dimensions,
         "prompt": contract.prompts,
+        "progress": progress,
     }
     if contract.late_chunking:
         spans = [[(chunk.start, chunk.end) for chunk in chunked.chunks] for chunked in batch]

@@ -39,6 +39,34 @@ class IngestOptions:
     on_progress: Callable[[IngestReport], None] = lambda _: None
 
 
+class Share:
+    """Tells how much of a batch is encoded: in all as many documents as it has."""
+
+    def __init__(self, batch: Sequence[ChunkedDocument], passes: int, handled: Callable[[float], None]) -> None:
+        """`passes` is how many vectors are made for one chunk."""
+        self._documents = len(batch)
+        self._vectors = passes * sum(len(chunked.chunks) for chunked in batch)
+        self._handled, self._told = handled, 0
+        self._started = 0
+
+    def started(self, vectors: int) -> None:
+        """So many more vectors are under way. Where one document fails, the others are encoded again."""
+        self._started = min(self._vectors, self._started + vectors)
+        self._tell(self._started)
+
+    def finish(self) -> None:
+        """The whole batch is done."""
+        if self._vectors:
+            self._tell(self._vectors)
+        else:
+            self._handled(self._documents)
+
+    def _tell(self, vectors: int) -> None:
+        more, self._told = vectors - self._told, vectors
+        if more:
+            self._handled(self._documents * more / self._vectors)
+
+
 class Ingestion:
     """One run. Prepares and encodes in the caller's thread, writes in another."""
 
@@ -71,6 +99,7 @@ class Ingestion:
             check_writer=check_writer,
         )
         self._journal, self._dimensions = journal, stored.contract.dimensions
+        self._passes = 2 if stored.contract.blend else 1
         self._batches = Batches(done=journal.expected().whole)
         self._queue: Queue[list[EncodedDocument] | None] = Queue(QUEUED_BATCHES)
         self._failure: BaseException | None = None
@@ -118,6 +147,7 @@ class Ingestion:
                     self._tally.unchanged()
                 case Refused(reason):
                     self._tally.refused(reason)
+                    self._tally.handled(1)
                 case ChunkedDocument() as chunked:
                     self._encode(self._batches.add(chunked))
             if self._failure is not None:
@@ -130,8 +160,10 @@ class Ingestion:
         if not batch:
             return
         start = time.perf_counter()
+        share = Share(batch, self._passes, self._tally.handled)
         with count_usage() as usage:
-            outcomes = self._encoding.encode(batch)
+            outcomes = self._encoding.encode(batch, share.started)
+        share.finish()
         encoded = [outcome for outcome in outcomes if isinstance(outcome, EncodedDocument)]
         if encoded:
             self._writing.intend(encoded)

@@ -92,6 +92,9 @@ class Preparation:
         if document.cuts is not None:
             cuts = [(cut.start, cut.end, dict(cut.metadata)) for cut in document.cuts]
             parts.append(json.dumps(cuts, sort_keys=True))
+        if document.marks:
+            marks = [(mark.start, dict(mark.metadata)) for mark in document.marks]
+            parts.append(json.dumps({"marks": marks}, sort_keys=True))
         digest = hashlib.blake2b(self._form, digest_size=16)
         for part in parts:
             content = part.encode()

@@ -39,6 +39,8 @@ class IngestReport:
     """Tokens the encoder read, prompts and the overlap of windows included."""
     bytes: int = 0
     """Bytes that were sent: an estimate, as JSON."""
+    handled: float = 0.0
+    """Documents that are encoded, unchanged or refused. While one is encoded, the part of it that is."""
     seconds: float = 0.0
     """The whole ingest, from making the collection to the end of `settle`."""
     seconds_encoding: float = 0.0
@@ -58,8 +60,15 @@ class Tally:
     def unchanged(self) -> None:
         with self._lock:
             self.report.unchanged += 1
+            self.report.handled += 1
         if self.report.unchanged % UNCHANGED_PER_PROGRESS == 0:
             self.show()
+
+    def handled(self, documents: float) -> None:
+        """Count documents, or parts of them, that encoding is done with."""
+        with self._lock:
+            self.report.handled += documents
+        self.show()
 
     def refused(self, reason: DocumentError) -> None:
         """Raises `reason`, unless bad documents are skipped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from jina_v3_connectors import (
     ContractMissing,
     Document,
     EmbeddingContract,
+    Mark,
     Native,
     StoreError,
     StoreNotFound,
@@ -275,6 +277,26 @@ def test_filters(backend: Backend) -> None:
         assert found({"n": {"in": [1, 99]}}) == {1}
         assert found({"absent": "x"}) == set()
         assert {hit.chunk.number for hit in store.search("text", limit=9, filter={"chunk": 1})} == {1}
+
+
+def test_marks_are_metadata_of_the_chunks_that_start_there(backend: Backend) -> None:
+    marks = (Mark(0, {"page": 1, "section": ["Guide"]}), Mark(11, {"page": 2, "section": ["Guide", "Setup"]}))
+    marked = Document("m", "First one. Second one. Third one.", {"lang": "en"}, marks=marks)
+    with backend.connect() as store:
+        store.ingest([marked, *documents()])
+
+        def numbers(condition: dict[str, object]) -> list[int]:
+            return sorted(hit.chunk.number for hit in store.search("one", limit=100, filter=condition))
+
+        assert numbers({"page": 1}) == [0]
+        assert numbers({"page": {"gte": 2}}) == [1, 2]
+        assert numbers({"section": "Guide"}) == [0, 1, 2], "a heading finds all that stands below it"
+        assert numbers({"section": "Setup", "lang": "en"}) == [1, 2]
+        (hit, *_) = store.search("one", limit=1, filter={"chunk": 2, "document_id": "m"})
+        assert dict(hit.chunk.metadata) == {"lang": "en", "page": 2, "section": ["Guide", "Setup"]}
+        assert store.ingest([marked, *documents()]).unchanged == 4
+        assert store.ingest([replace(marked, marks=marks[:1]), *documents()]).unchanged == 3
+        assert numbers({"page": 1}) == [0, 1, 2]
 
 
 def test_native_filters(backend: Backend) -> None:

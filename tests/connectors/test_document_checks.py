@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jina_v3_connectors import Document, DocumentError
+from jina_v3_connectors import Document, DocumentError, Mark
 from jina_v3_connectors.document_checks import (
     MAX_DEPTH,
     MAX_ID_BYTES,
@@ -82,6 +82,17 @@ BAD: dict[str, tuple[Any, str]] = {
         "is nested 33 deep, 32 levels of objects and lists",
     ),
     "lists": (Document("x", TEXT, lists(MAX_DEPTH + 1)), "is nested 33 deep, 32 levels"),
+    "mark order": (
+        Document("x", TEXT, marks=(Mark(3, {}), Mark(3, {}))),
+        "mark 1 starts at 3: it must be a whole number past the start of the mark before",
+    ),
+    "mark far": (Document("x", TEXT, marks=(Mark(18, {}),)), "mark 0 starts at 18: .* within the text's 17 characters"),
+    "mark before": (Document("x", TEXT, marks=(Mark(-1, {}),)), "mark 0 starts at -1: it must be a whole number"),
+    "mark values": (Document("x", TEXT, marks=(Mark(0, []),)), "metadata of mark 0 must be an object"),  # type: ignore[arg-type]
+    "mark nan": (
+        Document("x", TEXT, marks=(Mark(0, {"a": math.nan}),)),
+        r"mark 0\['a'\] must be JSON, a finite number",
+    ),
     "objects, far": (Document("x", TEXT, objects(100_000)), "is nested 33 deep, 32 levels"),
 }
 

@@ -301,6 +301,16 @@ def test_prompts_count(promptable: TextEncoder) -> None:
     assert promptable.count_tokens("the world", "retrieval.query", prompt=False) == plain
 
 
+def test_progress_may_be_told_to_a_function(engine: TextEncoder, capsys: pytest.CaptureFixture[str]) -> None:
+    told: list[int] = []
+    engine.encode(TEXTS, progress=told.append)
+    assert sum(told) == len(TEXTS)
+    told.clear()
+    engine.encode_documents(["a text", "b", "another text"], [[(0, 1), (2, 6)], [], [(0, 7)]], progress=told.append)
+    assert sum(told) == 3
+    assert capsys.readouterr().err == ""
+
+
 def test_progress_goes_to_standard_error(engine: TextEncoder, capsys: pytest.CaptureFixture[str]) -> None:
     engine.encode(TEXTS, progress=True)
     engine.encode_documents(["a text", "b", "another text"], [[(0, 1), (2, 6)], [], [(0, 7)]], progress=True)

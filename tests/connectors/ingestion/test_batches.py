@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from jina_v3_connectors.chunking import Chunker, WholeDocument
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.documents import Chunk, Document
+from jina_v3_connectors.documents import Chunk, Cut, Document, Mark
 from jina_v3_connectors.errors import DocumentError
 from jina_v3_connectors.ingestion.chunked import (
     BATCH_CHARACTERS,
@@ -54,6 +55,23 @@ def test_chunks_carry_their_document() -> None:
     first, second = chunks_of(Document("d", "ab", {"lang": "en"}), Letters())
     assert (first.number, first.start, first.end, first.text) == (0, 0, 1, "a")
     assert (second.number, second.document_id, second.metadata) == (1, "d", {"lang": "en"})
+
+
+def test_a_chunk_has_the_metadata_of_the_mark_it_starts_in() -> None:
+    marks = (Mark(1, {"page": 1, "lang": "de"}), Mark(3, {"page": 2}))
+    document = Document("d", "abcde", {"lang": "en"}, marks=marks)
+    assert [dict(chunk.metadata) for chunk in chunks_of(document, Letters())] == [
+        {"lang": "en"},
+        {"lang": "de", "page": 1},
+        {"lang": "de", "page": 1},
+        {"lang": "en", "page": 2},
+        {"lang": "en", "page": 2},
+    ]
+    cuts = (Cut(0, 2), Cut(2, 5, {"lang": "fr"}))
+    assert [dict(chunk.metadata) for chunk in chunks_of(replace(document, cuts=cuts), Letters())] == [
+        {"lang": "en"},
+        {"lang": "fr", "page": 1},
+    ]
 
 
 def test_documents_are_never_divided() -> None:
@@ -174,6 +192,9 @@ def test_a_chunk_over_a_limit_is_named(limits: WriteLimits, metadata: dict[str, 
         check_chunks(chunks, 8, limits)
     check_chunks(chunks, 8, WriteLimits(4, 10**6))
     check_chunks([], 8, limits)
+    after_others = [Chunk("d", n, 0, 1, "x") for n in range(7)]
+    with pytest.raises(DocumentError, match=rf"document 'd': chunk 7 {message}"):
+        check_chunks(after_others + chunks, 8, limits)
 
 
 @pytest.mark.parametrize("text", ["plain", "東京タワー" * 50, 'quotes " and \\ ' * 20, "\n\t" * 30])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from jina_v3_connectors.chunking import Chunker, WholeDocument
 from jina_v3_connectors.contract import EmbeddingContract
-from jina_v3_connectors.documents import Chunk, Document, Tail
+from jina_v3_connectors.documents import Chunk, Document, Mark, Tail
 from jina_v3_connectors.errors import DocumentError, StoreBusy, StoreError
 from jina_v3_connectors.filters import Condition, chunks_of
 from jina_v3_connectors.ingestion.ingestion import Ingestion, IngestOptions
@@ -121,6 +121,9 @@ def documents(count: int, sentences: int = 2) -> list[Document]:
     return [Document(f"d{n}", "".join(f" Sentence {k} of {n}." for k in range(sentences))) for n in range(count)]
 
 
+MARKED = replace(documents(4)[3], marks=(Mark(0, {"page": 1}),))
+
+
 def test_everything_arrives_with_the_right_vectors(bench: Bench) -> None:
     report = bench.run(documents(200))
     assert (report.documents, report.chunks, len(bench.shelf.points)) == (200, 400, 400)
@@ -140,8 +143,8 @@ def test_a_rerun_of_an_unchanged_corpus_does_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [Document("d3", "Other text."), Document("d3", documents(4)[3].text, {"lang": "en"}), Document("d3", "")],
-    ids=["text", "metadata", "emptied"],
+    [Document("d3", "Other text."), Document("d3", documents(4)[3].text, {"lang": "en"}), Document("d3", ""), MARKED],
+    ids=["text", "metadata", "emptied", "marks"],
 )
 def test_only_what_changed_is_written_again(bench: Bench, changed: Document) -> None:
     corpus = documents(10)
@@ -398,6 +401,19 @@ def test_progress_is_told(bench: Bench) -> None:
     assert told[-1] == 600
     assert told == sorted(told)
     assert len(told) > 3
+
+
+def test_progress_tells_what_is_handled_also_within_a_document(bench: Bench) -> None:
+    long = Document("long", "".join(f" Sentence {k}." for k in range(100)))
+    corpus: list[Any] = [Document("empty", ""), long, "no document", *documents(3)]
+    told: list[float] = []
+    report = bench.run(corpus, on_progress=lambda report: told.append(report.handled), skip_bad=True)
+    assert told == sorted(told)
+    assert report.handled == told[-1] == pytest.approx(6)
+    assert sum(handled % 1 > 0 for handled in told) > 50
+    again: list[float] = []
+    assert bench.run(corpus, on_progress=lambda report: again.append(report.handled), skip_bad=True).handled == 6
+    assert again[-1] == 6
 
 
 def test_whole_documents(bench: Bench) -> None:

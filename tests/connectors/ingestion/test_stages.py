@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -54,6 +56,16 @@ def test_a_document_is_cut_refused_or_unchanged(journal: Journal) -> None:
     journal.record([("b", Entry(chunked.digest, 2))])
     assert isinstance(prepared(journal, Document("b", DOCUMENT.text)), Unchanged)
     assert isinstance(prepared(journal, Document("b\x00", "Text.")), Refused)
+
+
+def test_the_digest_of_a_document_without_marks_is_that_of_earlier_versions(journal: Journal) -> None:
+    """Their journals hold it, and unchanged documents are skipped by it."""
+    chunked = prepared(journal, Document("a", "One. Two.", {"b": 1, "a": "é"}))
+    assert isinstance(chunked, ChunkedDocument)
+    digest = hashlib.blake2b(json.dumps(CONTRACT.deciding(), sort_keys=True).encode(), digest_size=16)
+    for part in (b"One. Two.", b"text", rb'{"a": "\u00e9", "b": 1}'):
+        digest.update(len(part).to_bytes(8) + part)
+    assert chunked.digest == digest.digest()
 
 
 def test_vectors_of_an_earlier_run_are_kept_from_the_intent_to_the_record(journal: Journal) -> None:
