@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .migrate_moves import move_options, sides
+from jina_v3_encoder.texts.blend import reading_name
+
+from .migrate_moves import chosen_move, move_options
 from .migrate_options import SourceChoice, source_options, target_options
 from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import json_line, printable
@@ -48,26 +50,23 @@ def command(
     """
     from rich.console import Console
 
-    from ..migration.opening import check_sides, chunker_of, opened_source, spec_of
+    from ..migration.opening import chunker_of, inherited, opened_source
     from ..migration.plan import plan
     from ..settings import Settings, agree
 
-    addresses = sides(source, target)
-    spec = spec_of(addresses, source.collection, target.collection, source.names, settings)
-    check_sides(addresses, spec)
-    console = Console(stderr=True)
-    with opened_source(addresses, spec) as old, console.status("opening") as status:
-        encoder = choice.text_encoder()
+    move, console = chosen_move(None, None, source, target, settings, choice), Console(stderr=True)
+    spec, encoder = move.spec, move.encoder
+    with opened_source(move.sides, spec) as old, console.status("opening") as status:
         chunker = chunker_of(spec, old, lambda: tokenizer_of(encoder))
-        chosen = Settings(settings.dimensions, settings.late_chunking, chunker, settings.window, settings.overlap)
-        chosen.check(encoder)
+        like = inherited(spec.settings, old, encoder)
+        chosen = Settings(like.dimensions, like.reading, chunker, like.window, like.overlap)
         contract = agree(chosen, encoder, None, target.collection)
         outcome = plan(
             old,
             encoder,
             contract,
             chunker,
-            keep_cuts=settings.rechunk_tokens is None,
+            keep_cuts=spec.settings.rechunk_tokens is None,
             on_survey=lambda number: status.update(f"listing: {number:,} records"),
         )
     lacking = _lacking_room(target, outcome)
@@ -77,7 +76,8 @@ def command(
         values = asdict(outcome) | {"totals": outcome.totals._asdict(), "possible": possible}
         click.echo(json_line(json.loads(json.dumps(values))))
     else:
-        for line in lines(outcome, f"{encoder.model_id}, {contract.dimensions} dimensions", target.collection):
+        model = f"{encoder.model_id}, {contract.dimensions} dimensions, {reading_name(contract.reading)}"
+        for line in lines(outcome, model, target.collection):
             click.echo(printable(line))
         if lacking is not None:
             click.echo(f"IN THE WAY: {lacking}")

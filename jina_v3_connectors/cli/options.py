@@ -38,6 +38,11 @@ class ModelChoice:
     threads: int | None = None
     url: str | None = field(default=None, repr=False)
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it leaves it open which model it is."""
+        return self.model is None and self.url is None
+
     def load(self, model: str | None = None, revision: str | None = None, *, download: bool = True) -> Encoder:
         """The encoder on this machine. `model` and `revision` are used if the options name no model."""
         from jina_v3_encoder import Encoder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from ..chunking import Chunker, WholeDocument
 from ..chunking.splitter import SemanticChunker
 from ..connector import check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
+from ..settings import Settings
 from ..store import Store, Stored, shared_journal
 from .changes import Changes, WriterNotes
 from .migration import OURS, Migration
@@ -25,8 +26,8 @@ from .rebuild import KeptChunks
 from .records import RECOGNISED, FieldNames, Source
 from .sources import open_source
 from .sources.open import is_export
-from .spec import DEFAULTS, MigrationSpec, MoveSettings, without_password
-from .state import MigrationState
+from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
+from .state import PLANNED, MigrationState
 
 if TYPE_CHECKING:
     from .postgres_changes import PostgresNotes
@@ -67,6 +68,31 @@ def check_sides(sides: Sides, spec: MigrationSpec) -> None:
                 f"{name!r} is an alias of the collection {real_name!r}, and may name another one tomorrow: give "
                 f"{option} the name of a collection"
             )
+
+
+def inherited(settings: MoveSettings, source: Source, encoder: TextEncoder) -> MoveSettings:
+    """The settings of a new collection. How chunks are read is taken over from the old one, unless they say it.
+
+    A window of late chunking is not: its default is the limit of the new model. That of a blend is, where the new model
+    can read it.
+    """
+    old = source.contract
+    if settings.late_chunking is not None or old is None or not old.late_chunking:
+        return settings
+    fits = old.blend is not None and (old.window or 0) <= encoder.max_tokens
+    window, overlap = (old.window, old.overlap) if fits else (None, None)
+    if settings.window is not None or settings.overlap is not None:
+        window, overlap = settings.window, settings.overlap
+    return replace(settings, late_chunking=old.late_chunking, window=window, overlap=overlap)
+
+
+def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
+    """Refuse what no new collection can have, before anything is noted.
+
+    Raises:
+        InvalidInput: a number out of range, or window without late chunking.
+    """
+    Settings(settings.dimensions, settings.reading, None, settings.window, settings.overlap).check(encoder)
 
 
 def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], Path]) -> Chunker:
@@ -116,21 +142,25 @@ def opened_migration(
     """
     check_sides(sides, spec)
     with ExitStack() as stack:
+        memory = MigrationState(state or shared_journal(), name)
+        stack.callback(memory.close)
+        begun = memory.progress()
+        spec = begun.continued(spec) if begun else spec
         source = stack.enter_context(opened_source(sides, spec, beside))
+        if begun is None or begun.stage == PLANNED:
+            spec = replace(spec, settings=inherited(spec.settings, source, encoder))
         target = stack.enter_context(
             open_store(
                 sides.target,
                 encoder,
                 spec.target_collection,
                 dimensions=spec.settings.dimensions,
-                late_chunking=spec.settings.late_chunking,
+                late_chunking=spec.settings.reading,
                 window=spec.settings.window,
                 overlap=spec.settings.overlap,
                 chunker=chunker_of(spec, source, tokenizer_of),
             )
         )
-        memory = MigrationState(state or shared_journal(), name)
-        stack.callback(memory.close)
         changes: list[Changes] = [*notes]
         if source.description == OURS:
             changes.append(WriterNotes(memory))
@@ -163,7 +193,8 @@ def open_migration(
         encoder: The new model.
         settings: How the new collection is made.
         fields: The old collection's fields, where they are not recognised.
-        name: Of the move, on this machine; by default that of the new collection.
+        name: Of the move, on this machine; by default that of the new collection. What `settings` leave out of a move
+            that was begun stays as it was begun; else chunks are read as in the old collection.
         triggers: In PostgreSQL, note what others write to the old collection.
         beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
 
@@ -175,6 +206,7 @@ def open_migration(
     sides = Sides(source, target)
     spec = spec_of(sides, source_collection, target_collection, fields, settings)
     called = name or target_collection
+    check_settings(settings, encoder)
     notes = trigger_notes(sides, spec, called, install=True) if triggers else []
     tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
     with opened_migration(sides, spec, called, encoder, lambda: tokenizer, notes=notes, beside=beside) as migration:
@@ -207,10 +239,11 @@ def spec_of(
     target_collection: str,
     fields: FieldNames = RECOGNISED,
     settings: MoveSettings = DEFAULTS,
+    model: ModelName = NAMELESS,
 ) -> MigrationSpec:
     """The settings that are kept. Passwords are left out."""
     source, target = without_password(sides.source), without_password(sides.target)
-    return MigrationSpec(source, source_collection, target, target_collection, fields, settings)
+    return MigrationSpec(source, source_collection, target, target_collection, fields, settings, model)
 
 
 def sides_of(spec: MigrationSpec, source: str | None, target: str | None) -> Sides:

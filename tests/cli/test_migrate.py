@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from jina_v3_connectors.backends import filled_store
 from jina_v3_connectors.cli.main import main
+from jina_v3_connectors.errors import StoreError
 from jina_v3_encoder.state import STATE_VARIABLE
 
 from ..support.backends import shared_postgres
@@ -72,11 +74,68 @@ def test_the_whole_journey(store: str, tmp_path: Path) -> None:
     assert run("migrate", "status").stdout.startswith("no migration was begun")
 
 
-def test_a_run_with_other_settings_is_refused(store: str) -> None:
-    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256"))
-    refused = run("migrate", "run", *sides(store), "--dimensions", "128")
+@pytest.mark.parametrize("command", [sides, lambda _: ("new",), lambda _: ()], ids=["sides", "name", "the only one"])
+def test_a_move_goes_on_as_it_was_begun(store: str, command: Callable[[str], tuple[str, ...]]) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256", "--late-chunking", "--model", "nano"))
+    again = succeeded(run("migrate", "run", *command(store)))
+    assert "going on with the move new: --model nano --dimensions 256 --late-chunking" in again.stderr
+    assert "moved 0 documents" in again.stderr
+    assert "5 were there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--dimensions", "128"), "dimensions: begun with 256, now 128"),
+        (("--blend",), "late_chunking: begun with True, now 'blend(late=1.0, neighbours=0.3)'"),
+        (("--rechunk", "30"), "rechunk_tokens: begun with None, now 30"),
+        (("--text-field", "body"), "field of text: begun with None, now 'body'"),
+    ],
+    ids=["dimensions", "reading", "chunks", "field"],
+)
+def test_a_run_with_other_settings_is_refused(store: str, options: tuple[str, ...], told: str) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256", "--late-chunking"))
+    refused = run("migrate", "run", *sides(store), *options)
     assert refused.exit_code == 1
-    assert "dimensions: the collection has 256, you use 128" in refused.stderr
+    assert told in refused.stderr
+    assert "Leave these out to go on as it was begun" in refused.stderr
+
+
+def test_a_setting_that_was_left_to_its_default_is_the_contracts(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store)))
+    refused = run("migrate", "run", "new", "--dimensions", "64")
+    assert "dimensions: the collection has 384, you use 64" in refused.stderr
+    succeeded(run("migrate", "run", "new", "--dimensions", "384", "--no-late-chunking"))
+
+
+def test_a_run_that_was_stopped_while_it_listed_goes_on_too(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was written yet, so other settings may still be given."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise StoreError("the server went away")
+
+    with monkeypatch.context() as away:
+        away.setattr("jina_v3_connectors.migration.migration.survey", stopped)
+        assert run("migrate", "run", *sides(store), "--dimensions", "256").exit_code == 1
+    again = succeeded(run("migrate", "run", "new", "--late-chunking"))
+    assert "going on with the move new: --model nano --dimensions 256 --late-chunking" in again.stderr
+    assert "256 dimensions, late chunking" in again.stderr
+
+
+def test_how_chunks_are_read_is_taken_over(store: str, tmp_path: Path) -> None:
+    texts = tmp_path / "long.jsonl"
+    texts.write_text(json.dumps({"id": "a", "text": " ".join(f"Bridge {n} crosses the river." for n in range(20))}))
+    read = ("--to", store, "--collection", "old-blend", "--chunk-tokens", "30", "--blend", "--window", "512")
+    succeeded(run("ingest", str(texts), *read))
+    blend = ("--from", store, "--collection", "old-blend", "--to", store)
+    planned = succeeded(run("migrate", "plan", *blend, "--into", "same"))
+    assert "384 dimensions, blend(late=1.0, neighbours=0.3)" in planned.stdout
+    same = succeeded(run("migrate", "run", *blend, "--into", "same"))
+    assert "384 dimensions, blend(late=1.0, neighbours=0.3) as the old collection" in same.stderr
+    other = succeeded(run("migrate", "run", *blend, "--into", "other", "--no-late-chunking"))
+    assert "384 dimensions, each chunk on its own, from" in other.stderr
+    contract = filled_store(store, "same")[1].contract
+    assert (contract.late_chunking, contract.window) == ("blend(late=1.0, neighbours=0.3)", 512)
 
 
 def test_both_sides_the_same(store: str) -> None:
