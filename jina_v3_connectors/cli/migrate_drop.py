@@ -49,8 +49,8 @@ def command(name: str | None, source: str | None, target: str | None, which: str
                 "old": (sides.source, spec.source_collection),
                 "new": (sides.target, spec.target_collection),
             }[which]
-            live = None if progress.alias is None else named_by(progress.alias, store_opener(sides.target))
-            if live == collection:
+            named_here = progress.alias is not None and (which == "new" or spec.source == spec.target)
+            if named_here and named_by(progress.alias or "", store_opener(sides.target)) == collection:
                 raise InvalidInput(f"collection {collection!r} is not deleted: {progress.alias} stands for it")
             if progress.alias is None and which == "old":
                 say("no name was switched: make sure that no application searches the old collection any more")

@@ -50,8 +50,10 @@ def command(
     """
     from rich.console import Console
 
+    from ..migration.migration import OURS
     from ..migration.opening import chunker_of, inherited, opened_source
     from ..migration.plan import plan
+    from ..migration.switching import no_way_back
     from ..settings import Settings, agree
 
     move, console = chosen_move(None, None, source, target, settings, choice), Console(stderr=True)
@@ -69,6 +71,7 @@ def command(
             keep_cuts=spec.settings.rechunk_tokens is None,
             on_survey=lambda number: status.update(f"listing: {number:,} records"),
         )
+    outcome.no_way_back = no_way_back(spec, is_ours=outcome.layout == OURS)
     lacking = _lacking_room(target, outcome)
     enough = outcome.is_possible or (skip_bad and outcome.totals.records > outcome.totals.without_text)
     possible = enough and lacking is None
@@ -81,6 +84,8 @@ def command(
             click.echo(printable(line))
         if lacking is not None:
             click.echo(f"IN THE WAY: {lacking}")
+        if outcome.no_way_back is not None:
+            click.echo(printable(f"going back: {outcome.no_way_back}"))
     if not possible:
         raise SystemExit(1)
 

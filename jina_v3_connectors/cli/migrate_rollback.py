@@ -15,7 +15,8 @@ from .terminal import say
 def command(name: str | None, source: str | None, target: str | None) -> None:
     """Let the name stand for the old collection again. Nothing is deleted, so you may switch once more.
 
-    It needs no model, and not the new collection.
+    It needs no model, and not the new collection. Where no name can stand for the old collection, as in another store,
+    it says what to change instead, and ends with status 1.
 
     \b
     Example:

@@ -32,6 +32,10 @@ def command(
     stored. Searches by the name go on meanwhile: each is answered by one of the two collections. The contract of the
     collection tells `jina-v3 search` and our connectors which model, task and size a question needs.
 
+    A name stands for collections of one store. Where the old collection is in another store, or is a table of another
+    project in PostgreSQL, your application's settings have to be changed too, and `rollback` cannot change them:
+    --check says so.
+
     \b
     Example:
       jina-v3 migrate switch docs-v3 --alias live
@@ -60,9 +64,10 @@ def command(
                 say(f"not safe: {problem}")
             raise SystemExit(1)
         if check:
-            say("safe to switch")
+            say("safe to switch" if ready.no_way_back is None else f"safe to switch. But {ready.no_way_back}")
             return
-        say(
-            f"{alias} now stands for {migration.spec.target_collection}. Back again: "
-            f"jina-v3 migrate rollback {migration.state.name}"
-        )
+        spec = migration.spec
+        where = "" if spec.source == spec.target else f" in {spec.target}"
+        back = f"Back again: jina-v3 migrate rollback {migration.state.name}"
+        way = back if ready.no_way_back is None else ready.no_way_back[0].upper() + ready.no_way_back[1:]
+        say(f"{alias} now stands for {spec.target_collection}{where}. {way}")

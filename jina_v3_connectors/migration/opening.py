@@ -137,8 +137,8 @@ def opened_migration(
 
     Raises:
         InvalidInput: the two sides are one, or a URL has no known form.
-        ContractMismatch: the new collection was begun in another way.
-        StoreError: a side cannot be opened.
+        ContractMismatch: the new collection was begun with another model.
+        StoreError: a side cannot be opened, or the move was begun with other settings.
     """
     check_sides(sides, spec)
     with ExitStack() as stack:
@@ -200,8 +200,8 @@ def open_migration(
 
     Raises:
         InvalidInput: a URL of no known form, or both sides are one.
-        ContractMismatch: the new collection was begun with another model, task, size or chunking.
-        StoreError: a side cannot be opened, or no triggers can be made.
+        ContractMismatch: the new collection was begun with another model.
+        StoreError: the move was begun with other settings, a side cannot be opened, or no triggers can be made.
     """
     sides = Sides(source, target)
     spec = spec_of(sides, source_collection, target_collection, fields, settings)

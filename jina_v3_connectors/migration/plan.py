@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.usage import count_usage
 
 from ..chunking import Chunker
 from ..contract import EmbeddingContract
@@ -37,7 +38,7 @@ class Plan:
     chunks: int
     """An estimate where documents are cut anew."""
     tokens: int
-    """To be read by the model, an estimate from the sample."""
+    """To be read by the model, an estimate from the sample. A blend reads everything twice, windows what they share."""
     seconds: float
     """To encode everything on this machine, as fast as the sample."""
     bytes_before: int
@@ -50,6 +51,8 @@ class Plan:
     """Documents of the sample whose text has gaps."""
     refused: list[str] = field(default_factory=list)
     """Documents of the sample that cannot be moved."""
+    no_way_back: str | None = None
+    """Why `rollback` will not be able to undo a switch. None where it will."""
 
     @property
     def is_possible(self) -> bool:
@@ -113,13 +116,13 @@ def _measure(
                 result.with_gaps += not rebuilt.exact
             except DocumentError as error:
                 result.refused.append(str(error))
-        texts = [chunk.text for one in batch for chunk in one.chunks]
         start = time.perf_counter()
-        list(encode_apart(encoder, contract, batch))
+        with count_usage() as usage:
+            list(encode_apart(encoder, contract, batch))
         seconds += time.perf_counter() - start
-        tokens += sum(encoder.count_tokens(texts, contract.passage_task, prompt=contract.prompts)) if texts else 0
+        tokens += usage.tokens
         characters += sum(len(one.document.text) for one in batch)
-        chunks += len(texts)
+        chunks += sum(len(one.chunks) for one in batch)
         records += sum(len(keys) for _, keys in part)
         result.measured_documents += len(batch)
     if characters:

@@ -42,7 +42,8 @@ DOCUMENT_OF = "SELECT document FROM migration_records WHERE migration = ? AND ke
 ONE = "SELECT name, spec, stage, changed, alias, previous, token, triggers FROM migrations WHERE name = ?"
 ALL = "SELECT name, spec, stage, changed, alias, previous, token, triggers FROM migrations ORDER BY changed DESC"
 BEGIN = "INSERT INTO migrations (name, spec, stage, changed, token, triggers) VALUES (?, ?, ?, ?, ?, ?)"
-PLANNED, RUNNING, COMPLETE, SWITCHED = "planned", "running", "complete", "switched"
+PLANNED, RUNNING, COMPLETE = "planned", "running", "complete"
+SWITCHED, ROLLED_BACK = "switched", "rolled back"
 
 
 class RecordRow(NamedTuple):
@@ -174,7 +175,7 @@ class MigrationState:
         self._database.many(
             (
                 "UPDATE migrations SET stage = ?, changed = ? WHERE name = ?",
-                [(COMPLETE, time.time(), self.name)],
+                [(ROLLED_BACK, time.time(), self.name)],
             )
         )
 

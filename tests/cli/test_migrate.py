@@ -138,6 +138,59 @@ def test_how_chunks_are_read_is_taken_over(store: str, tmp_path: Path) -> None:
     assert (contract.late_chunking, contract.window) == ("blend(late=1.0, neighbours=0.3)", 512)
 
 
+@pytest.mark.parametrize("reading", ["--no-late-chunking", "--late-chunking", "--blend"])
+def test_a_plan_tells_the_tokens_that_a_run_reads(store: str, tmp_path: Path, reading: str) -> None:
+    """A blend reads everything twice."""
+    texts = tmp_path / "long.jsonl"
+    texts.write_text(json.dumps({"id": "a", "text": " ".join(f"Bridge {n} crosses the river." for n in range(20))}))
+    succeeded(run("ingest", str(texts), "--to", store, "--collection", "old", "--chunk-tokens", "200"))
+    planned = json.loads(succeeded(run("migrate", "plan", *sides(store), reading, "--json")).stdout)
+    ran = succeeded(run("migrate", "run", *sides(store), reading))
+    assert f"6 documents (6 chunks, {planned['tokens']:,} tokens)" in ran.stderr
+
+
+def test_status_after_a_rollback(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store)))
+    succeeded(run("migrate", "switch", "new", "--alias", "live"))
+    assert "  live stands for new\n" in run("migrate", "status").stdout
+    succeeded(run("migrate", "rollback", "new"))
+    shown = run("migrate", "status").stdout
+    assert "new: rolled back since" in shown
+    assert "  live stands for old again\n" in shown
+    succeeded(run("migrate", "run", "new"))
+    assert "  live is the name of an earlier switch\n" in run("migrate", "status").stdout
+
+
+def test_a_switch_between_two_stores_promises_no_way_back(store: str, tmp_path: Path) -> None:
+    """An application that names the old store finds the old collection, whatever we do."""
+    other = f"qdrant:{tmp_path / 'other'}"
+    between = ("--from", store, "--collection", "old", "--to", other, "--into", "new")
+    told = f"and no name stands for both: searches reach the new one once your application's settings name {other}"
+    assert told in succeeded(run("migrate", "plan", *between)).stdout
+    succeeded(run("migrate", "run", *between))
+    checked = succeeded(run("migrate", "switch", "new", "--check")).stderr
+    assert "safe to switch. But the old collection is in" in checked
+    assert told in checked
+    switched = succeeded(run("migrate", "switch", "new", "--alias", "live")).stderr
+    assert f"live now stands for new in {other}. The old collection is in" in switched
+    assert "Back again" not in switched
+    refused = run("migrate", "rollback", "new")
+    assert refused.exit_code == 1
+    assert f"'live' was not moved: the old collection is in {store}" in refused.stderr
+    assert f"and go back when they name 'old' in {store} again" in refused.stderr
+    succeeded(run("migrate", "drop", "new", "--which", "none"))
+
+
+def test_one_name_in_two_stores_is_two_collections(store: str, tmp_path: Path) -> None:
+    other = f"qdrant:{tmp_path / 'other'}"
+    succeeded(run("migrate", "run", "--from", store, "--collection", "old", "--to", other, "--into", "old"))
+    succeeded(run("migrate", "switch", "old", "--alias", "live"))
+    refused = run("migrate", "drop", "old", "--which", "new", "--confirm", "old")
+    assert "collection 'old' is not deleted: live stands for it" in refused.stderr
+    dropped = succeeded(run("migrate", "drop", "old", "--which", "old", "--confirm", "old"))
+    assert "deleted old with 5 records" in dropped.stderr
+
+
 def test_both_sides_the_same(store: str) -> None:
     refused = run("migrate", "run", "--from", store, "--collection", "old", "--to", store, "--into", "old")
     assert "the old and the new collection are both 'old'" in refused.stderr
@@ -297,3 +350,14 @@ def test_no_repr_shows_an_address(database: str) -> None:
 
     url = database.replace("postgres@", "postgres:Hunter2@")
     assert "Hunter2" not in repr((Sides(url, url), SourceChoice(url, "docs"), store_opener(url)))
+
+
+def test_no_name_of_ours_stands_for_a_table_of_an_application(database: str) -> None:
+    moved = ("--from", database, "--collection", "articles", "--to", database, "--into", "new", "--dimensions", "64")
+    succeeded(run("migrate", "run", *moved))
+    told = "'articles' is a table of another project, and no name of ours can stand for it"
+    assert told in succeeded(run("migrate", "switch", "new", "--check")).stderr
+    assert told in succeeded(run("migrate", "switch", "new", "--alias", "live")).stderr
+    refused = run("migrate", "rollback", "new")
+    assert refused.exit_code == 1
+    assert told in refused.stderr
