@@ -86,9 +86,9 @@ def test_a_move_goes_on_as_it_was_begun(store: str, command: Callable[[str], tup
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--dimensions", "128"), "dimensions: begun with 256, now 128"),
-        (("--blend",), "late_chunking: begun with True, now 'blend(late=1.0, neighbours=0.3)'"),
-        (("--rechunk", "30"), "rechunk_tokens: begun with None, now 30"),
+        (("--dimensions", "128"), "--dimensions: begun with 256, now 128"),
+        (("--blend",), "--late-chunking: begun with True, now 'blend(late=1.0, neighbours=0.3)'"),
+        (("--rechunk", "30"), "--rechunk: begun with None, now 30"),
         (("--text-field", "body"), "field of text: begun with None, now 'body'"),
     ],
     ids=["dimensions", "reading", "chunks", "field"],
@@ -104,7 +104,7 @@ def test_a_run_with_other_settings_is_refused(store: str, options: tuple[str, ..
 def test_a_setting_that_was_left_to_its_default_is_the_contracts(store: str) -> None:
     succeeded(run("migrate", "run", *sides(store)))
     refused = run("migrate", "run", "new", "--dimensions", "64")
-    assert "dimensions: the collection has 384, you use 64" in refused.stderr
+    assert "--dimensions: the collection has 384, you use 64" in refused.stderr
     succeeded(run("migrate", "run", "new", "--dimensions", "384", "--no-late-chunking"))
 
 
