@@ -178,7 +178,7 @@ def lines(report: RunReport) -> Iterator[str]:
         more = " …" if report.missing_count > len(report.missing) else ""
         yield f"MISSING: {report.missing_count:,} documents: {', '.join(report.missing)}{more}"
     if report.waiting:
-        yield f"{report.waiting:,} changes wait: run it again"
+        yield f"{report.waiting:,} changes wait: the next run brings them over, and so does a switch"
     yield "complete: the new collection can be compared and switched" if report.is_complete else "not complete yet"
 
 

@@ -23,8 +23,11 @@ from .survey import rebuilt_documents, survey
 from .verification import Verification, verify
 
 OURS = "jina-v3"
-ROUNDS = 1000
-"""Times that changes are looked for, before the rest is left to the next run."""
+MAY_WAIT = 100
+"""Changes that may wait when a run ends, or a name is switched. An application that writes all the time always has
+some; the next run, or the switch, brings them over."""
+PATIENCE = 3
+"""Times that changes are looked for without fewer being left, before the rest is left to the next run."""
 FEW = 100
 """Chunks that may be deleted without a question."""
 NAMED = 20
@@ -51,9 +54,9 @@ class RunReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the new collection holds everything, and its sample is right."""
+        """Whether the new collection holds everything but the last few changes, and its sample is right."""
         right = self.verification is not None and self.verification.is_right
-        return right and not (self.missing_count or self.waiting)
+        return right and not self.missing_count and self.waiting <= MAY_WAIT
 
 
 class Migration:
@@ -218,8 +221,9 @@ class Migration:
             )
 
     def _follow(self, report: RunReport, *, skip_bad: bool, retry: RetryPolicy) -> None:
-        """Until few changes are left: an application that writes all the time always has some."""
-        for _ in range(ROUNDS):
+        """Until no fewer changes are left: an application that writes while the model computes always has some."""
+        least, rounds = self.waiting(), 0
+        while rounds < PATIENCE:
             settled = 0
             for change in self._changes:
                 noted = with_retries(partial(change.noted, self.source, self.state), retry)
@@ -230,6 +234,8 @@ class Migration:
                 settled += len(noted.settled)
             if not settled:
                 return
+            left = self.waiting()
+            least, rounds = (left, 0) if left < least else (least, rounds + 1)
 
     def _bring_over(self, changed: Sequence[str], report: RunReport, *, skip_bad: bool, retry: RetryPolicy) -> None:
         """Write documents as they are in the old collection now. Those without records are deleted."""

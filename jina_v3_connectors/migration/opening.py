@@ -92,6 +92,7 @@ def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
     Raises:
         InvalidInput: a number out of range, or window without late chunking.
     """
+    encoder.info.check_dimensions(settings.dimensions)
     Settings(settings.dimensions, settings.reading, None, settings.window, settings.overlap).check(encoder)
 
 

@@ -14,15 +14,12 @@ from ..connector import check_collection_name
 from ..errors import ContractMissing, DocumentError, StoreBusy, StoreError
 from ..store import Store
 from .changes import held
-from .migration import OURS, Migration
+from .migration import MAY_WAIT, OURS, Migration
 from .sources.open import is_export
 from .spec import MigrationSpec
 from .state import SWITCHED, MigrationState
 from .verification import Verification
 
-MAY_WAIT = 100
-"""Changes that may wait when a name is switched. An application that writes all the time always has some; they are
-brought over right after."""
 OpenStore = Callable[[str], Store]
 """Opens a collection of the target's backend by its name, an alias too."""
 
