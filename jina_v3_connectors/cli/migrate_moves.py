@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from ..migration.migration import Migration
     from ..migration.opening import Sides
+    from ..migration.records import Source
     from ..migration.spec import MigrationSpec, ModelName, MoveSettings
     from ..migration.state import Progress
     from ..store import Store
@@ -41,6 +42,12 @@ MOVE_OPTIONS = (
         help="Cut whole documents anew, into chunks of at most so many tokens. Default: keep the chunks as they are.",
     ),
 )
+IN_PLACE_OPTION = click.option(
+    "--in-place",
+    "column",
+    metavar="COLUMN",
+    help="PostgreSQL, in place of --to and --into: a new column of the old table, beside the old vectors.",
+)
 REOPEN_OPTIONS = (
     click.argument("name", required=False),
     click.option("--from", "source", metavar="URL", help="The old store again, where its URL needs a password."),
@@ -48,8 +55,21 @@ REOPEN_OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class ColumnChoice(SourceChoice):
+    """The new column of a move in place."""
+
+    spec: MigrationSpec | None = None
+
+    def open(self) -> Source:
+        from ..migration.postgres_column import NewVectors
+
+        assert self.spec is not None
+        return NewVectors(self.store, self.spec)
+
+
 def move_options(function: _F) -> _F:
-    """How the new collection is made; the command gets it as `settings`."""
+    """How the new collection is made; the command gets it as `settings`, and --in-place as `column`."""
 
     @wraps(function)
     def command(**values: Any) -> Any:
@@ -58,7 +78,7 @@ def move_options(function: _F) -> _F:
         choices = {choice.name: values.pop(choice.name) for choice in fields(MoveSettings)}
         return function(settings=MoveSettings(**choices), **values)
 
-    for option in reversed(MOVE_OPTIONS):
+    for option in reversed((*MOVE_OPTIONS, IN_PLACE_OPTION)):
         command = option(command)
     return late_options(command)  # type: ignore[return-value]
 
@@ -125,6 +145,8 @@ def sides_of_move(
         None if spec.fields.metadata is None else ",".join(spec.fields.metadata),
         spec.fields.vector,
     )
+    if spec.in_place:
+        return old, ColumnChoice(addresses.target, spec.target_collection, spec=spec)
     return old, SourceChoice(addresses.target, spec.target_collection)
 
 
@@ -179,6 +201,7 @@ def chosen_move(
     name: str | None,
     source: SourceChoice | None,
     target: SourceChoice | None,
+    column: str | None,
     settings: MoveSettings,
     choice: ModelChoice,
 ) -> ChosenMove:
@@ -188,29 +211,36 @@ def chosen_move(
         begun: The name of a move to go on with.
         name: A name for a new one; by default that of the new collection.
         source, target: Both collections, None for those of the move that was begun.
+        column: In place of `target`, a new column of the old table.
         settings, choice: How the new collection is made, as far as the options say it.
 
     Raises:
         InvalidInput: the options are not enough, or impossible.
         StoreError: they contradict what the move was begun with, or a store cannot be asked.
     """
-    from ..migration.opening import check_settings, check_sides, spec_of
+    from ..migration.opening import check_settings, check_sides, in_place_of, spec_of
     from ..migration.spec import NAMELESS
     from ..migration.state import find_migration
     from ..store import shared_journal
 
     if begun is not None and name is not None:
         raise InvalidInput("--name is for a new move: leave it out to go on with one by its name")
+    if column is not None and (source is None or target is not None):
+        raise InvalidInput("--in-place goes with --from and --collection, and without --to and --into")
+    if column is not None and source is not None:
+        target = SourceChoice(source.store, f"{source.collection}.{column}")
     if source is None and target is None:
         begun = known_migration(begun).name
     old, new = sides_of_move(begun, source, target)
     addresses, called = sides(old, new), begun or name or new.collection
     given = NAMELESS if choice.names_nothing else model_name(choice)
-    spec = spec_of(addresses, old.collection, new.collection, old.names, settings, given)
+    in_place = column is not None
+    spec = spec_of(addresses, old.collection, new.collection, old.names, settings, given, in_place=in_place)
     check_sides(addresses, spec)
     before = find_migration(shared_journal(), called)
     if before is None:
-        spec, encoder = replace(spec, model=model_name(choice)), choice.text_encoder()
+        spec = replace(in_place_of(addresses, spec), model=model_name(choice))
+        encoder = choice.text_encoder()
     else:
         spec = before.continued(spec)
         try:

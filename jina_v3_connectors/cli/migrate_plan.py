@@ -11,7 +11,7 @@ import click
 from jina_v3_encoder.texts.blend import reading_name
 
 from .migrate_moves import chosen_move, move_options
-from .migrate_options import SourceChoice, source_options, target_options
+from .migrate_options import SourceChoice, side_options
 from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import json_line, printable
 
@@ -25,16 +25,16 @@ HOUR = 3600
 
 
 @click.command("plan")
-@source_options
-@target_options
+@side_options
 @move_options
 @click.option("--skip-bad", is_flag=True, help="Documents without text are no obstacle: they will be left out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @encoder_options
 def command(
-    source: SourceChoice,
-    target: SourceChoice,
+    source: SourceChoice | None,
+    target: SourceChoice | None,
     settings: MoveSettings,
+    column: str | None,
     skip_bad: bool,
     as_json: bool,
     choice: ModelChoice,
@@ -56,13 +56,13 @@ def command(
     from ..migration.switching import no_way_back
     from ..settings import Settings, agree
 
-    move, console = chosen_move(None, None, source, target, settings, choice), Console(stderr=True)
+    move, console = chosen_move(None, None, source, target, column, settings, choice), Console(stderr=True)
     spec, encoder = move.spec, move.encoder
     with opened_source(move.sides, spec) as old, console.status("opening") as status:
         chunker = chunker_of(spec, old, lambda: tokenizer_of(encoder))
         like = inherited(spec.settings, old, encoder)
         chosen = Settings(like.dimensions, like.reading, chunker, like.window, like.overlap)
-        contract = agree(chosen, encoder, None, target.collection)
+        contract = agree(chosen, encoder, None, spec.target_collection)
         outcome = plan(
             old,
             encoder,
@@ -72,7 +72,7 @@ def command(
             on_survey=lambda number: status.update(f"listing: {number:,} records"),
         )
     outcome.no_way_back = no_way_back(spec, is_ours=outcome.layout == OURS)
-    lacking = _lacking_room(target, outcome)
+    lacking = _lacking_room(move.sides.target, outcome)
     enough = outcome.is_possible or (skip_bad and outcome.totals.records > outcome.totals.without_text)
     possible = enough and lacking is None
     if as_json:
@@ -80,7 +80,7 @@ def command(
         click.echo(json_line(json.loads(json.dumps(values))))
     else:
         model = f"{encoder.model_id}, {contract.dimensions} dimensions, {reading_name(contract.reading)}"
-        for line in lines(outcome, model, target.collection):
+        for line in lines(outcome, model, spec.target_collection):
             click.echo(printable(line))
         if lacking is not None:
             click.echo(f"IN THE WAY: {lacking}")
@@ -90,14 +90,14 @@ def command(
         raise SystemExit(1)
 
 
-def _lacking_room(target: SourceChoice, plan: Plan) -> str | None:
+def _lacking_room(url: str, plan: Plan) -> str | None:
     """Why the new collection does not fit on this machine's disk. None if it does, or is on a server."""
     import shutil
 
     from ..backends import find_location
     from ..disk import COPIES, TO_WRITE
 
-    path = find_location(target.store)[1].path
+    path = find_location(url)[1].path
     if path is None:
         return None
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())

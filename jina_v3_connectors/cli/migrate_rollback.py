@@ -30,5 +30,8 @@ def command(name: str | None, source: str | None, target: str | None) -> None:
     progress = known_migration(name)
     addresses = sides_of(progress.spec, source, target)
     with closing(MigrationState(shared_journal(), progress.name)) as state:
-        alias, collection = rollback(state, store_opener(addresses.target))
+        alias, collection = rollback(state, store_opener(addresses.target, progress.spec))
+    if progress.spec.in_place:
+        say(f"the column {alias} holds the old vectors again; rows written since the switch have none")
+        return
     say(f"{alias} stands for {collection} again")

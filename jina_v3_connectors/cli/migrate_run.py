@@ -47,6 +47,7 @@ def command(
     source: SourceChoice | None,
     target: SourceChoice | None,
     settings: MoveSettings,
+    column: str | None,
     name: str | None,
     skip_bad: bool,
     allow_shrinking: bool,
@@ -82,7 +83,7 @@ def command(
 
     from ..migration.opening import opened_migration, trigger_notes
 
-    move = chosen_move(begun, name, source, target, settings, choice)
+    move = chosen_move(begun, name, source, target, column, settings, choice)
     if move.begun:
         say(f"going on with the move {move.name}: {options_of(move.spec) or 'begun with the defaults'}")
     addresses, spec, encoder = move.sides, move.spec, move.encoder

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from .migrate_moves import reopen_options, reopened
+from .migrate_moves import known_migration, reopen_options, reopened
 from .options import ModelChoice, encoder_options
 from .terminal import say
 
 
 @click.command("switch")
 @reopen_options
-@click.option("--alias", help="The name that searches use. It must be the name of no collection.")
+@click.option("--alias", help="The name that searches use. It must be the name of no collection. In place: not needed.")
 @click.option("--check", is_flag=True, help="Only say whether it is safe. Status 1 if it is not.")
 @click.option("--accept-missing", type=click.IntRange(min=0), default=0, help="Exactly so many documents may miss.")
 @click.option("--all", "verify_all", is_flag=True, help="Encode everything once more to check it, not only a sample.")
@@ -45,6 +45,9 @@ def command(
     from ..migration.opening import store_opener
     from ..migration.switching import readiness, switch
 
+    known = known_migration(name).spec
+    if known.in_place:
+        alias = alias or known.fields.vector
     if alias is None and not check:
         raise InvalidInput("say with --alias which name searches use, or only --check whether it is safe")
     sample = 0 if verify_all else None
@@ -52,7 +55,7 @@ def command(
         if check or alias is None:
             ready = readiness(migration, accept_missing=accept_missing, sample=sample)
         else:
-            opener = store_opener(target or migration.spec.target)
+            opener = store_opener(target or source or known.target, known)
             ready = switch(migration, alias, opener, accept_missing=accept_missing, sample=sample)
         say(
             f"{ready.records:,} records before, {ready.stored:,} chunks now, {ready.missing:,} documents missing, "
@@ -69,5 +72,11 @@ def command(
         spec = migration.spec
         where = "" if spec.source == spec.target else f" in {spec.target}"
         back = f"Back again: jina-v3 migrate rollback {migration.state.name}"
+        if spec.in_place:
+            say(
+                f"the column {alias} holds the new vectors, {alias}_old the old ones. Your application encodes "
+                f"questions and new texts with the new model from now on. {back}"
+            )
+            return
         way = back if ready.no_way_back is None else ready.no_way_back[0].upper() + ready.no_way_back[1:]
         say(f"{alias} now stands for {spec.target_collection}{where}. {way}")

@@ -11,7 +11,7 @@ from functools import partial
 from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy, with_retries
 
 from ..connector import VectorConnector
-from ..documents import Document
+from ..documents import Chunk, Document
 from ..errors import DocumentError, StoreError, StoreNotFound
 from ..ingestion.report import IngestReport
 from .changes import Changes, held
@@ -169,7 +169,13 @@ class Migration:
         """
         with closing(self.target_records()) as stored:
             return verify(
-                self.state.documents(), self.read_documents, self.target, stored, sample, is_waiting=self._is_waiting
+                self.state.documents(),
+                self.read_documents,
+                self.target,
+                stored,
+                sample,
+                is_waiting=self._is_waiting,
+                key_of=self._key_of,
             )
 
     @property
@@ -197,6 +203,10 @@ class Migration:
                     "stop it first"
                 )
             yield
+
+    def _key_of(self, chunk: Chunk) -> str:
+        """In place, a row keeps its key."""
+        return chunk.document_id if self.spec.in_place else str(chunk.id)
 
     def _is_waiting(self, document: str) -> bool:
         """Whether a change of the document is noted now."""

@@ -16,7 +16,7 @@ from jina_v3_encoder.text_encoder import TextEncoder
 from ..backends import find_location, hides_secrets, open_store, store_at
 from ..chunking import Chunker, WholeDocument
 from ..chunking.splitter import SemanticChunker
-from ..connector import check_collection_name
+from ..connector import VectorConnector, check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..settings import Settings
 from ..store import Store, Stored, shared_journal
@@ -27,7 +27,7 @@ from .records import RECOGNISED, FieldNames, Source
 from .sources import open_source
 from .sources.open import is_export
 from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
-from .state import PLANNED, MigrationState
+from .state import PLANNED, MigrationState, find_migration
 
 if TYPE_CHECKING:
     from .postgres_changes import PostgresNotes
@@ -109,6 +109,10 @@ def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], P
 def opened_source(sides: Sides, spec: MigrationSpec, beside: Store | None = None) -> Iterator[Source]:
     """The old collection, for reading. `beside` is a store of it that is open in this process."""
     source = open_source(sides.source, spec.source_collection, spec.fields, beside=beside)
+    if spec.in_place:
+        from .postgres_column import EachRowAlone
+
+        source = EachRowAlone(source)
     try:
         yield source
     finally:
@@ -147,29 +151,59 @@ def opened_migration(
         stack.callback(memory.close)
         begun = memory.progress()
         spec = begun.continued(spec) if begun else spec
+        if begun is None:
+            spec = in_place_of(sides, spec)
         source = stack.enter_context(opened_source(sides, spec, beside))
         if begun is None or begun.stage == PLANNED:
             spec = replace(spec, settings=inherited(spec.settings, source, encoder))
-        target = stack.enter_context(
-            open_store(
-                sides.target,
-                encoder,
-                spec.target_collection,
-                dimensions=spec.settings.dimensions,
-                late_chunking=spec.settings.reading,
-                window=spec.settings.window,
-                overlap=spec.settings.overlap,
-                chunker=chunker_of(spec, source, tokenizer_of),
-            )
-        )
+        target = stack.enter_context(_target(sides, spec, encoder, source, tokenizer_of))
         changes: list[Changes] = [*notes]
         if source.description == OURS:
             changes.append(WriterNotes(memory))
 
         def target_records() -> Source:  # no partial: its repr would show the address
+            if spec.in_place:
+                from .postgres_column import NewVectors
+
+                return NewVectors(sides.target, spec)
             return open_source(sides.target, spec.target_collection, beside=target.store)
 
         yield Migration(spec, source, target, target_records, memory, changes)
+
+
+def _target(
+    sides: Sides, spec: MigrationSpec, encoder: TextEncoder, source: Source, tokenizer_of: Callable[[], Path]
+) -> VectorConnector:
+    """The connector of the new collection, or of the new column."""
+    settings = spec.settings
+    if spec.in_place:
+        from .postgres_column import PostgresColumn
+
+        def column() -> Store:
+            return PostgresColumn(sides.target, spec)
+
+        return VectorConnector(encoder, spec.target_collection, column, dimensions=settings.dimensions)
+    return open_store(
+        sides.target,
+        encoder,
+        spec.target_collection,
+        dimensions=settings.dimensions,
+        late_chunking=settings.reading,
+        window=settings.window,
+        overlap=settings.overlap,
+        chunker=chunker_of(spec, source, tokenizer_of),
+    )
+
+
+def in_place_of(sides: Sides, spec: MigrationSpec) -> MigrationSpec:
+    """A new move in place, with the old column's name. Others stay as they are; see `postgres_column.in_place`."""
+    if not spec.in_place:
+        return spec
+    if is_export(sides.source) or find_location(sides.source)[0].name != "postgresql":
+        raise InvalidInput("--in-place is for tables in PostgreSQL: give --to and --into, a new collection")
+    from .postgres_column import in_place
+
+    return in_place(sides.source, spec)
 
 
 @contextmanager
@@ -184,6 +218,7 @@ def open_migration(
     fields: FieldNames = RECOGNISED,
     name: str | None = None,
     triggers: bool = True,
+    in_place: bool = False,
     beside: Store | None = None,
 ) -> Iterator[Migration]:
     """A move from one collection to another, begun or to be begun, for `run`, `follow` and `MigratingConnector`.
@@ -197,6 +232,8 @@ def open_migration(
         name: Of the move, on this machine; by default that of the new collection. What `settings` leave out of a move
             that was begun stays as it was begun; else chunks are read as in the old collection.
         triggers: In PostgreSQL, note what others write to the old collection.
+        in_place: In PostgreSQL, fill a new column of the old table. `target` is `source`, and `target_collection` table
+            and column, as "articles.embedding_v3".
         beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
 
     Raises:
@@ -205,8 +242,10 @@ def open_migration(
         StoreError: the move was begun with other settings, a side cannot be opened, or no triggers can be made.
     """
     sides = Sides(source, target)
-    spec = spec_of(sides, source_collection, target_collection, fields, settings)
     called = name or target_collection
+    spec = spec_of(sides, source_collection, target_collection, fields, settings, in_place=in_place)
+    if find_migration(shared_journal(), called) is None:
+        spec = in_place_of(sides, spec)
     check_settings(settings, encoder)
     notes = trigger_notes(sides, spec, called, install=True) if triggers else []
     tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
@@ -214,8 +253,12 @@ def open_migration(
         yield migration
 
 
-def store_opener(url: str) -> Callable[[str], Store]:
-    """Opens collections of one backend by name, without a model."""
+def store_opener(url: str, spec: MigrationSpec | None = None) -> Callable[[str], Store]:
+    """Opens collections of one backend by name, without a model. For a move in place, give its `spec`."""
+    if spec is not None and spec.in_place:
+        from .postgres_column import column_opener
+
+        return column_opener(url, spec)
     return lambda name: store_at(url, name)  # no partial: its repr would show the address
 
 
@@ -241,10 +284,12 @@ def spec_of(
     fields: FieldNames = RECOGNISED,
     settings: MoveSettings = DEFAULTS,
     model: ModelName = NAMELESS,
+    *,
+    in_place: bool = False,
 ) -> MigrationSpec:
     """The settings that are kept. Passwords are left out."""
     source, target = without_password(sides.source), without_password(sides.target)
-    return MigrationSpec(source, source_collection, target, target_collection, fields, settings, model)
+    return MigrationSpec(source, source_collection, target, target_collection, fields, settings, model, in_place)
 
 
 def sides_of(spec: MigrationSpec, source: str | None, target: str | None) -> Sides:
@@ -314,7 +359,7 @@ def trigger_notes(sides: Sides, spec: MigrationSpec, name: str, *, install: bool
         progress = state.progress()
         if progress is None or not (install or progress.triggers):
             return []
-        notes = notes_of(sides.source, spec.source_collection, progress.token)
+        notes = notes_of(sides.source, spec.source_collection, progress.token, spec.fields.vector)
         if install:
             state.has_triggers()
             with_retries(notes.install, DEFAULT_RETRY)

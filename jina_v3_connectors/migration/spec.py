@@ -80,6 +80,8 @@ class MigrationSpec:
     """Of the old collection."""
     settings: MoveSettings = DEFAULTS
     model: ModelName = NAMELESS
+    in_place: bool = False
+    """The new vectors are a column of the old table. `target_collection` is table and column, with a point between."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MigrationSpec:
@@ -122,7 +124,13 @@ class MigrationSpec:
             fields=_filled(now.fields, self.fields),
             settings=_filled(now.settings, self.settings),
             model=self.model if now.model == NAMELESS else now.model,
+            in_place=self.in_place,
         )
+
+
+def column_of(spec: MigrationSpec) -> str:
+    """The new column of a move in place."""
+    return spec.target_collection.removeprefix(f"{spec.source_collection}.")
 
 
 def _filled(now: _T, before: _T) -> _T:
@@ -133,7 +141,7 @@ def _filled(now: _T, before: _T) -> _T:
 
 def _flat(spec: MigrationSpec) -> dict[str, Any]:
     values = asdict(spec)
-    values.pop("model")
+    del values["model"], values["in_place"]
     names = {f"field of {name}": value for name, value in values.pop("fields").items()}
     return {**values.pop("settings"), **values, **names}
 

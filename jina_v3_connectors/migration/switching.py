@@ -144,6 +144,8 @@ def no_way_back(spec: MigrationSpec, *, is_ours: bool) -> str | None:
 
     `is_ours`: this project made the old collection.
     """
+    if spec.in_place:
+        return None
     old, new = f"{spec.source_collection!r} in {spec.source}", f"{spec.target_collection!r} in {spec.target}"
     if is_export(spec.source):
         return "the old side is an export, which cannot be searched: keep what it was made from until you are sure"
