@@ -80,7 +80,7 @@ def command(
         click.echo(json_line(json.loads(json.dumps(values))))
     else:
         model = f"{encoder.model_id}, {contract.dimensions} dimensions, {reading_name(contract.reading)}"
-        for line in lines(outcome, model, spec.target_collection):
+        for line in lines(outcome, model, spec.target_collection, in_place=spec.in_place):
             click.echo(printable(line))
         if lacking is not None:
             click.echo(f"IN THE WAY: {lacking}")
@@ -108,7 +108,7 @@ def _lacking_room(url: str, plan: Plan) -> str | None:
     return f"the new collection needs about {needed / 2**20:,.0f} MiB on its disk, {free / 2**20:,.0f} MiB are free"
 
 
-def lines(plan: Plan, model: str, into: str) -> Iterator[str]:
+def lines(plan: Plan, model: str, into: str, *, in_place: bool) -> Iterator[str]:
     """The plan, for people."""
     totals = plan.totals
     yield f"old collection: {plan.layout}, {totals.records:,} records of {totals.documents:,} documents"
@@ -132,7 +132,10 @@ def lines(plan: Plan, model: str, into: str) -> Iterator[str]:
     yield from (f"IN THE WAY: {reason}" for reason in plan.refused)
     if not totals.records:
         yield "IN THE WAY: the old collection is empty"
-    yield "the switch: `jina-v3 migrate switch` lets a name stand for the new collection, once nothing is missing"
+    if in_place:
+        yield "the switch: `jina-v3 migrate switch` gives the old column's name to the new one, once nothing is missing"
+    else:
+        yield "the switch: `jina-v3 migrate switch` lets a name stand for the new collection, once nothing is missing"
 
 
 def duration(seconds: float) -> str:

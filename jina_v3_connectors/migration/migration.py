@@ -154,13 +154,19 @@ class Migration:
         return sum(change.waiting() for change in self._changes)
 
     def missing(self) -> Iterator[str]:
-        """Listed documents that the new collection does not hold whole, or that have a record without text."""
+        """Listed documents that the new collection does not hold whole, or that have a record without text.
+
+        One of which a change waits is not missing: it may be gone by now, and counts as waiting.
+        """
         stored = self.target.chunk_counts()
         without_text = self.state.documents_without_text()
+        waiting: set[str] | None = None
         for document, keys in self.state.documents():
             expected = 1 if self.rechunks else len(keys)
             if stored.get(document, 0) < expected or document in without_text:
-                yield document
+                waiting = self._waiting_documents() if waiting is None else waiting
+                if document not in waiting:
+                    yield document
 
     def verify(self, sample: int | None = None) -> Verification:
         """Encode documents again and compare them with what is stored; see `verification.verify`.
@@ -210,7 +216,11 @@ class Migration:
 
     def _is_waiting(self, document: str) -> bool:
         """Whether a change of the document is noted now."""
-        return any(document in change.documents(self.source, self.state) for change in self._changes)
+        return document in self._waiting_documents()
+
+    def _waiting_documents(self) -> set[str]:
+        """The documents of the oldest changes that wait."""
+        return {document for change in self._changes for document in change.documents(self.source, self.state)}
 
     def _check_target(self, *, allow_shrinking: bool, listed: int | None) -> None:
         """Refuse to take over, or to empty, a collection.

@@ -20,6 +20,7 @@ from ..ingestion.encoding import encode_apart
 from .records import Source
 from .state import MigrationState, Totals
 from .survey import rebuilt_documents, survey
+from .verification import at_random
 
 MEASURED_SECONDS = 5.0
 MEASURED_DOCUMENTS = 400
@@ -48,7 +49,7 @@ class Plan:
     without_text: list[str] = field(default_factory=list)
     """The first records without text."""
     with_gaps: int = 0
-    """Documents of the sample whose text has gaps."""
+    """Documents of the sample whose text has gaps, longer than the end of a paragraph."""
     refused: list[str] = field(default_factory=list)
     """Documents of the sample that cannot be moved."""
     no_way_back: str | None = None
@@ -105,7 +106,8 @@ def _measure(
     )
     characters = tokens = chunks = records = 0
     seconds = 0.0
-    rows = islice(state.documents(), MEASURED_DOCUMENTS)
+    # Not the first ones: documents of one kind or language often have ids that begin alike.
+    rows = iter(at_random(state.documents(), MEASURED_DOCUMENTS))
     while seconds < MEASURED_SECONDS and (part := list(islice(rows, MEASURED_AT_ONCE))):
         batch = []
         for rebuilt in rebuilt_documents(source, iter(part), keep_cuts=keep_cuts, keep_ids=True):

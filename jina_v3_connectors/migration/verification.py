@@ -88,14 +88,14 @@ def verify(
         StoreError: a store refuses.
     """
     result = Verification(all=sample == 0)
-    chosen = rows if sample == 0 else iter(_at_random(rows, sample or SAMPLE))
+    chosen = rows if sample == 0 else iter(at_random(rows, sample or SAMPLE))
     while part := list(islice(chosen, BATCH)):
         documents = [document for document in read(part) if isinstance(document, Document)]
         _compare(documents, target, stored, result, is_waiting, key_of)
     return result
 
 
-def _at_random(rows: Iterator[DocumentRows], number: int) -> list[DocumentRows]:
+def at_random(rows: Iterator[DocumentRows], number: int) -> list[DocumentRows]:
     """Each document with the same chance, in one pass (reservoir sampling)."""
     chosen: list[DocumentRows] = []
     for seen, row in enumerate(rows):

@@ -117,6 +117,19 @@ def test_what_an_application_writes_meanwhile_is_followed(database: str) -> None
     assert wrong_rows(database) == []
 
 
+def test_a_row_whose_change_waits_is_not_missing(database: str) -> None:
+    """An application may delete rows all the time: a run would never be complete."""
+    with opened(database) as migration:
+        migration.run()
+        sql(database, "DELETE FROM articles WHERE id = 5")
+        assert (list(migration.missing()), migration.waiting()) == ([], 1)
+        sql(database, "UPDATE articles SET fresh = NULL WHERE id = 6")
+        assert (list(migration.missing()), migration.waiting()) == ([], 2)
+        (notes,) = trigger_notes(Sides(database, database), migration.spec, "move")
+        notes.drop(range(1, 1000))
+        assert list(migration.missing()) == ["5", "6"]
+
+
 def test_a_switch_renames_and_a_rollback_renames_back(database: str) -> None:
     old = sql(database, "SELECT embedding::text FROM articles ORDER BY id")
     with opened(database) as migration:
