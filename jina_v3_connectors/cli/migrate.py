@@ -30,7 +30,7 @@ def command() -> None:
     """Move a live collection to another model, with a way back.
 
     The old collection is never written. Its texts are encoded by the new model into a new collection. Whatever stops
-    it, run the same again.
+    it, `run NAME` goes on. In PostgreSQL, a second column of the old table may take the place of a new collection.
 
     \b
     Example, from a collection that LlamaIndex filled with another model:

@@ -419,4 +419,10 @@ def in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
         raise StoreError(f"table {spec.source_collection!r} has no column of vectors that a new one could stand beside")
     if column_of(spec) in (old, old + KEPT):
         raise InvalidInput(f"--in-place {column_of(spec)} is a name of the old column: choose another one")
-    return replace(spec, fields=replace(spec.fields, vector=old))
+    named = replace(spec, fields=replace(spec.fields, vector=old))
+    if PostgresColumn(url, named).filled_column == old:
+        raise InvalidInput(
+            f"the column {old!r} was {column_of(spec)!r} when an earlier move made it: choose another name for the new "
+            "one"
+        )
+    return named

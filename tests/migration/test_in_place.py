@@ -250,6 +250,9 @@ def test_the_journey_on_the_command_line(database: str) -> None:
     assert columns(database) == {"id", "body", "touched", "embedding"}
     left = "SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'jina_v3%'"
     assert sql(database, left) == [(0,)]
+    again = run("run", *table)
+    assert "the column 'embedding' was 'fresh' when an earlier move made it: choose another name" in again.stderr
+    assert run("run", *table[:4], "--in-place", "fresher").exit_code == 0
 
 
 def test_in_place_from_python(database: str) -> None:
