@@ -183,6 +183,7 @@ class PostgresColumn(Store):
             if not indexes[0] or any(valid for _, _, valid, _ in indexes[1]) or self.filled_column != self._new:
                 return
             method, operators, _, _ = indexes[0][0]
+            operators = operators.replace("halfvec_", "vector_")  # the new column is a vector, whatever the old one is
             statement = sql.SQL("CREATE INDEX CONCURRENTLY ON {} USING {} ({} {})")
             connection.execute(
                 statement.format(self._table, sql.SQL(method), sql.Identifier(self._new), sql.SQL(operators))

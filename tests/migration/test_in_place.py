@@ -158,8 +158,13 @@ def test_a_view_that_would_go_on_with_the_old_vectors_forbids_a_switch(database:
     assert columns(database) == {"id", "body", "touched", "embedding", "fresh"}
 
 
-def test_the_new_column_gets_an_index_where_the_old_one_has_one(database: str) -> None:
-    sql(database, "CREATE INDEX ON articles USING hnsw (embedding vector_l2_ops)")
+@pytest.mark.parametrize("kind", ["vector", "halfvec"])
+def test_the_new_column_gets_an_index_where_the_old_one_has_one(database: str, kind: str) -> None:
+    sql(
+        database,
+        f"ALTER TABLE articles ALTER COLUMN embedding TYPE {kind}(8)",
+        f"CREATE INDEX ON articles USING hnsw (embedding {kind}_l2_ops)",
+    )
     with opened(database) as migration:
         migration.run()
         migration.run()
