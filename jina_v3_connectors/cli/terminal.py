@@ -35,10 +35,10 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def one_line_errors(worded: Callable[[str], str]) -> Iterator[None]:
+def one_line_errors(worded: Callable[[str], str] = str) -> Iterator[None]:
     """Every command runs in this. A warning is one line on stderr. So is an error, which ends with status 1.
 
-    `worded` puts a message into the words of the command.
+    `worded` puts a message into the words of the command; by default it stays as it is.
     """
 
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
