@@ -58,6 +58,8 @@ class Backend:
     """An index of a service, by its name."""
     hybrid: bool = True
     aliases: bool = True
+    foreign_aliases: bool = True
+    """Whether an alias may stand for a collection that another project made."""
     many_sizes: bool = True
     """Whether one server or folder can hold collections of several sizes. The demo needs that."""
 
@@ -125,7 +127,14 @@ BACKENDS = (
         aliases=False,
         many_sizes=False,
     ),
-    Backend("postgresql", "PostgreSQL", "postgres", _postgresql, server="postgresql://user@host:5432/database"),
+    Backend(
+        "postgresql",
+        "PostgreSQL",
+        "postgres",
+        _postgresql,
+        server="postgresql://user@host:5432/database",
+        foreign_aliases=False,
+    ),
 )
 PARAMETER = re.compile(r"([?&;])(?!(?:host|port|dbname|sslmode)=[\w./%:,\[\]-]*(?:[&;]|$))[^&;]*")
 """Parameters of a URL that may be secret, as in `postgresql://host/database?password=…`."""
@@ -154,6 +163,11 @@ def find_location(url: str) -> tuple[Backend, Location]:
     if location is None:
         raise InvalidInput(f"unknown store {shown_url(url)!r}: use one of {STORE_FORMS}")
     return BY_NAME[name], location
+
+
+def backend_of(url: str) -> Backend:
+    """The backend of a URL of a known form, also of one whose secret parts were left out."""
+    return BY_NAME[_divided(url)[0]]
 
 
 def store_at(url: str, collection: str, *, hybrid: bool = False) -> Store:

@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 from jina_v3_encoder.texts.late_chunking import Span
 
+PARAGRAPH = "\n\n"
+"""What most likely stood where several characters are missing."""
+
 
 class Reassembled(NamedTuple):
     """A document's text, and how sure it is."""
 
     text: str
     exact: bool
-    """Whether the chunks leave no gap. Blanks stand for what is missing."""
+    """Whether no gap is longer than the end of a paragraph. Blanks stand for what is missing in longer ones."""
     contradiction: int | None
     """The number of the first chunk that differs from the chunks before it where they overlap."""
 
@@ -37,8 +40,8 @@ def reassemble(
         if end - start != len(text) or gap > longest_gap or start < last_start:
             return None
         if gap > 0:
-            exact = False
-            parts.append(filler if gap == 1 else "\n\n".ljust(gap) if parts else " " * gap)
+            exact = exact and bool(parts) and gap <= len(PARAGRAPH)
+            parts.append(filler if gap == 1 else PARAGRAPH.ljust(gap) if parts else " " * gap)
             length = start
         overlap = length - start
         if contradiction is None and overlap and _end(parts, overlap)[: len(text)] != text[:overlap]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
+from .groups import LazyGroup, in_options
 from .terminal import one_line_errors
 
 COMMANDS = {
@@ -23,28 +23,17 @@ COMMANDS = {
 }
 
 
-class LazyGroup(click.Group):
-    """Lists commands without importing them; warnings are one line, errors too, with exit status 1."""
+class Commands(LazyGroup):
+    """Warnings are one line, errors too, with exit status 1 and in the words of the command line."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f".{name}", __package__).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+    commands_and_help: ClassVar = {name: (name, text) for name, text in COMMANDS.items()}
 
     def invoke(self, ctx: click.Context) -> Any:
-        with one_line_errors():
+        with one_line_errors(lambda message: in_options(message, ctx)):
             return super().invoke(ctx)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jina-v3-connectors", prog_name="jina-v3")
 def main() -> None:
     """jina-embeddings-v3 on your own machine: encode, store, search.

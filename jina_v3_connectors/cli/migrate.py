@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import click
+
+from .groups import LazyGroup
 
 COMMANDS = {
     "doctor": ("migrate_doctor", "Look at a collection: is it sound, and which model made it? Changes nothing."),
@@ -19,29 +19,18 @@ COMMANDS = {
 }
 
 
-class LazyCommands(click.Group):
-    """Lists commands without importing them."""
+class Commands(LazyGroup):
+    """Those above."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        command: click.Command = import_module(f".{COMMANDS[name][0]}", __package__).command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+    commands_and_help = COMMANDS
 
 
-@click.group(cls=LazyCommands)
+@click.group(cls=Commands)
 def command() -> None:
     """Move a live collection to another model, with a way back.
 
     The old collection is never written. Its texts are encoded by the new model into a new collection. Whatever stops
-    it, run the same again.
+    it, `run NAME` goes on. In PostgreSQL, a second column of the old table may take the place of a new collection.
 
     \b
     Example, from a collection that LlamaIndex filled with another model:

@@ -12,7 +12,7 @@ import click
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import Task
 
-from .migrate_moves import sides_of_move
+from .migrate_moves import known_migration, remembered, sides_of_move
 from .migrate_options import (
     OLD_MODEL,
     OLD_TASK,
@@ -135,8 +135,10 @@ def command(
     if require_go and judgements is None:
         raise InvalidInput("--require-go needs --judgements: without them there is no verdict")
     old, new = sides_of_move(name, source, target)
+    begun = name is not None or source is None
+    new_choice = remembered(choice, known_migration(name).spec.model) if begun else choice
     with closing(old.open()) as old_source, closing(new.open()) as new_source:
-        new_recipe = _contract_recipe(new, new_source, choice, download=allow_download or choice.model is not None)
+        new_recipe = _contract_recipe(new, new_source, new_choice, download=allow_download or choice.model is not None)
         old_recipe = _old_recipe(old, old_source, old_model, old_task, choice, download=allow_download)
         with progress_bars(Console(stderr=True)) as advance:
             comparison = compare(

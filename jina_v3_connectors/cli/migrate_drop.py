@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,11 @@ from jina_v3_encoder.errors import InvalidInput
 from ..errors import StoreError
 from .migrate_moves import known_migration, reopen_options
 from .terminal import say
+
+if TYPE_CHECKING:
+    from ..migration.opening import Sides
+    from ..migration.spec import MigrationSpec
+    from ..migration.state import Progress
 
 
 @click.command("drop")
@@ -26,16 +32,15 @@ def command(name: str | None, source: str | None, target: str | None, which: str
     """Delete the old collection once nobody needs a way back, or the new one to give a move up.
 
     It asks for the collection's name. A collection that the switched name stands for is not deleted, and none that this
-    project did not make.
+    project did not make. Of a move in place, the column with the old vectors is dropped, or the new one.
 
     \b
     Example:
       jina-v3 migrate drop docs-v3 --which old
     """
     from ..migration.changes import held
-    from ..migration.opening import drop_collection, sides_of, store_opener, trigger_notes
+    from ..migration.opening import sides_of, trigger_notes
     from ..migration.state import MigrationState
-    from ..migration.switching import named_by
     from ..store import shared_journal
 
     progress = known_migration(name)
@@ -44,22 +49,48 @@ def command(name: str | None, source: str | None, target: str | None, which: str
         if not is_mine:
             raise StoreError(f"migration {progress.name!r} is being run by another process: stop it first")
         notes = trigger_notes(sides, spec, progress.name)
-        if which != "none":
-            url, collection = {
-                "old": (sides.source, spec.source_collection),
-                "new": (sides.target, spec.target_collection),
-            }[which]
-            live = None if progress.alias is None else named_by(progress.alias, store_opener(sides.target))
-            if live == collection:
-                raise InvalidInput(f"collection {collection!r} is not deleted: {progress.alias} stands for it")
-            if progress.alias is None and which == "old":
-                say("no name was switched: make sure that no application searches the old collection any more")
-            asked = f"Type the collection's name, {collection}, to delete it"
-            typed = confirm if confirm is not None else click.prompt(asked)
-            if typed != collection:
-                raise InvalidInput(f"{typed!r} is not {collection!r}: nothing was deleted")
-            say(f"deleted {collection} with {drop_collection(url, collection):,} records")
+        if which != "none" and spec.in_place:
+            _drop_column(sides.target, spec, confirm, new=which == "new")
+        elif which != "none":
+            _drop_collection(sides, progress, confirm, which)
         for one in notes:
             one.remove()
         state.forget()
     say(f"the move {progress.name} is over")
+
+
+def _drop_collection(sides: Sides, progress: Progress, confirm: str | None, which: str) -> None:
+    from ..migration.opening import drop_collection, store_opener
+    from ..migration.switching import named_by
+
+    spec = progress.spec
+    url, collection = {
+        "old": (sides.source, spec.source_collection),
+        "new": (sides.target, spec.target_collection),
+    }[which]
+    named_here = progress.alias is not None and (which == "new" or spec.source == spec.target)
+    if named_here and named_by(progress.alias or "", store_opener(sides.target)) == collection:
+        raise InvalidInput(f"collection {collection!r} is not deleted: {progress.alias} stands for it")
+    if progress.alias is None and which == "old":
+        say("no name was switched: make sure that no application searches the old collection any more")
+    _confirm(collection, "collection", confirm)
+    say(f"deleted {collection} with {drop_collection(url, collection):,} records")
+
+
+def _drop_column(url: str, spec: MigrationSpec, confirm: str | None, *, new: bool) -> None:
+    """One of the two columns of a move in place."""
+    from ..migration.postgres_column import KEPT, PostgresColumn
+    from ..migration.spec import column_of
+
+    column = PostgresColumn(url, spec, to_new=new)
+    name = column_of(spec) if new else f"{spec.fields.vector}{KEPT}"
+    column.check_droppable()
+    _confirm(name, "column", confirm)
+    column.drop()
+    say(f"dropped the column {name} of {spec.source_collection}")
+
+
+def _confirm(name: str, kind: str, confirm: str | None) -> None:
+    typed = confirm if confirm is not None else click.prompt(f"Type the {kind}'s name, {name}, to delete it")
+    if typed != name:
+        raise InvalidInput(f"{typed!r} is not {name!r}: nothing was deleted")

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.texts.blend import Blend
 
+from ..errors import StoreNotFound
 from .migrate_options import SourceChoice
-from .options import ModelChoice, late_options, tokenizer_of
+from .options import DEFAULT_MODEL, ModelChoice, late_options, tokenizer_of
 
 if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..migration.migration import Migration
     from ..migration.opening import Sides
-    from ..migration.spec import MigrationSpec
+    from ..migration.records import Source
+    from ..migration.spec import MigrationSpec, ModelName, MoveSettings
     from ..migration.state import Progress
     from ..store import Store
 
@@ -37,6 +42,12 @@ MOVE_OPTIONS = (
         help="Cut whole documents anew, into chunks of at most so many tokens. Default: keep the chunks as they are.",
     ),
 )
+IN_PLACE_OPTION = click.option(
+    "--in-place",
+    "column",
+    metavar="COLUMN",
+    help="PostgreSQL, in place of --to and --into: a new column of the old table, beside the old vectors.",
+)
 REOPEN_OPTIONS = (
     click.argument("name", required=False),
     click.option("--from", "source", metavar="URL", help="The old store again, where its URL needs a password."),
@@ -44,8 +55,21 @@ REOPEN_OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class ColumnChoice(SourceChoice):
+    """The new column of a move in place."""
+
+    spec: MigrationSpec | None = None
+
+    def open(self) -> Source:
+        from ..migration.postgres_column import NewVectors
+
+        assert self.spec is not None
+        return NewVectors(self.store, self.spec)
+
+
 def move_options(function: _F) -> _F:
-    """How the new collection is made; the command gets it as `settings`."""
+    """How the new collection is made; the command gets it as `settings`, and --in-place as `column`."""
 
     @wraps(function)
     def command(**values: Any) -> Any:
@@ -54,7 +78,7 @@ def move_options(function: _F) -> _F:
         choices = {choice.name: values.pop(choice.name) for choice in fields(MoveSettings)}
         return function(settings=MoveSettings(**choices), **values)
 
-    for option in reversed(MOVE_OPTIONS):
+    for option in reversed((*MOVE_OPTIONS, IN_PLACE_OPTION)):
         command = option(command)
     return late_options(command)  # type: ignore[return-value]
 
@@ -121,6 +145,8 @@ def sides_of_move(
         None if spec.fields.metadata is None else ",".join(spec.fields.metadata),
         spec.fields.vector,
     )
+    if spec.in_place:
+        return old, ColumnChoice(addresses.target, spec.target_collection, spec=spec)
     return old, SourceChoice(addresses.target, spec.target_collection)
 
 
@@ -147,11 +173,140 @@ def reopened(
 
 
 def encoder_of(addresses: Sides, spec: MigrationSpec, choice: ModelChoice) -> TextEncoder:
-    """The encoder that the options name, else the one that filled the new collection."""
+    """The encoder that the options name, else the one of the move, else the one that filled the new collection."""
     from ..backends import filled_store
 
-    if choice.model is not None or choice.url is not None:
+    choice = remembered(choice, spec.model)
+    if not choice.names_nothing:
         return choice.text_encoder()
     store, stored = filled_store(addresses.target, spec.target_collection)
     store.close()
     return choice.text_encoder(stored.contract.model, stored.contract.revision, download=False)
+
+
+@dataclass(frozen=True)
+class ChosenMove:
+    """A move that the options describe: a new one, or one that was begun."""
+
+    name: str
+    sides: Sides
+    spec: MigrationSpec
+    encoder: TextEncoder
+    begun: bool
+    """Whether it was begun before. Then `spec` has what it was begun with, where the options leave it out."""
+
+
+def chosen_move(
+    begun: str | None,
+    name: str | None,
+    source: SourceChoice | None,
+    target: SourceChoice | None,
+    column: str | None,
+    settings: MoveSettings,
+    choice: ModelChoice,
+) -> ChosenMove:
+    """The move to plan or to run. Changes nothing.
+
+    Args:
+        begun: The name of a move to go on with.
+        name: A name for a new one; by default that of the new collection.
+        source, target: Both collections, None for those of the move that was begun.
+        column: In place of `target`, a new column of the old table.
+        settings, choice: How the new collection is made, as far as the options say it.
+
+    Raises:
+        InvalidInput: the options are not enough, or impossible.
+        StoreError: they contradict what the move was begun with, or a store cannot be asked.
+    """
+    from ..migration.opening import check_settings, check_sides, in_place_of, spec_of
+    from ..migration.spec import NAMELESS
+    from ..migration.state import find_migration
+    from ..store import shared_journal
+
+    if begun is not None and name is not None:
+        raise InvalidInput("--name is for a new move: leave it out to go on with one by its name")
+    if column is not None and (source is None or target is not None):
+        raise InvalidInput("--in-place goes with --from and --collection, and without --to and --into")
+    if column is not None and source is not None:
+        target = SourceChoice(source.store, f"{source.collection}.{column}")
+    if source is None and target is None:
+        begun = known_migration(begun).name
+    old, new = sides_of_move(begun, source, target)
+    addresses, called = sides(old, new), begun or name or new.collection
+    given = NAMELESS if choice.names_nothing else model_name(choice)
+    in_place = column is not None
+    spec = spec_of(addresses, old.collection, new.collection, old.names, settings, given, in_place=in_place)
+    check_sides(addresses, spec)
+    before = find_migration(shared_journal(), called)
+    if before is None:
+        spec = replace(in_place_of(addresses, spec), model=model_name(choice))
+        encoder = choice.text_encoder()
+    else:
+        spec = before.continued(spec)
+        try:
+            encoder = encoder_of(addresses, spec, choice)
+        except StoreNotFound:  # begun with an encoder in memory, and stopped before it made the new collection
+            encoder = choice.text_encoder()
+    check_settings(spec.settings, encoder)
+    return ChosenMove(called, addresses, spec, encoder, before is not None)
+
+
+def model_name(choice: ModelChoice) -> ModelName:
+    """The model that the options name, or their default, to be kept with a move. A folder is kept with its whole path.
+
+    The password in a server's address is not kept.
+    """
+    from jina_v3_encoder.address import without_userinfo
+
+    from ..migration.spec import ModelName
+
+    if choice.url is not None:
+        return ModelName(server=without_userinfo(choice.url))
+    model = choice.model or DEFAULT_MODEL
+    folder = Path(model).expanduser()
+    return ModelName(str(folder.absolute()) if folder.is_dir() else model, choice.revision, choice.quantize)
+
+
+def remembered(choice: ModelChoice, name: ModelName) -> ModelChoice:
+    """The model that the options name, else the one that a move was begun with.
+
+    Raises:
+        InvalidInput: that was a server whose address has a password, which is not kept.
+    """
+    from jina_v3_encoder.address import HIDDEN
+
+    if not choice.names_nothing:
+        return choice
+    if name.server is not None and HIDDEN in name.server:
+        raise InvalidInput(f"{name.server!r} was kept without its password: give --encoder once more")
+    return replace(
+        choice,
+        model=name.model,
+        revision=choice.revision or name.revision,
+        quantize=choice.quantize or name.quantize,
+        url=name.server,
+    )
+
+
+def options_of(spec: MigrationSpec) -> str:
+    """How a move was begun, as options. Defaults are left out."""
+    settings, fields, model = spec.settings, spec.fields, spec.model
+    reading = {None: "", True: "--late-chunking", False: "--no-late-chunking"}
+    late = "--blend" if isinstance(settings.reading, Blend) else reading[settings.reading]
+    values = {
+        "--model": model.model,
+        "--revision": model.revision,
+        "--quantize": model.quantize,
+        "--encoder": model.server,
+        "--dimensions": settings.dimensions,
+        "--window": settings.window,
+        "--overlap": settings.overlap,
+        "--rechunk": settings.rechunk_tokens,
+        "--text-field": fields.text,
+        "--document-field": fields.document,
+        "--order-field": fields.order,
+        "--metadata-fields": None if fields.metadata is None else ",".join(fields.metadata),
+        "--vector-field": fields.vector,
+    }
+    words = [word for name, value in values.items() if value is not None for word in (name, str(value))]
+    return shlex.join([*words, *([late] if late else [])])

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .migrate_moves import move_options, sides
-from .migrate_options import SourceChoice, source_options, target_options
+from jina_v3_encoder.texts.blend import reading_name
+
+from .migrate_moves import chosen_move, move_options
+from .migrate_options import SourceChoice, side_options
 from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import json_line, printable
 
@@ -23,16 +25,16 @@ HOUR = 3600
 
 
 @click.command("plan")
-@source_options
-@target_options
+@side_options
 @move_options
 @click.option("--skip-bad", is_flag=True, help="Documents without text are no obstacle: they will be left out.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @encoder_options
 def command(
-    source: SourceChoice,
-    target: SourceChoice,
+    source: SourceChoice | None,
+    target: SourceChoice | None,
     settings: MoveSettings,
+    column: str | None,
     skip_bad: bool,
     as_json: bool,
     choice: ModelChoice,
@@ -48,51 +50,54 @@ def command(
     """
     from rich.console import Console
 
-    from ..migration.opening import check_sides, chunker_of, opened_source, spec_of
+    from ..migration.migration import OURS
+    from ..migration.opening import chunker_of, inherited, opened_source
     from ..migration.plan import plan
+    from ..migration.switching import no_way_back
     from ..settings import Settings, agree
 
-    addresses = sides(source, target)
-    spec = spec_of(addresses, source.collection, target.collection, source.names, settings)
-    check_sides(addresses, spec)
-    console = Console(stderr=True)
-    with opened_source(addresses, spec) as old, console.status("opening") as status:
-        encoder = choice.text_encoder()
+    move, console = chosen_move(None, None, source, target, column, settings, choice), Console(stderr=True)
+    spec, encoder = move.spec, move.encoder
+    with opened_source(move.sides, spec) as old, console.status("opening") as status:
         chunker = chunker_of(spec, old, lambda: tokenizer_of(encoder))
-        chosen = Settings(settings.dimensions, settings.late_chunking, chunker, settings.window, settings.overlap)
-        chosen.check(encoder)
-        contract = agree(chosen, encoder, None, target.collection)
+        like = inherited(spec.settings, old, encoder)
+        chosen = Settings(like.dimensions, like.reading, chunker, like.window, like.overlap)
+        contract = agree(chosen, encoder, None, spec.target_collection)
         outcome = plan(
             old,
             encoder,
             contract,
             chunker,
-            keep_cuts=settings.rechunk_tokens is None,
+            keep_cuts=spec.settings.rechunk_tokens is None,
             on_survey=lambda number: status.update(f"listing: {number:,} records"),
         )
-    lacking = _lacking_room(target, outcome)
+    outcome.no_way_back = no_way_back(spec, is_ours=outcome.layout == OURS)
+    lacking = _lacking_room(move.sides.target, outcome)
     enough = outcome.is_possible or (skip_bad and outcome.totals.records > outcome.totals.without_text)
     possible = enough and lacking is None
     if as_json:
         values = asdict(outcome) | {"totals": outcome.totals._asdict(), "possible": possible}
         click.echo(json_line(json.loads(json.dumps(values))))
     else:
-        for line in lines(outcome, f"{encoder.model_id}, {contract.dimensions} dimensions", target.collection):
+        model = f"{encoder.model_id}, {contract.dimensions} dimensions, {reading_name(contract.reading)}"
+        for line in lines(outcome, model, spec.target_collection, in_place=spec.in_place):
             click.echo(printable(line))
         if lacking is not None:
             click.echo(f"IN THE WAY: {lacking}")
+        if outcome.no_way_back is not None:
+            click.echo(printable(f"going back: {outcome.no_way_back}"))
     if not possible:
         raise SystemExit(1)
 
 
-def _lacking_room(target: SourceChoice, plan: Plan) -> str | None:
+def _lacking_room(url: str, plan: Plan) -> str | None:
     """Why the new collection does not fit on this machine's disk. None if it does, or is on a server."""
     import shutil
 
     from ..backends import find_location
     from ..disk import COPIES, TO_WRITE
 
-    path = find_location(target.store)[1].path
+    path = find_location(url)[1].path
     if path is None:
         return None
     there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
@@ -103,7 +108,7 @@ def _lacking_room(target: SourceChoice, plan: Plan) -> str | None:
     return f"the new collection needs about {needed / 2**20:,.0f} MiB on its disk, {free / 2**20:,.0f} MiB are free"
 
 
-def lines(plan: Plan, model: str, into: str) -> Iterator[str]:
+def lines(plan: Plan, model: str, into: str, *, in_place: bool) -> Iterator[str]:
     """The plan, for people."""
     totals = plan.totals
     yield f"old collection: {plan.layout}, {totals.records:,} records of {totals.documents:,} documents"
@@ -127,7 +132,10 @@ def lines(plan: Plan, model: str, into: str) -> Iterator[str]:
     yield from (f"IN THE WAY: {reason}" for reason in plan.refused)
     if not totals.records:
         yield "IN THE WAY: the old collection is empty"
-    yield "the switch: `jina-v3 migrate switch` lets a name stand for the new collection, once nothing is missing"
+    if in_place:
+        yield "the switch: `jina-v3 migrate switch` gives the old column's name to the new one, once nothing is missing"
+    else:
+        yield "the switch: `jina-v3 migrate switch` lets a name stand for the new collection, once nothing is missing"
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,8 @@ from .terminal import say
 def command(name: str | None, source: str | None, target: str | None) -> None:
     """Let the name stand for the old collection again. Nothing is deleted, so you may switch once more.
 
-    It needs no model, and not the new collection.
+    It needs no model, and not the new collection. Where no name can stand for the old collection, as in another store,
+    it says what to change instead, and ends with status 1.
 
     \b
     Example:
@@ -29,5 +30,8 @@ def command(name: str | None, source: str | None, target: str | None) -> None:
     progress = known_migration(name)
     addresses = sides_of(progress.spec, source, target)
     with closing(MigrationState(shared_journal(), progress.name)) as state:
-        alias, collection = rollback(state, store_opener(addresses.target))
+        alias, collection = rollback(state, store_opener(addresses.target, progress.spec))
+    if progress.spec.in_place:
+        say(f"the column {alias} holds the old vectors again; rows written since the switch have none")
+        return
     say(f"{alias} stands for {collection} again")

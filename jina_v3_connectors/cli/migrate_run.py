@@ -13,8 +13,8 @@ from jina_v3_encoder.texts.blend import reading_name
 
 from ..errors import DocumentError, StoreError
 from .ingest import Stop
-from .migrate_moves import move_options, sides
-from .migrate_options import SourceChoice, source_options, target_options
+from .migrate_moves import chosen_move, move_options, options_of
+from .migrate_options import SourceChoice, side_options
 from .options import ModelChoice, encoder_options, tokenizer_of
 from .terminal import say
 
@@ -28,10 +28,10 @@ FOLLOW_PAUSE = 1.0
 
 
 @click.command("run")
-@source_options
-@target_options
+@click.argument("begun", metavar="[NAME]", required=False)
+@side_options
 @move_options
-@click.option("--name", help="A name for this move.  [default: that of the new collection]")
+@click.option("--name", help="A name for a new move.  [default: that of the new collection]")
 @click.option("--skip-bad", is_flag=True, help="Leave out documents that cannot be moved. They count as missing.")
 @click.option(
     "--allow-shrinking", is_flag=True, help="Delete most of the new collection, where the old one lost as much."
@@ -43,9 +43,11 @@ FOLLOW_PAUSE = 1.0
 )
 @encoder_options
 def command(
-    source: SourceChoice,
-    target: SourceChoice,
+    begun: str | None,
+    source: SourceChoice | None,
+    target: SourceChoice | None,
     settings: MoveSettings,
+    column: str | None,
     name: str | None,
     skip_bad: bool,
     allow_shrinking: bool,
@@ -57,12 +59,17 @@ def command(
     """Fill the new collection with the texts of the old one, which is never written.
 
     Stop it at any time, and run it again: what is stored is not encoded again, what changed is replaced, what is gone
-    is deleted. In PostgreSQL, triggers note what others write meanwhile; our own writers use MigratingConnector, or
+    is deleted. A move that was begun goes on by its NAME, as it was begun: its collections, fields, model and settings
+    are kept; an option that contradicts them is refused. Chunks of one of our collections are read as they were read
+    there (alone, late chunking, a blend), unless you say it.
+
+    In PostgreSQL, triggers note what others write meanwhile; our own writers use MigratingConnector, or
     `jina-v3 ingest --also-into`. At the end a sample is encoded again and compared. Status 1 means: not complete yet.
 
     \b
     Example:
       jina-v3 migrate run --from qdrant:./store --collection docs --to qdrant:./store --into docs-v3
+      jina-v3 migrate run docs-v3
     """
     from rich.console import Console
     from rich.progress import (
@@ -74,13 +81,13 @@ def command(
         TimeRemainingColumn,
     )
 
-    from ..migration.opening import check_sides, opened_migration, spec_of, trigger_notes
+    from ..migration.opening import opened_migration, trigger_notes
 
-    addresses, called = sides(source, target), name or target.collection
-    spec = spec_of(addresses, source.collection, target.collection, source.names, settings)
-    check_sides(addresses, spec)
-    encoder = choice.text_encoder()
-    notes = [] if no_triggers else trigger_notes(addresses, spec, called, install=True)
+    move = chosen_move(begun, name, source, target, column, settings, choice)
+    if move.begun:
+        say(f"going on with the move {move.name}: {options_of(move.spec) or 'begun with the defaults'}")
+    addresses, spec, encoder = move.sides, move.spec, move.encoder
+    notes = [] if no_triggers else trigger_notes(addresses, spec, move.name, install=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -90,11 +97,13 @@ def command(
         TimeRemainingColumn(),
     )
     with (
-        opened_migration(addresses, spec, called, encoder, lambda: tokenizer_of(encoder), notes=notes) as migration,
+        opened_migration(addresses, spec, move.name, encoder, lambda: tokenizer_of(encoder), notes=notes) as migration,
         Stop() as stop,
     ):
         contract = migration.target.contract
         reading = reading_name(contract.reading)
+        if spec.settings.late_chunking is None and migration.spec.settings.late_chunking is not None:
+            reading += " as the old collection"
         say(
             f"model {encoder.model_id}, {contract.dimensions} dimensions, {reading}, "
             f"from {migration.source.description} records"
@@ -170,7 +179,7 @@ def lines(report: RunReport) -> Iterator[str]:
         more = " …" if report.missing_count > len(report.missing) else ""
         yield f"MISSING: {report.missing_count:,} documents: {', '.join(report.missing)}{more}"
     if report.waiting:
-        yield f"{report.waiting:,} changes wait: run it again"
+        yield f"{report.waiting:,} changes wait: the next run brings them over, and so does a switch"
     yield "complete: the new collection can be compared and switched" if report.is_complete else "not complete yet"
 
 

@@ -30,7 +30,7 @@ def command(name: str | None, source: str | None, as_json: bool) -> None:
     Example:
       jina-v3 migrate status
     """
-    from ..migration.state import MigrationState, known_migrations
+    from ..migration.state import ROLLED_BACK, SWITCHED, MigrationState, known_migrations
     from ..store import shared_journal
 
     one = name is not None or source is not None
@@ -62,7 +62,11 @@ def command(name: str | None, source: str | None, as_json: bool) -> None:
                 else f"  how many changes of others wait is not known: {unknown}"
             )
         if progress.alias:
-            lines.append(f"  switched name: {progress.alias}")
+            here = {
+                SWITCHED: f"{progress.alias} stands for {spec.target_collection}",
+                ROLLED_BACK: f"{progress.alias} stands for {progress.previous or spec.source_collection} again",
+            }
+            lines.append("  " + here.get(progress.stage, f"{progress.alias} is the name of an earlier switch"))
         click.echo(printable("\n".join(lines)))
 
 

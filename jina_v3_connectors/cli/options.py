@@ -38,6 +38,11 @@ class ModelChoice:
     threads: int | None = None
     url: str | None = field(default=None, repr=False)
 
+    @property
+    def names_nothing(self) -> bool:
+        """Whether it leaves it open which model it is."""
+        return self.model is None and self.url is None
+
     def load(self, model: str | None = None, revision: str | None = None, *, download: bool = True) -> Encoder:
         """The encoder on this machine. `model` and `revision` are used if the options name no model."""
         from jina_v3_encoder import Encoder
@@ -84,24 +89,25 @@ LOADING_OPTIONS = (
         "--threads", type=click.IntRange(min=1), help="Computing threads on the CPU.  [default: the cores granted here]"
     ),
 )
-READINGS = {"late": True, "alone": False, "blend": "blend", None: None}
+READINGS = {"read_late": True, "read_blend": "blend", "read_alone": False}
+"""What each flag says of late chunking."""
 LATE_OPTIONS = (
     click.option(
         "--late-chunking",
-        "reading",
-        flag_value="late",
+        "read_late",
+        is_flag=True,
         help="Read each document as a whole, then pool its chunks: each vector depends on its context.",
     ),
     click.option(
         "--blend",
-        "reading",
-        flag_value="blend",
+        "read_blend",
+        is_flag=True,
         help="Late chunking added to the vectors of the chunk alone and its neighbours: twice the time, better hits.",
     ),
     click.option(
         "--no-late-chunking",
-        "reading",
-        flag_value="alone",
+        "read_alone",
+        is_flag=True,
         help="Read each chunk on its own. The default of these three is that of the collection there is, or this.",
     ),
     click.option(
@@ -142,7 +148,12 @@ def late_options(function: _F) -> _F:
 
     @wraps(function)
     def command(**values: Any) -> Any:
-        return function(late_chunking=READINGS[values.pop("reading")], **values)
+        given = [name for name in READINGS if values.pop(name)]
+        if len(given) > 1:
+            raise click.UsageError(
+                "--late-chunking, --blend and --no-late-chunking contradict each other: give one of them"
+            )
+        return function(late_chunking=READINGS[given[0]] if given else None, **values)
 
     for option in reversed(LATE_OPTIONS):
         command = option(command)

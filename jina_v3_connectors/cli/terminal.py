@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -35,19 +35,22 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Every command runs in this. A warning is one line on stderr. So is an error, which ends with status 1."""
+def one_line_errors(worded: Callable[[str], str] = str) -> Iterator[None]:
+    """Every command runs in this. A warning is one line on stderr. So is an error, which ends with status 1.
+
+    `worded` puts a message into the words of the command; by default it stays as it is.
+    """
+
+    def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+        click.secho(f"warning: {printable(worded(str(message)))}", fg="yellow", err=True)
+
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = show_warning
             yield
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (JinaV3Error, OSError) as error:
-        click.secho(f"error: {printable(str(error))}", fg="red", err=True)
+        click.secho(f"error: {printable(worded(str(error)))}", fg="red", err=True)
         sys.exit(1)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    click.secho(f"warning: {printable(str(message))}", fg="yellow", err=True)

@@ -15,7 +15,7 @@ from jina_v3_encoder.task import TaskLike
 
 from .dataset import Dataset
 from .encoding import PassageEncoder, Variant, Vectors
-from .intervals import Floats, Interval, bootstrap
+from .intervals import FEWEST, Floats, Interval, bootstrap
 from .ranking import Run, measure, measure_each, rank
 
 
@@ -67,7 +67,13 @@ class EvalReport:
     vectors: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Plain values. An interval of too few documents has neither end."""
+        values = asdict(self)
+        for difference in values["differences"]:
+            for interval, documents in (("all", "documents"), ("context", "context_documents")):
+                if difference[interval] is not None and difference[documents] < FEWEST:
+                    difference[interval] |= {"low": None, "high": None}
+        return values
 
 
 def evaluate(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jina_v3_encoder.engine import Progress, silent
-from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.errors import InputTooLong, InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.vectors import FloatArray
 
@@ -72,9 +72,19 @@ def encode_apart(
             for chunked in batch:
                 yield from encode_apart(encoder, contract, [chunked], progress)
         else:
-            reason = DocumentError(f"document {batch[0].id!r}: {error}")
+            reason = DocumentError(f"document {batch[0].id!r}: {_in_words_of_chunks(error)}")
             reason.__cause__, reason.document_id = error, batch[0].id
             yield Refused(reason)
+
+
+def _in_words_of_chunks(error: InvalidInput) -> str:
+    """What was wrong with a document. No text of a collection is cut, so the encoder's remedy is none here."""
+    if not isinstance(error, InputTooLong):
+        return str(error)
+    return (
+        f"its chunk {error.index} has {error.tokens:,} tokens with its prompt, the limit is {error.limit:,}: cut it "
+        "into smaller chunks (a chunker, --chunk-tokens or --rechunk)"
+    )
 
 
 def encode_batch(

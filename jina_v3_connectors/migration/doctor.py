@@ -57,8 +57,7 @@ def diagnose(
     findings = [finding for check in checks for finding in check.findings(examples)]
     samples = []
     if encoders and source.dimensions:
-        advance("encoding the sample", 0, 0)
-        samples = origins(sample, encoders, source.dimensions)
+        samples = origins(sample, encoders, source.dimensions, advance)
         findings += origin_findings(samples, encoders, source.dimensions)
     if limit is not None and records < source.count():
         findings.append(_partly(records))

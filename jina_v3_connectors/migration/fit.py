@@ -15,7 +15,7 @@ import numpy as np
 
 from jina_v3_encoder.vectors import FloatArray
 
-from .recipe import Recipe
+from .recipe import Recipe, rebuilt
 from .records import Record
 
 FITS = 0.99
@@ -112,16 +112,24 @@ class Sample:
 
     def cosines(self, recipe: Recipe) -> dict[str, float]:
         """For each sampled key the cosine of the stored vector and of the recipe's."""
-        if not recipe.late_chunking:
-            records = self.alone.records
-            return _cosines(records, recipe.passages([record.text or "" for record in records]))
-        documents = self.whole.documents
-        best: dict[str, float] = {}
-        for filler in FILLERS if documents else ():
-            records = [record for chunks in documents for record in chunks]
-            for key, cosine in _cosines(records, recipe.documents(documents, filler)).items():
-                best[key] = max(cosine, best.get(key, -1.0))
-        return best
+        return cosines_of(self.parts(late=bool(recipe.late_chunking)), recipe)
+
+    def parts(self, *, late: bool) -> list[list[Record]]:
+        """What is read at once: whole documents with all of their chunks, or each record by itself."""
+        return self.whole.documents if late else [[record] for record in self.alone.records]
+
+
+def cosines_of(parts: Sequence[Sequence[Record]], recipe: Recipe) -> dict[str, float]:
+    """For each key in `parts` the cosine of the stored vector and of the recipe's; see `Sample.parts`."""
+    records = [record for part in parts for record in part]
+    if not recipe.late_chunking:
+        return _cosines(records, recipe.passages([record.text or "" for record in records]))
+    best: dict[str, float] = {}
+    same = all(rebuilt(part, FILLERS[0]) == rebuilt(part, FILLERS[1]) for part in parts)
+    for filler in FILLERS[: 1 if same else None] if parts else ():
+        for key, cosine in _cosines(records, recipe.documents(parts, filler)).items():
+            best[key] = max(cosine, best.get(key, -1.0))
+    return best
 
 
 def _cosines(records: Sequence[Record], vectors: FloatArray) -> dict[str, float]:

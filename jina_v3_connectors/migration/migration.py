@@ -11,7 +11,7 @@ from functools import partial
 from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy, with_retries
 
 from ..connector import VectorConnector
-from ..documents import Document
+from ..documents import Chunk, Document
 from ..errors import DocumentError, StoreError, StoreNotFound
 from ..ingestion.report import IngestReport
 from .changes import Changes, held
@@ -23,8 +23,11 @@ from .survey import rebuilt_documents, survey
 from .verification import Verification, verify
 
 OURS = "jina-v3"
-ROUNDS = 1000
-"""Times that changes are looked for, before the rest is left to the next run."""
+MAY_WAIT = 100
+"""Changes that may wait when a run ends, or a name is switched. An application that writes all the time always has
+some; the next run, or the switch, brings them over."""
+PATIENCE = 3
+"""Times that changes are looked for without fewer being left, before the rest is left to the next run."""
 FEW = 100
 """Chunks that may be deleted without a question."""
 NAMED = 20
@@ -51,9 +54,9 @@ class RunReport:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the new collection holds everything, and its sample is right."""
+        """Whether the new collection holds everything but the last few changes, and its sample is right."""
         right = self.verification is not None and self.verification.is_right
-        return right and not (self.missing_count or self.waiting)
+        return right and not self.missing_count and self.waiting <= MAY_WAIT
 
 
 class Migration:
@@ -151,13 +154,19 @@ class Migration:
         return sum(change.waiting() for change in self._changes)
 
     def missing(self) -> Iterator[str]:
-        """Listed documents that the new collection does not hold whole, or that have a record without text."""
+        """Listed documents that the new collection does not hold whole, or that have a record without text.
+
+        One of which a change waits is not missing: it may be gone by now, and counts as waiting.
+        """
         stored = self.target.chunk_counts()
         without_text = self.state.documents_without_text()
+        waiting: set[str] | None = None
         for document, keys in self.state.documents():
             expected = 1 if self.rechunks else len(keys)
             if stored.get(document, 0) < expected or document in without_text:
-                yield document
+                waiting = self._waiting_documents() if waiting is None else waiting
+                if document not in waiting:
+                    yield document
 
     def verify(self, sample: int | None = None) -> Verification:
         """Encode documents again and compare them with what is stored; see `verification.verify`.
@@ -166,7 +175,13 @@ class Migration:
         """
         with closing(self.target_records()) as stored:
             return verify(
-                self.state.documents(), self.read_documents, self.target, stored, sample, is_waiting=self._is_waiting
+                self.state.documents(),
+                self.read_documents,
+                self.target,
+                stored,
+                sample,
+                is_waiting=self._is_waiting,
+                key_of=self._key_of,
             )
 
     @property
@@ -195,9 +210,17 @@ class Migration:
                 )
             yield
 
+    def _key_of(self, chunk: Chunk) -> str:
+        """In place, a row keeps its key."""
+        return chunk.document_id if self.spec.in_place else str(chunk.id)
+
     def _is_waiting(self, document: str) -> bool:
         """Whether a change of the document is noted now."""
-        return any(document in change.documents(self.source, self.state) for change in self._changes)
+        return document in self._waiting_documents()
+
+    def _waiting_documents(self) -> set[str]:
+        """The documents of the oldest changes that wait."""
+        return {document for change in self._changes for document in change.documents(self.source, self.state)}
 
     def _check_target(self, *, allow_shrinking: bool, listed: int | None) -> None:
         """Refuse to take over, or to empty, a collection.
@@ -218,8 +241,9 @@ class Migration:
             )
 
     def _follow(self, report: RunReport, *, skip_bad: bool, retry: RetryPolicy) -> None:
-        """Until few changes are left: an application that writes all the time always has some."""
-        for _ in range(ROUNDS):
+        """Until no fewer changes are left: an application that writes while the model computes always has some."""
+        least, rounds = self.waiting(), 0
+        while rounds < PATIENCE:
             settled = 0
             for change in self._changes:
                 noted = with_retries(partial(change.noted, self.source, self.state), retry)
@@ -230,6 +254,8 @@ class Migration:
                 settled += len(noted.settled)
             if not settled:
                 return
+            left = self.waiting()
+            least, rounds = (left, 0) if left < least else (least, rounds + 1)
 
     def _bring_over(self, changed: Sequence[str], report: RunReport, *, skip_bad: bool, retry: RetryPolicy) -> None:
         """Write documents as they are in the old collection now. Those without records are deleted."""

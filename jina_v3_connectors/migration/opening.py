@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +16,9 @@ from jina_v3_encoder.text_encoder import TextEncoder
 from ..backends import find_location, hides_secrets, open_store, store_at
 from ..chunking import Chunker, WholeDocument
 from ..chunking.splitter import SemanticChunker
-from ..connector import check_collection_name
+from ..connector import VectorConnector, check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
+from ..settings import Settings
 from ..store import Store, Stored, shared_journal
 from .changes import Changes, WriterNotes
 from .migration import OURS, Migration
@@ -25,8 +26,8 @@ from .rebuild import KeptChunks
 from .records import RECOGNISED, FieldNames, Source
 from .sources import open_source
 from .sources.open import is_export
-from .spec import DEFAULTS, MigrationSpec, MoveSettings, without_password
-from .state import MigrationState
+from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
+from .state import PLANNED, MigrationState, find_migration
 
 if TYPE_CHECKING:
     from .postgres_changes import PostgresNotes
@@ -69,6 +70,32 @@ def check_sides(sides: Sides, spec: MigrationSpec) -> None:
             )
 
 
+def inherited(settings: MoveSettings, source: Source, encoder: TextEncoder) -> MoveSettings:
+    """The settings of a new collection. How chunks are read is taken over from the old one, unless they say it.
+
+    A window of late chunking is not: its default is the limit of the new model. That of a blend is, where the new model
+    can read it.
+    """
+    old = source.contract
+    if settings.late_chunking is not None or old is None or not old.late_chunking:
+        return settings
+    fits = old.blend is not None and (old.window or 0) <= encoder.max_tokens
+    window, overlap = (old.window, old.overlap) if fits else (None, None)
+    if settings.window is not None or settings.overlap is not None:
+        window, overlap = settings.window, settings.overlap
+    return replace(settings, late_chunking=old.late_chunking, window=window, overlap=overlap)
+
+
+def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
+    """Refuse what no new collection can have, before anything is noted.
+
+    Raises:
+        InvalidInput: a number out of range, or window without late chunking.
+    """
+    encoder.info.check_dimensions(settings.dimensions)
+    Settings(settings.dimensions, settings.reading, None, settings.window, settings.overlap).check(encoder)
+
+
 def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], Path]) -> Chunker:
     """How the new collection is cut: anew, as the old one of ours was, or each text as it is."""
     if spec.settings.rechunk_tokens is not None:
@@ -82,6 +109,10 @@ def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], P
 def opened_source(sides: Sides, spec: MigrationSpec, beside: Store | None = None) -> Iterator[Source]:
     """The old collection, for reading. `beside` is a store of it that is open in this process."""
     source = open_source(sides.source, spec.source_collection, spec.fields, beside=beside)
+    if spec.in_place:
+        from .postgres_column import EachRowAlone
+
+        source = EachRowAlone(source)
     try:
         yield source
     finally:
@@ -111,34 +142,68 @@ def opened_migration(
 
     Raises:
         InvalidInput: the two sides are one, or a URL has no known form.
-        ContractMismatch: the new collection was begun in another way.
-        StoreError: a side cannot be opened.
+        ContractMismatch: the new collection was begun with another model.
+        StoreError: a side cannot be opened, or the move was begun with other settings.
     """
     check_sides(sides, spec)
     with ExitStack() as stack:
-        source = stack.enter_context(opened_source(sides, spec, beside))
-        target = stack.enter_context(
-            open_store(
-                sides.target,
-                encoder,
-                spec.target_collection,
-                dimensions=spec.settings.dimensions,
-                late_chunking=spec.settings.late_chunking,
-                window=spec.settings.window,
-                overlap=spec.settings.overlap,
-                chunker=chunker_of(spec, source, tokenizer_of),
-            )
-        )
         memory = MigrationState(state or shared_journal(), name)
         stack.callback(memory.close)
+        begun = memory.progress()
+        spec = begun.continued(spec) if begun else spec
+        if begun is None:
+            spec = in_place_of(sides, spec)
+        source = stack.enter_context(opened_source(sides, spec, beside))
+        if begun is None or begun.stage == PLANNED:
+            spec = replace(spec, settings=inherited(spec.settings, source, encoder))
+        target = stack.enter_context(_target(sides, spec, encoder, source, tokenizer_of))
         changes: list[Changes] = [*notes]
         if source.description == OURS:
             changes.append(WriterNotes(memory))
 
         def target_records() -> Source:  # no partial: its repr would show the address
+            if spec.in_place:
+                from .postgres_column import NewVectors
+
+                return NewVectors(sides.target, spec)
             return open_source(sides.target, spec.target_collection, beside=target.store)
 
         yield Migration(spec, source, target, target_records, memory, changes)
+
+
+def _target(
+    sides: Sides, spec: MigrationSpec, encoder: TextEncoder, source: Source, tokenizer_of: Callable[[], Path]
+) -> VectorConnector:
+    """The connector of the new collection, or of the new column."""
+    settings = spec.settings
+    if spec.in_place:
+        from .postgres_column import PostgresColumn
+
+        def column() -> Store:
+            return PostgresColumn(sides.target, spec)
+
+        return VectorConnector(encoder, spec.target_collection, column, dimensions=settings.dimensions)
+    return open_store(
+        sides.target,
+        encoder,
+        spec.target_collection,
+        dimensions=settings.dimensions,
+        late_chunking=settings.reading,
+        window=settings.window,
+        overlap=settings.overlap,
+        chunker=chunker_of(spec, source, tokenizer_of),
+    )
+
+
+def in_place_of(sides: Sides, spec: MigrationSpec) -> MigrationSpec:
+    """A new move in place, with the old column's name. Others stay as they are; see `postgres_column.in_place`."""
+    if not spec.in_place:
+        return spec
+    if is_export(sides.source) or find_location(sides.source)[0].name != "postgresql":
+        raise InvalidInput("--in-place is for tables in PostgreSQL: give --to and --into, a new collection")
+    from .postgres_column import in_place
+
+    return in_place(sides.source, spec)
 
 
 @contextmanager
@@ -153,6 +218,7 @@ def open_migration(
     fields: FieldNames = RECOGNISED,
     name: str | None = None,
     triggers: bool = True,
+    in_place: bool = False,
     beside: Store | None = None,
 ) -> Iterator[Migration]:
     """A move from one collection to another, begun or to be begun, for `run`, `follow` and `MigratingConnector`.
@@ -163,26 +229,36 @@ def open_migration(
         encoder: The new model.
         settings: How the new collection is made.
         fields: The old collection's fields, where they are not recognised.
-        name: Of the move, on this machine; by default that of the new collection.
+        name: Of the move, on this machine; by default that of the new collection. What `settings` leave out of a move
+            that was begun stays as it was begun; else chunks are read as in the old collection.
         triggers: In PostgreSQL, note what others write to the old collection.
+        in_place: In PostgreSQL, fill a new column of the old table. `target` is `source`, and `target_collection` table
+            and column, as "articles.embedding_v3".
         beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
 
     Raises:
         InvalidInput: a URL of no known form, or both sides are one.
-        ContractMismatch: the new collection was begun with another model, task, size or chunking.
-        StoreError: a side cannot be opened, or no triggers can be made.
+        ContractMismatch: the new collection was begun with another model.
+        StoreError: the move was begun with other settings, a side cannot be opened, or no triggers can be made.
     """
     sides = Sides(source, target)
-    spec = spec_of(sides, source_collection, target_collection, fields, settings)
     called = name or target_collection
+    spec = spec_of(sides, source_collection, target_collection, fields, settings, in_place=in_place)
+    if find_migration(shared_journal(), called) is None:
+        spec = in_place_of(sides, spec)
+    check_settings(settings, encoder)
     notes = trigger_notes(sides, spec, called, install=True) if triggers else []
     tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
     with opened_migration(sides, spec, called, encoder, lambda: tokenizer, notes=notes, beside=beside) as migration:
         yield migration
 
 
-def store_opener(url: str) -> Callable[[str], Store]:
-    """Opens collections of one backend by name, without a model."""
+def store_opener(url: str, spec: MigrationSpec | None = None) -> Callable[[str], Store]:
+    """Opens collections of one backend by name, without a model. For a move in place, give its `spec`."""
+    if spec is not None and spec.in_place:
+        from .postgres_column import column_opener
+
+        return column_opener(url, spec)
     return lambda name: store_at(url, name)  # no partial: its repr would show the address
 
 
@@ -207,10 +283,13 @@ def spec_of(
     target_collection: str,
     fields: FieldNames = RECOGNISED,
     settings: MoveSettings = DEFAULTS,
+    model: ModelName = NAMELESS,
+    *,
+    in_place: bool = False,
 ) -> MigrationSpec:
     """The settings that are kept. Passwords are left out."""
     source, target = without_password(sides.source), without_password(sides.target)
-    return MigrationSpec(source, source_collection, target, target_collection, fields, settings)
+    return MigrationSpec(source, source_collection, target, target_collection, fields, settings, model, in_place)
 
 
 def sides_of(spec: MigrationSpec, source: str | None, target: str | None) -> Sides:
@@ -280,7 +359,7 @@ def trigger_notes(sides: Sides, spec: MigrationSpec, name: str, *, install: bool
         progress = state.progress()
         if progress is None or not (install or progress.triggers):
             return []
-        notes = notes_of(sides.source, spec.source_collection, progress.token)
+        notes = notes_of(sides.source, spec.source_collection, progress.token, spec.fields.vector)
         if install:
             state.has_triggers()
             with_retries(notes.install, DEFAULT_RETRY)

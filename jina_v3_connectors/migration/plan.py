@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.usage import count_usage
 
 from ..chunking import Chunker
 from ..contract import EmbeddingContract
@@ -19,6 +20,7 @@ from ..ingestion.encoding import encode_apart
 from .records import Source
 from .state import MigrationState, Totals
 from .survey import rebuilt_documents, survey
+from .verification import at_random
 
 MEASURED_SECONDS = 5.0
 MEASURED_DOCUMENTS = 400
@@ -37,7 +39,7 @@ class Plan:
     chunks: int
     """An estimate where documents are cut anew."""
     tokens: int
-    """To be read by the model, an estimate from the sample."""
+    """To be read by the model, an estimate from the sample. A blend reads everything twice, windows what they share."""
     seconds: float
     """To encode everything on this machine, as fast as the sample."""
     bytes_before: int
@@ -47,9 +49,11 @@ class Plan:
     without_text: list[str] = field(default_factory=list)
     """The first records without text."""
     with_gaps: int = 0
-    """Documents of the sample whose text has gaps."""
+    """Documents of the sample whose text has gaps, longer than the end of a paragraph."""
     refused: list[str] = field(default_factory=list)
     """Documents of the sample that cannot be moved."""
+    no_way_back: str | None = None
+    """Why `rollback` will not be able to undo a switch. None where it will."""
 
     @property
     def is_possible(self) -> bool:
@@ -102,7 +106,8 @@ def _measure(
     )
     characters = tokens = chunks = records = 0
     seconds = 0.0
-    rows = islice(state.documents(), MEASURED_DOCUMENTS)
+    # Not the first ones: documents of one kind or language often have ids that begin alike.
+    rows = iter(at_random(state.documents(), MEASURED_DOCUMENTS))
     while seconds < MEASURED_SECONDS and (part := list(islice(rows, MEASURED_AT_ONCE))):
         batch = []
         for rebuilt in rebuilt_documents(source, iter(part), keep_cuts=keep_cuts, keep_ids=True):
@@ -113,13 +118,13 @@ def _measure(
                 result.with_gaps += not rebuilt.exact
             except DocumentError as error:
                 result.refused.append(str(error))
-        texts = [chunk.text for one in batch for chunk in one.chunks]
         start = time.perf_counter()
-        list(encode_apart(encoder, contract, batch))
+        with count_usage() as usage:
+            list(encode_apart(encoder, contract, batch))
         seconds += time.perf_counter() - start
-        tokens += sum(encoder.count_tokens(texts, contract.passage_task, prompt=contract.prompts)) if texts else 0
+        tokens += usage.tokens
         characters += sum(len(one.document.text) for one in batch)
-        chunks += len(texts)
+        chunks += sum(len(one.chunks) for one in batch)
         records += sum(len(keys) for _, keys in part)
         result.measured_documents += len(batch)
     if characters:

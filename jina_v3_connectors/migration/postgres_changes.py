@@ -31,6 +31,8 @@ from ..postgres.errors import store_errors
 
 LOCK_MILLISECONDS = 100
 """How long making or removing a trigger waits for a lock, at each try. Writers would wait behind it."""
+FILLING = "jina_v3.filling"
+"""A setting of the transactions in which a move fills a column of the same table. They are not noted."""
 KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 ENABLED = "SELECT tgname FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgenabled = 'A'"
 MAKE = "CREATE OR REPLACE TRIGGER {{trigger}} {} FOR EACH STATEMENT EXECUTE FUNCTION {{function}}()"
@@ -42,6 +44,9 @@ CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql SECURIT
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET bytea_output = 'hex' SET extra_float_digits = 1 AS $jina_v3$
 BEGIN
+    IF current_setting('jina_v3.filling', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
     IF TG_OP = 'INSERT' THEN
         INSERT INTO {queue} (key) SELECT {keys} FROM jina_v3_new;
     ELSIF TG_OP = 'DELETE' THEN
@@ -166,12 +171,12 @@ class PostgresNotes:
             yield cursor
 
 
-def notes_of(url: str, collection: str, token: str) -> PostgresNotes:
-    """The notes of a migration, for the table that a collection's name stands for.
+def notes_of(url: str, collection: str, token: str, vector: str | None = None) -> PostgresNotes:
+    """The notes of a migration, for the table that a collection's name stands for. `vector` is the column to move.
 
     Raises:
         StoreNotFound: there is no such table.
         StoreError: it has no key.
     """
-    with closing(postgres_reader(url, collection, None)) as reader:
-        return PostgresNotes(url, *reader.qualified_name(), reader.key_columns, token)
+    with closing(postgres_reader(url, collection, vector)) as reader:
+        return PostgresNotes(url, *reader.qualified_name(), [key.name for key in reader.keys], token)

@@ -41,7 +41,7 @@ class Rebuilt:
 
     document: Document
     exact: bool
-    """Whether the text is known without a gap: the places of all chunks are known and leave none."""
+    """Whether the text is known: the places of all chunks are, and leave no more than the end of a paragraph out."""
 
 
 def document_id_of(record: Record) -> str:

@@ -42,7 +42,8 @@ DOCUMENT_OF = "SELECT document FROM migration_records WHERE migration = ? AND ke
 ONE = "SELECT name, spec, stage, changed, alias, previous, token, triggers FROM migrations WHERE name = ?"
 ALL = "SELECT name, spec, stage, changed, alias, previous, token, triggers FROM migrations ORDER BY changed DESC"
 BEGIN = "INSERT INTO migrations (name, spec, stage, changed, token, triggers) VALUES (?, ?, ?, ?, ?, ?)"
-PLANNED, RUNNING, COMPLETE, SWITCHED = "planned", "running", "complete", "switched"
+PLANNED, RUNNING, COMPLETE = "planned", "running", "complete"
+SWITCHED, ROLLED_BACK = "switched", "rolled back"
 
 
 class RecordRow(NamedTuple):
@@ -89,6 +90,24 @@ class Progress:
     triggers: bool
     """Whether triggers were made in the old collection's store."""
 
+    def continued(self, now: MigrationSpec) -> MigrationSpec:
+        """The settings to go on with: those given now, and those that it was begun with for what is left out.
+
+        Raises:
+            StoreError: they contradict each other, and a run has begun to fill the new collection.
+        """
+        differences = self.spec.differences(now)
+        if self.stage == PLANNED:  # nothing was written yet
+            return now if self.spec.moves_other_than(now) else self.spec.continued(now)
+        if differences:
+            raise StoreError(
+                f"migration {self.name!r} was begun with other settings:\n  "
+                + "\n  ".join(differences)
+                + "\nLeave these out to go on as it was begun, or take another name (--name) and another new "
+                "collection (--into). Nothing was changed."
+            )
+        return self.spec.continued(now)
+
 
 class Totals(NamedTuple):
     """What the list of records adds up to."""
@@ -125,20 +144,19 @@ class MigrationState:
         return None if row is None else _progress(row)
 
     def begin(self, spec: MigrationSpec) -> None:
-        """Note the settings of a run.
+        """Note the settings of a run. What they leave out stays what it was.
 
         Raises:
             StoreError: the migration of this name was begun with other settings.
         """
         before = self.progress()
-        if before is not None and before.stage != PLANNED:
-            if before.spec == spec:
+        if before is not None:
+            spec = before.continued(spec)
+            if before.stage != PLANNED:
+                self._database.many(
+                    ("UPDATE migrations SET spec = ? WHERE name = ?", [(json.dumps(asdict(spec)), self.name)])
+                )
                 return
-            raise StoreError(
-                f"migration {self.name!r} was begun with other settings:\n  "
-                + "\n  ".join(before.spec.differences(spec))
-                + "\nGo on with those, or take another name (--name) and another new collection. Nothing was changed."
-            )
         token, triggers = (before.token, before.triggers) if before else (uuid.uuid4().hex[:10], False)
         row = (self.name, json.dumps(asdict(spec)), PLANNED, time.time(), token, triggers)
         self._database.many(("DELETE FROM migrations WHERE name = ?", [(self.name,)]), (BEGIN, [row]))
@@ -157,7 +175,7 @@ class MigrationState:
         self._database.many(
             (
                 "UPDATE migrations SET stage = ?, changed = ? WHERE name = ?",
-                [(COMPLETE, time.time(), self.name)],
+                [(ROLLED_BACK, time.time(), self.name)],
             )
         )
 
@@ -304,6 +322,22 @@ def known_migrations(file: Path) -> list[Progress]:
     try:
         rows = database.all(ALL)
         return [_progress(row) for row in rows]
+    finally:
+        database.close()
+
+
+def find_migration(file: Path, name: str) -> Progress | None:
+    """The migration of this name in a journal file. Makes no file.
+
+    Raises:
+        StoreError: another version of this project wrote it.
+    """
+    if not file.is_file():
+        return None
+    database = JournalFile(file, _prepare)
+    try:
+        row = database.one(ONE, name)
+        return None if row is None else _progress(row)
     finally:
         database.close()
 

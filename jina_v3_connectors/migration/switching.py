@@ -9,17 +9,17 @@ from functools import partial
 
 from jina_v3_encoder.retry import SHORT_RETRY, with_retries
 
+from ..backends import backend_of
 from ..connector import check_collection_name
-from ..errors import DocumentError, StoreBusy, StoreError
+from ..errors import ContractMissing, DocumentError, StoreBusy, StoreError
 from ..store import Store
 from .changes import held
-from .migration import Migration
+from .migration import MAY_WAIT, OURS, Migration
+from .sources.open import is_export
+from .spec import MigrationSpec
 from .state import SWITCHED, MigrationState
 from .verification import Verification
 
-MAY_WAIT = 100
-"""Changes that may wait when a name is switched. An application that writes all the time always has some; they are
-brought over right after."""
 OpenStore = Callable[[str], Store]
 """Opens a collection of the target's backend by its name, an alias too."""
 
@@ -37,6 +37,8 @@ class Readiness:
     verification: Verification
     problems: list[str] = field(default_factory=list)
     """Why not, as sentences. Empty if it is safe."""
+    no_way_back: str | None = None
+    """Why `rollback` will not be able to undo it. None where it will."""
 
 
 def readiness(migration: Migration, *, accept_missing: int = 0, sample: int | None = None) -> Readiness:
@@ -57,6 +59,7 @@ def readiness(migration: Migration, *, accept_missing: int = 0, sample: int | No
         missing=missing,
         waiting=migration.waiting(),
         verification=migration.verify(sample),
+        no_way_back=no_way_back(migration.spec, is_ours=migration.source.description == OURS),
     )
     if missing != accept_missing:
         result.problems.append(
@@ -128,37 +131,80 @@ def switch(
             before = (progress.alias, progress.previous) if progress else (None, None)
             migration.state.point(*before)
             raise
+        if named is not None and named != migration.spec.target_collection:
+            result.no_way_back = None  # the name stood for a collection of this store, and can do so again
         migration.state.reach(SWITCHED)
         with suppress(DocumentError):  # its note waits, and the next run names it
             migration.follow_alone(skip_bad=False, retry=SHORT_RETRY)
     return result
 
 
+def no_way_back(spec: MigrationSpec, *, is_ours: bool) -> str | None:
+    """Why `rollback` cannot lead searches back to the old collection, and what to do instead. None where it can.
+
+    `is_ours`: this project made the old collection.
+    """
+    if spec.in_place:
+        return None
+    old, new = f"{spec.source_collection!r} in {spec.source}", f"{spec.target_collection!r} in {spec.target}"
+    if is_export(spec.source):
+        return "the old side is an export, which cannot be searched: keep what it was made from until you are sure"
+    backend = backend_of(spec.target)
+    if not backend.aliases:
+        return (
+            f"{backend.title} has no aliases, so no name is switched: your application's settings name {new}, and "
+            f"{old} again to go back"
+        )
+    if spec.source != spec.target:
+        return (
+            f"the old collection is in {spec.source}, the new one in {spec.target}, and no name stands for both: "
+            f"searches reach the new one once your application's settings name {spec.target}, and go back when they "
+            f"name {old} again. `rollback` cannot do that for you"
+        )
+    if not (is_ours or backend.foreign_aliases):
+        return (
+            f"{spec.source_collection!r} is a table of another project, and no name of ours can stand for it: an "
+            f"application with SQL of its own names the table {spec.target_collection!r} in its code, and "
+            f"{spec.source_collection!r} again to go back. `rollback` cannot do that for you"
+        )
+    return None
+
+
 def rollback(state: MigrationState, open_store: OpenStore) -> tuple[str, str]:
-    """Let the name stand for the old collection again. Needs no model, and not the new collection.
+    """Let the name stand again for what it stood for before. Needs no model, and not the new collection.
 
     Returns the name, and the collection that it stands for.
 
     Raises:
-        StoreError: nothing was switched, the store refuses, or the old collection is in another place than the new one.
+        StoreError: nothing was switched, the store refuses, or no name can stand for the old collection.
     """
     progress = state.progress()
     if progress is None or progress.alias is None:
         raise StoreError(f"migration {state.name!r} has switched nothing, so there is nothing to roll back")
     spec = progress.spec
     collection = progress.previous or spec.source_collection
-    if progress.previous is None and spec.source != spec.target:
-        raise StoreError(
-            f"the old collection {spec.source_collection!r} is in {spec.source}, the new one in {spec.target}: no name "
-            "stands for both. Point your application back to the old address"
-        )
     with held(state.lock_file, SHORT_RETRY.total) as is_mine:
         if not is_mine:
             raise StoreError(f"migration {state.name!r} is being run by another process: stop it first")
+        if progress.previous is None:
+            reason = no_way_back(spec, is_ours=_is_ours(spec, open_store))
+            if reason is not None:
+                raise StoreError(f"{progress.alias!r} was not moved: {reason}")
         with closing(open_store(collection)) as old:
             with_retries(partial(old.point_alias, progress.alias), SHORT_RETRY)
         state.roll_back()
     return progress.alias, collection
+
+
+def _is_ours(spec: MigrationSpec, open_store: OpenStore) -> bool:
+    """Whether this project made the old collection, where that is in the new one's store."""
+    if spec.source != spec.target:
+        return False
+    with closing(open_store(spec.source_collection)) as old:
+        try:
+            return with_retries(old.read, SHORT_RETRY) is not None
+        except ContractMissing:
+            return False
 
 
 def named_by(alias: str, open_store: OpenStore) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from jina_v3_encoder.vectors import FloatArray
 
 from ..connector import VectorConnector
-from ..documents import Document
+from ..documents import Chunk, Document
 from ..errors import DocumentError
 from ..ingestion.chunked import ChunkedDocument, EncodedDocument, chunks_of
 from ..ingestion.encoding import encode_apart
@@ -71,6 +71,7 @@ def verify(
     sample: int | None = None,
     *,
     is_waiting: Callable[[str], bool] = lambda _: False,
+    key_of: Callable[[Chunk], str] = lambda chunk: str(chunk.id),
 ) -> Verification:
     """Encode documents again and compare them with what is stored.
 
@@ -81,19 +82,20 @@ def verify(
         stored: The new collection's records.
         sample: How many documents to compare, None for the usual number, 0 for all. Another choice each time.
         is_waiting: Whether a change of a document waits to be brought over. Such a document may differ.
+        key_of: The key of a chunk's record in `stored`.
 
     Raises:
         StoreError: a store refuses.
     """
     result = Verification(all=sample == 0)
-    chosen = rows if sample == 0 else iter(_at_random(rows, sample or SAMPLE))
+    chosen = rows if sample == 0 else iter(at_random(rows, sample or SAMPLE))
     while part := list(islice(chosen, BATCH)):
         documents = [document for document in read(part) if isinstance(document, Document)]
-        _compare(documents, target, stored, result, is_waiting)
+        _compare(documents, target, stored, result, is_waiting, key_of)
     return result
 
 
-def _at_random(rows: Iterator[DocumentRows], number: int) -> list[DocumentRows]:
+def at_random(rows: Iterator[DocumentRows], number: int) -> list[DocumentRows]:
     """Each document with the same chance, in one pass (reservoir sampling)."""
     chosen: list[DocumentRows] = []
     for seen, row in enumerate(rows):
@@ -110,9 +112,10 @@ def _compare(
     stored: Source,
     result: Verification,
     is_waiting: Callable[[str], bool],
+    key_of: Callable[[Chunk], str],
 ) -> None:
     chunked = [ChunkedDocument(document, chunks_of(document, target.chunker), b"") for document in documents]
-    keys = [str(chunk.id) for one in chunked for chunk in one.chunks]
+    keys = [key_of(chunk) for one in chunked for chunk in one.chunks]
     records = {record.key: record for record in stored.read(keys, vectors=True)}
     for encoded in encode_apart(target.encoder, target.contract, chunked):
         if not isinstance(encoded, EncodedDocument):
@@ -120,7 +123,7 @@ def _compare(
         result.documents += 1
         for chunk, vector in zip(encoded.chunked.chunks, encoded.vectors, strict=True):
             result.chunks += 1
-            reason = _difference(records.get(str(chunk.id)), chunk.text, vector, result)
+            reason = _difference(records.get(key_of(chunk)), chunk.text, vector, result)
             if reason and not is_waiting(chunk.document_id):
                 result.refuse(chunk.document_id, chunk.number, reason)
 

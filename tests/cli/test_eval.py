@@ -78,6 +78,15 @@ def test_json_and_plot_files(folder: Path) -> None:
     assert "<svg" in (folder / "out.svg").read_text(encoding="utf-8")
 
 
+def test_neither_text_nor_json_has_an_interval_of_a_few_documents(folder: Path) -> None:
+    result = run(folder, "--json", str(folder / "out.json"))
+    assert "(an interval needs 20 documents or more, here are 2)" in " ".join(result.stdout.split())
+    differences = json.loads((folder / "out.json").read_text(encoding="utf-8"))["differences"]
+    assert differences
+    assert all(one["all"]["low"] is one["all"]["high"] is None for one in differences)
+    assert all(isinstance(one["all"]["mean"], float) for one in differences)
+
+
 def test_tasks_reach_the_report(folder: Path) -> None:
     result = run(folder, "--query-task", "none", "--passage-task", "text-matching", "--json", "-")
     written = json.loads(result.stdout)

@@ -88,11 +88,11 @@ def test_a_collection_without_a_contract_is_checked_before_it_is_taken_over(
         result = ingest(run, corpus, option, "--no-late-chunking")
         assert result.exit_code == 1
         assert "was not adopted: " in result.stderr
-        assert "late chunking of whole documents (mean cosine 1.0000). Open it with late_chunking=True" in result.stderr
+        assert "late chunking of whole documents (mean cosine 1.0000). Open it with --late-chunking" in result.stderr
         assert not contract.exists()
     result = ingest(run, corpus, "--late-chunking")
     assert result.exit_code == 1
-    assert "open it with adopt=True (--adopt)" in result.stderr
+    assert "open it with --adopt. Nothing" in result.stderr
     result = ingest(run, corpus, "--adopt", "--late-chunking")
     assert result.exit_code == 0, result.output
     assert contract.exists()
@@ -168,19 +168,30 @@ def test_lines_that_cannot_be_read_are_left_out_and_nothing_is_pruned(run: Any, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "field"),
-    [
-        (["--dimensions", "16"], "dimensions"),
-        (["--late-chunking"], "late_chunking"),
-        (["--chunk-tokens", "41"], "chunker"),
-    ],
+    "arguments",
+    [["--dimensions", "16"], ["--late-chunking"], ["--chunk-tokens", "41"]],
+    ids=["dimensions", "reading", "chunks"],
 )
-def test_other_settings_are_refused_in_plain_words(run: Any, corpus: Path, arguments: list[str], field: str) -> None:
+def test_other_settings_are_refused_in_plain_words(run: Any, corpus: Path, arguments: list[str]) -> None:
+    """Under the names that the user typed."""
     ingest(run, corpus, "--no-late-chunking")
     result = ingest(run, corpus, *arguments)
     assert result.exit_code == 1
-    assert f"{field}: the collection has" in result.stderr
+    assert f"\n  {arguments[0]}: the collection has" in result.stderr
     assert "Nothing was changed" in result.stderr
+
+
+def test_ways_to_read_that_contradict_each_other(run: Any, corpus: Path) -> None:
+    result = ingest(run, corpus, "--blend", "--late-chunking")
+    assert result.exit_code == 2
+    assert "--late-chunking, --blend and --no-late-chunking contradict each other: give one of them" in result.stderr
+    assert ingest(run, corpus, "--late-chunking", "--late-chunking").exit_code == 0
+
+
+def test_a_window_without_late_chunking_names_the_option(run: Any, corpus: Path) -> None:
+    result = ingest(run, corpus, "--window", "64")
+    assert result.exit_code == 1
+    assert "window and overlap belong to late chunking: pass --late-chunking with them" in result.stderr
 
 
 def test_another_model_is_refused(run: Any, corpus: Path, tmp_path: Path) -> None:

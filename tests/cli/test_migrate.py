@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from jina_v3_connectors.backends import filled_store
 from jina_v3_connectors.cli.main import main
+from jina_v3_connectors.errors import StoreError
 from jina_v3_encoder.state import STATE_VARIABLE
 
 from ..support.backends import shared_postgres
@@ -72,11 +74,121 @@ def test_the_whole_journey(store: str, tmp_path: Path) -> None:
     assert run("migrate", "status").stdout.startswith("no migration was begun")
 
 
-def test_a_run_with_other_settings_is_refused(store: str) -> None:
-    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256"))
-    refused = run("migrate", "run", *sides(store), "--dimensions", "128")
+@pytest.mark.parametrize("command", [sides, lambda _: ("new",), lambda _: ()], ids=["sides", "name", "the only one"])
+def test_a_move_goes_on_as_it_was_begun(store: str, command: Callable[[str], tuple[str, ...]]) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256", "--late-chunking", "--model", "nano"))
+    again = succeeded(run("migrate", "run", *command(store)))
+    assert "going on with the move new: --model nano --dimensions 256 --late-chunking" in again.stderr
+    assert "moved 0 documents" in again.stderr
+    assert "5 were there already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--dimensions", "128"), "--dimensions: begun with 256, now 128"),
+        (("--blend",), "--late-chunking: begun with True, now 'blend(late=1.0, neighbours=0.3)'"),
+        (("--rechunk", "30"), "--rechunk: begun with None, now 30"),
+        (("--text-field", "body"), "field of text: begun with None, now 'body'"),
+    ],
+    ids=["dimensions", "reading", "chunks", "field"],
+)
+def test_a_run_with_other_settings_is_refused(store: str, options: tuple[str, ...], told: str) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--dimensions", "256", "--late-chunking"))
+    refused = run("migrate", "run", *sides(store), *options)
     assert refused.exit_code == 1
-    assert "dimensions: the collection has 256, you use 128" in refused.stderr
+    assert told in refused.stderr
+    assert "Leave these out to go on as it was begun" in refused.stderr
+
+
+def test_a_setting_that_was_left_to_its_default_is_the_contracts(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store)))
+    refused = run("migrate", "run", "new", "--dimensions", "64")
+    assert "--dimensions: the collection has 384, you use 64" in refused.stderr
+    succeeded(run("migrate", "run", "new", "--dimensions", "384", "--no-late-chunking"))
+
+
+def test_a_run_that_was_stopped_while_it_listed_goes_on_too(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was written yet, so other settings may still be given."""
+
+    def stopped(*_: object, **__: object) -> None:
+        raise StoreError("the server went away")
+
+    with monkeypatch.context() as away:
+        away.setattr("jina_v3_connectors.migration.migration.survey", stopped)
+        assert run("migrate", "run", *sides(store), "--dimensions", "256").exit_code == 1
+    again = succeeded(run("migrate", "run", "new", "--late-chunking"))
+    assert "going on with the move new: --model nano --dimensions 256 --late-chunking" in again.stderr
+    assert "256 dimensions, late chunking" in again.stderr
+
+
+def test_how_chunks_are_read_is_taken_over(store: str, tmp_path: Path) -> None:
+    texts = tmp_path / "long.jsonl"
+    texts.write_text(json.dumps({"id": "a", "text": " ".join(f"Bridge {n} crosses the river." for n in range(20))}))
+    read = ("--to", store, "--collection", "old-blend", "--chunk-tokens", "30", "--blend", "--window", "512")
+    succeeded(run("ingest", str(texts), *read))
+    blend = ("--from", store, "--collection", "old-blend", "--to", store)
+    planned = succeeded(run("migrate", "plan", *blend, "--into", "same"))
+    assert "384 dimensions, blend(late=1.0, neighbours=0.3)" in planned.stdout
+    same = succeeded(run("migrate", "run", *blend, "--into", "same"))
+    assert "384 dimensions, blend(late=1.0, neighbours=0.3) as the old collection" in same.stderr
+    other = succeeded(run("migrate", "run", *blend, "--into", "other", "--no-late-chunking"))
+    assert "384 dimensions, each chunk on its own, from" in other.stderr
+    contract = filled_store(store, "same")[1].contract
+    assert (contract.late_chunking, contract.window) == ("blend(late=1.0, neighbours=0.3)", 512)
+
+
+@pytest.mark.parametrize("reading", ["--no-late-chunking", "--late-chunking", "--blend"])
+def test_a_plan_tells_the_tokens_that_a_run_reads(store: str, tmp_path: Path, reading: str) -> None:
+    """A blend reads everything twice."""
+    texts = tmp_path / "long.jsonl"
+    texts.write_text(json.dumps({"id": "a", "text": " ".join(f"Bridge {n} crosses the river." for n in range(20))}))
+    succeeded(run("ingest", str(texts), "--to", store, "--collection", "old", "--chunk-tokens", "200"))
+    planned = json.loads(succeeded(run("migrate", "plan", *sides(store), reading, "--json")).stdout)
+    ran = succeeded(run("migrate", "run", *sides(store), reading))
+    assert f"6 documents (6 chunks, {planned['tokens']:,} tokens)" in ran.stderr
+
+
+def test_status_after_a_rollback(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store)))
+    succeeded(run("migrate", "switch", "new", "--alias", "live"))
+    assert "  live stands for new\n" in run("migrate", "status").stdout
+    succeeded(run("migrate", "rollback", "new"))
+    shown = run("migrate", "status").stdout
+    assert "new: rolled back since" in shown
+    assert "  live stands for old again\n" in shown
+    succeeded(run("migrate", "run", "new"))
+    assert "  live is the name of an earlier switch\n" in run("migrate", "status").stdout
+
+
+def test_a_switch_between_two_stores_promises_no_way_back(store: str, tmp_path: Path) -> None:
+    """An application that names the old store finds the old collection, whatever we do."""
+    other = f"qdrant:{tmp_path / 'other'}"
+    between = ("--from", store, "--collection", "old", "--to", other, "--into", "new")
+    told = f"and no name stands for both: searches reach the new one once your application's settings name {other}"
+    assert told in succeeded(run("migrate", "plan", *between)).stdout
+    succeeded(run("migrate", "run", *between))
+    checked = succeeded(run("migrate", "switch", "new", "--check")).stderr
+    assert "safe to switch. But the old collection is in" in checked
+    assert told in checked
+    switched = succeeded(run("migrate", "switch", "new", "--alias", "live")).stderr
+    assert f"live now stands for new in {other}. The old collection is in" in switched
+    assert "Back again" not in switched
+    refused = run("migrate", "rollback", "new")
+    assert refused.exit_code == 1
+    assert f"'live' was not moved: the old collection is in {store}" in refused.stderr
+    assert f"and go back when they name 'old' in {store} again" in refused.stderr
+    succeeded(run("migrate", "drop", "new", "--which", "none"))
+
+
+def test_one_name_in_two_stores_is_two_collections(store: str, tmp_path: Path) -> None:
+    other = f"qdrant:{tmp_path / 'other'}"
+    succeeded(run("migrate", "run", "--from", store, "--collection", "old", "--to", other, "--into", "old"))
+    succeeded(run("migrate", "switch", "old", "--alias", "live"))
+    refused = run("migrate", "drop", "old", "--which", "new", "--confirm", "old")
+    assert "collection 'old' is not deleted: live stands for it" in refused.stderr
+    dropped = succeeded(run("migrate", "drop", "old", "--which", "old", "--confirm", "old"))
+    assert "deleted old with 5 records" in dropped.stderr
 
 
 def test_both_sides_the_same(store: str) -> None:
@@ -238,3 +350,14 @@ def test_no_repr_shows_an_address(database: str) -> None:
 
     url = database.replace("postgres@", "postgres:Hunter2@")
     assert "Hunter2" not in repr((Sides(url, url), SourceChoice(url, "docs"), store_opener(url)))
+
+
+def test_no_name_of_ours_stands_for_a_table_of_an_application(database: str) -> None:
+    moved = ("--from", database, "--collection", "articles", "--to", database, "--into", "new", "--dimensions", "64")
+    succeeded(run("migrate", "run", *moved))
+    told = "'articles' is a table of another project, and no name of ours can stand for it"
+    assert told in succeeded(run("migrate", "switch", "new", "--check")).stderr
+    assert told in succeeded(run("migrate", "switch", "new", "--alias", "live")).stderr
+    refused = run("migrate", "rollback", "new")
+    assert refused.exit_code == 1
+    assert told in refused.stderr

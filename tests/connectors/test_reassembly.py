@@ -11,7 +11,7 @@ from jina_v3_connectors.reassembly import Reassembled, reassemble
     ("texts", "spans", "expected"),
     [
         (["One. ", "Two."], [(0, 5), (5, 9)], Reassembled("One. Two.", True, None)),
-        (["One.", "Two."], [(0, 4), (5, 9)], Reassembled("One._Two.", False, None)),
+        (["One.", "Two."], [(0, 4), (5, 9)], Reassembled("One._Two.", True, None)),
         (["One.", "Two."], [(0, 4), (7, 11)], Reassembled("One.\n\n Two.", False, None)),
         (["Two."], [(3, 7)], Reassembled("   Two.", False, None)),
         (["One two", "two three"], [(0, 7), (4, 13)], Reassembled("One two three", True, None)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from jina_v3_connectors.errors import DocumentError
 from jina_v3_connectors.migration.rebuild import KeptChunks, Rebuilt, rebuild
 from jina_v3_connectors.migration.records import FieldNames, Record
 from jina_v3_connectors.migration.spec import MigrationSpec, MoveSettings
+from jina_v3_encoder.texts.blend import Blend
 
 
 def chunk(number: int, text: str, start: int | None = None, **metadata: Any) -> Record:
@@ -34,13 +35,15 @@ def test_chunks_without_a_gap_give_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gap", "between"), [(1, " "), (2, "\n\n"), (4, "\n\n  ")], ids=["a blank", "a paragraph", "more"]
+    ("gap", "between", "exact"),
+    [(1, " ", True), (2, "\n\n", True), (4, "\n\n  ", False)],
+    ids=["a blank", "a paragraph", "more"],
 )
-def test_a_gap_keeps_its_length(gap: int, between: str) -> None:
+def test_a_gap_keeps_its_length(gap: int, between: str, exact: bool) -> None:
     document = rebuilt(chunk(0, "One.", 0), chunk(1, "Two.", 4 + gap))
     assert document.document.text == f"One.{between}Two."
     assert spans(document) == [(0, 4), (4 + gap, 8 + gap)]
-    assert not document.exact
+    assert document.exact is exact
 
 
 def test_a_missing_beginning_keeps_the_places() -> None:
@@ -116,8 +119,19 @@ def test_a_spec_comes_back_from_json_and_says_what_differs() -> None:
         "qdrant:a", "x", "qdrant:b", "y", FieldNames(text="body", metadata=("n",)), MoveSettings(dimensions=64)
     )
     assert MigrationSpec.from_dict(json.loads(json.dumps(asdict(spec)))) == spec
-    other = MigrationSpec("qdrant:a", "x", "qdrant:b", "y", FieldNames(text="content", metadata=("n",)))
+    other = MigrationSpec(
+        "qdrant:a", "x", "qdrant:b", "y", FieldNames(text="content", metadata=("n",)), MoveSettings(dimensions=32)
+    )
     assert spec.differences(other) == [
-        "dimensions: begun with 64, now None",
+        "dimensions: begun with 64, now 32",
         "field of text: begun with 'body', now 'content'",
     ]
+
+
+def test_what_is_left_out_contradicts_nothing_and_stays_as_it_was() -> None:
+    spec = MigrationSpec("qdrant:a", "x", "qdrant:b", "y", FieldNames(text="body"), MoveSettings(64, Blend()))
+    again = MigrationSpec("qdrant:a", "x", "qdrant:b", "y", settings=MoveSettings(window=512))
+    assert spec.differences(again) == []
+    settings = MoveSettings(64, "blend(late=1.0, neighbours=0.3)", window=512)
+    assert spec.continued(again) == replace(spec, settings=settings)
+    assert MigrationSpec.from_dict(json.loads(json.dumps(asdict(spec)))).settings.reading == Blend()

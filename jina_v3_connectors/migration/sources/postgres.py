@@ -40,11 +40,12 @@ SELECT array_agg(attname ORDER BY position) FROM (
 ) AS columns WHERE whole GROUP BY indexrelid, indisprimary ORDER BY indisprimary DESC, indexrelid LIMIT 1
 """
 """The columns of the primary key, else those of another unique index whose columns are never null."""
-SETTINGS = """
-SET TRANSACTION READ ONLY; SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL bytea_output = 'hex';
+TEXT_FORMS = """
+SET LOCAL timezone = 'UTC'; SET LOCAL datestyle = 'ISO, MDY'; SET LOCAL bytea_output = 'hex';
 SET LOCAL extra_float_digits = 1
 """
 """Keys have one text form, whatever the server's settings are."""
+SETTINGS = f"SET TRANSACTION READ ONLY; {TEXT_FORMS}"
 QUALIFIED = """
 SELECT nspname::text, relname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE pg_class.oid = %s::regclass
@@ -111,9 +112,14 @@ class PostgresReader:
             return cursor.execute(QUALIFIED, (self._table.name.as_string(),)).fetchall()[0]
 
     @property
-    def key_columns(self) -> list[str]:
+    def keys(self) -> list[Column]:
         """The columns that make up a record's key."""
-        return [column.name for column in self._keys]
+        return self._keys
+
+    @property
+    def vector_column(self) -> str | None:
+        """The column of the vectors. None where there is none."""
+        return self._vector
 
     def pages(self, after: str | None, *, vectors: bool) -> Iterator[Sequence[Row]]:
         while True:

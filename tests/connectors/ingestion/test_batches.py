@@ -146,7 +146,8 @@ def test_the_guilty_document_of_a_batch_is_found_and_the_others_are_kept() -> No
     outcomes = list(encode_apart(encoder, CONTRACT, batch))
     (error,) = [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)]
     assert isinstance(error, DocumentError)
-    assert "document 'long': text 0 has 108 tokens with its prompt" in str(error)
+    told = "document 'long': its chunk 0 has 108 tokens with its prompt, the limit is 50: cut it into smaller chunks"
+    assert told in str(error)
     assert isinstance(error.__cause__, InputTooLong)
     vectors = {outcome.chunked.id: outcome.vectors for outcome in outcomes if not isinstance(outcome, Refused)}
     assert set(vectors) == {"fine", "also fine"}
