@@ -81,7 +81,7 @@ def files_or_errors(paths: Sequence[Path], selection: Selection = EVERYTHING) ->
             raise DocumentError(f"{path} is not one of {', '.join(SUFFIXES)}; convert it to one of these first")
         elif selection.takes(path.name):
             files.append(path)
-    if not files:
+    if paths and not files:
         raise DocumentError(f"none of these files is read{_told(selection)}")
     return list(dict.fromkeys(files))
 
