@@ -14,9 +14,10 @@ import torch
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint, load_model
 from jina_v3_encoder.network.jina_v3 import JinaV3Model
+from jina_v3_encoder.task import Task
 from jina_v3_encoder.testing import tiny_config, write_random_checkpoint
 from training.nano.adapter_data import AdapterData
-from training.nano.context import ContextLosses, rate_of
+from training.nano.context import ContextLosses, between, rate_of
 from training.nano.context_data import basis_of, neighbours, reduced, teacher_texts, wanted_of
 from training.nano.corpus import read_corpus
 from training.nano.teacher import Targets
@@ -130,3 +131,18 @@ def test_the_loss_of_documents_falls(folder: Path, titled: list[Titled], tmp_pat
 
 def test_adapters_learn_faster() -> None:
     assert rate_of("layers.0.qkv.lora_A") > rate_of("layers.0.qkv.weight")
+
+
+def test_weights_between(tmp_path: Path) -> None:
+    """Half-way, but for adapters of other tasks, which stay as they were."""
+    checkpoint = find_checkpoint(write_random_checkpoint(tmp_path, tiny_config(), layout="original"))
+    before, model = (load_model(checkpoint, torch.float32) for _ in range(2))
+    assert isinstance(model, JinaV3Model)
+    for parameter in model.parameters():
+        parameter.data += 2
+    between(model, before, 0.5)
+    retrieval, other = (model.config.bank(task) for task in (Task.RETRIEVAL_PASSAGE, Task.SEPARATION))
+    moved = {name: parameter - before.get_parameter(name) for name, parameter in model.named_parameters()}
+    assert torch.allclose(moved["layers.0.fc1.weight"], torch.tensor(1.0))
+    assert torch.allclose(moved["layers.0.fc1.lora_A"][retrieval], torch.tensor(1.0))
+    assert not moved["layers.0.fc1.lora_A"][other].any()

@@ -22,6 +22,7 @@ from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint, load_model
 from jina_v3_encoder.checkpoints.save import save_checkpoint
 from jina_v3_encoder.network.batching import Reading
 from jina_v3_encoder.network.jina_v3 import JinaV3Model
+from jina_v3_encoder.network.packed import PackedNetwork
 from jina_v3_encoder.task import Task
 
 from .adapter_data import PASSAGE_TOKENS, QUERY_TOKENS, AdapterData, Example, context_query
@@ -50,6 +51,9 @@ QUESTIONS = 8
 KEPT_TEXTS = 80
 KEPT_TASKS = (Task.TEXT_MATCHING, Task.CLASSIFICATION, Task.SEPARATION, None)
 DISEASES, SECTIONS = 1400, 500
+SHARE = 0.5
+"""How far the weights go from the old ones to those that were trained (Wortsman et al. 2022). The way there costs what the
+other sets had; half of it costs nothing, and gains more than the whole."""
 Loss = tuple[Tensor, int]
 
 
@@ -225,7 +229,20 @@ def train_context(
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(not name.startswith("pooler"))
     Trainer(model, minutes * 60, rate_of, 0.0, work / f"context-{seed}.safetensors").run("context", losses.of)
-    save_checkpoint(model.cpu(), checkpoint.tokenizer_file, out)
+    between(model.cpu(), load_model(checkpoint, torch.float32), SHARE)
+    save_checkpoint(model, checkpoint.tokenizer_file, out)
+
+
+@torch.no_grad()
+def between(model: JinaV3Model, before: PackedNetwork, share: float) -> None:
+    """Set the weights to a point between `before` and the model's. Adapters of other tasks become those of before."""
+    model.cast(torch.float32)
+    others = [model.config.bank(task) for task in KEPT_TASKS if task is not None]
+    for name, parameter in model.named_parameters():
+        old = before.get_parameter(name)
+        parameter.lerp_(old, 1 - share)
+        if "lora" in name:
+            parameter[others] = old[others]
 
 
 @click.command()
