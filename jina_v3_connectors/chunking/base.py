@@ -1,4 +1,4 @@
-"""The protocol of chunkers, and the simplest one."""
+"""The protocol of chunkers, what they promise, and the simplest one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from ..documents import TextFormat
 
 
 class Chunker(Protocol):
-    """Cuts a text. `description` goes into the contract: the same description must give the same spans."""
+    """Cuts a text. `description` goes into the contract: the same description must give the same spans.
+
+    The chunkers of this package promise more, for any text:
+
+    - spans are in order, inside the text, not empty, and overlap only where an overlap was asked for;
+    - each character that is not white space is in exactly one of them, or with an overlap in at least one;
+    - none has more than `max_tokens` tokens, but for a single character that alone has more;
+    - none has fewer than `min_tokens` where it could be joined with a neighbour within `max_tokens`.
+    """
 
     @property
     def description(self) -> str: ...
