@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jina_v3_encoder.texts.late_chunking import Span
 
-from ..documents import TextFormat
+from ..documents import Cut, TextFormat
 
 
 class Chunker(Protocol):
@@ -26,6 +26,21 @@ class Chunker(Protocol):
 
     def spans(self, text: str, text_format: TextFormat = "text") -> Sequence[Span]:
         """Character spans [start, end) of `text`, in order, none empty."""
+
+
+@runtime_checkable
+class AnnotatingChunker(Chunker, Protocol):
+    """A chunker that has something to say of each chunk, which is stored as its metadata."""
+
+    def cuts(self, text: str, text_format: TextFormat = "text") -> Sequence[Cut]:
+        """As `spans`, with metadata."""
+
+
+def cuts_of(chunker: Chunker, text: str, text_format: TextFormat = "text") -> Sequence[Cut]:
+    """What any chunker makes of a text, with the metadata of its chunks where it has some."""
+    if isinstance(chunker, AnnotatingChunker):
+        return chunker.cuts(text, text_format)
+    return [Cut(*span) for span in chunker.spans(text, text_format)]
 
 
 class WholeDocument:

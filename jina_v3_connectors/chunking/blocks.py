@@ -64,5 +64,6 @@ def _section(text: str, blocks: list[Block], sizes: Sizes) -> Iterator[Span]:
 
 
 def _cut(text: str, group: list[Block], sizes: Sizes) -> Iterator[Span]:
-    span = (group[0].start, group[-1].end)
-    return sizes.limited(text, [span], ROWS if group[-1].rows else PROSE)
+    """Chunks of neighbouring blocks. Between a heading and the block after it is no break, only within that block."""
+    span, levels = (group[0].start, group[-1].end), ROWS if group[-1].rows else PROSE
+    return sizes.limited(text, [span], levels[1:] if len(group) > 1 and group[-2].heading else levels)

@@ -48,6 +48,9 @@ class Builder:
 
     build: Callable[[TokenCounter, ChunkerOptions], Chunker]
     overlaps: bool = False
+    """Whether neighbouring chunks may share something."""
+    reads: bool = False
+    """Whether it needs an encoder."""
 
 
 def _sizes(counter: TokenCounter, options: ChunkerOptions) -> Sizes:
@@ -71,7 +74,7 @@ BUILDERS: Mapping[str, Builder] = {
     "markdown": Builder(lambda counter, options: _markdown(counter, options)),
     "html": Builder(lambda counter, options: HtmlChunker(_sizes(counter, options))),
     "code": Builder(lambda counter, options: CodeChunker(_sizes(counter, options))),
-    "semantic": Builder(_semantic),
+    "semantic": Builder(_semantic, reads=True),
 }
 CHUNKERS = tuple(BUILDERS)
 

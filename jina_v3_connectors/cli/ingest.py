@@ -15,6 +15,7 @@ from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
+from .chunkers import ChunkerChoice, chunker_options
 from .options import ModelChoice, encoder_options, late_options, tokenizer_of
 from .terminal import printable, say
 
@@ -37,7 +38,7 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
     "--dimensions", type=int, help="Stored size of a vector; default that of the collection, or of the model."
 )
 @late_options
-@click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
+@chunker_options()
 @click.option(
     "--hybrid",
     is_flag=True,
@@ -79,7 +80,7 @@ def command(
     collection: str,
     dimensions: int | None,
     late_chunking: bool | Literal["blend"] | None,
-    chunk_tokens: int,
+    cutting: ChunkerChoice,
     window: int | None,
     overlap: int | None,
     hybrid: bool,
@@ -107,7 +108,6 @@ def command(
 
     from ..adoption import UNCHECKED
     from ..backends import open_store, shown_url
-    from ..chunking.splitter import SemanticChunker
     from ..files.folders import find_files
 
     if migration is not None and (prune or take_over):
@@ -120,7 +120,7 @@ def command(
     files = find_files(paths)
     console = Console(stderr=True)
     encoder = choice.text_encoder()
-    chunker = SemanticChunker(tokenizer_of(encoder), chunk_tokens)
+    chunker = cutting.only(tokenizer_of(encoder), encoder)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -12,6 +12,7 @@ import click
 
 from jina_v3_encoder.errors import InvalidInput
 
+from .chunkers import DEFAULT, LOCAL
 from .migrate_options import SourceChoice
 from .options import ModelChoice, late_options, tokenizer_of
 
@@ -35,6 +36,13 @@ MOVE_OPTIONS = (
         type=click.IntRange(min=1),
         metavar="TOKENS",
         help="Cut whole documents anew, into chunks of at most so many tokens. Default: keep the chunks as they are.",
+    ),
+    click.option(
+        "--chunker",
+        type=click.Choice(LOCAL),
+        default=DEFAULT,
+        show_default=True,
+        help="With --rechunk: what cuts them.",
     ),
 )
 REOPEN_OPTIONS = (

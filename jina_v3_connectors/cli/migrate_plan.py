@@ -58,7 +58,7 @@ def command(
     console = Console(stderr=True)
     with opened_source(addresses, spec) as old, console.status("opening") as status:
         encoder = choice.text_encoder()
-        chunker = chunker_of(spec, old, lambda: tokenizer_of(encoder))
+        chunker = chunker_of(spec, old, encoder, lambda: tokenizer_of(encoder))
         chosen = Settings(settings.dimensions, settings.late_chunking, chunker, settings.window, settings.overlap)
         chosen.check(encoder)
         contract = agree(chosen, encoder, None, target.collection)

@@ -52,6 +52,14 @@ class ModelChoice:
             download=download,
         )
 
+    def tokenizer_file(self) -> Path:
+        """The tokenizer.json that measures chunks, as `tokenizer_of`. No weights are read for it."""
+        from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
+
+        if self.url is not None:
+            return tokenizer_of(self.text_encoder())
+        return find_checkpoint(self.model or DEFAULT_MODEL, self.revision).tokenizer_file
+
     def arguments(self) -> list[str]:
         """The options that give another process the same encoder."""
         model_options = {"model": self.model or DEFAULT_MODEL, "revision": self.revision, "quantize": self.quantize}

@@ -61,6 +61,8 @@ class EvalReport:
     passages: int
     query_task: str | None
     passage_task: str | None
+    chunker: str | None = None
+    """The name of the chunker that is compared with others."""
     figures: list[Figures] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     """Of each way to read chunks to each chunk alone, where both are measured."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray
 
-from ..chunking.base import Chunker
-from ..document_checks import check_spans
+from ..chunking.base import AnnotatingChunker, Chunker
+from ..document_checks import check_document, check_spans
 from ..documents import Chunk, Cut, Document
 
 BATCH_CHARACTERS = 60_000
@@ -59,19 +58,21 @@ def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
     Raises:
         DocumentError: the spans are not parts of the text, in order.
     """
-    cuts = document.cuts
-    if cuts is None:
-        cuts = tuple(Cut(start, end) for start, end in _checked(document, chunker))
+    cuts = _checked(document, chunker) if document.cuts is None else document.cuts
     return [
         Chunk(document.id, number, cut.start, cut.end, document.text[cut.start : cut.end], _merged(document, cut))
         for number, cut in enumerate(cuts)
     ]
 
 
-def _checked(document: Document, chunker: Chunker) -> list[Span]:
+def _checked(document: Document, chunker: Chunker) -> Sequence[Cut]:
+    if isinstance(chunker, AnnotatingChunker):
+        cuts = tuple(chunker.cuts(document.text, document.format))
+        check_document(replace(document, cuts=cuts))
+        return cuts
     spans = list(chunker.spans(document.text, document.format))
     check_spans(document, spans)
-    return spans
+    return [Cut(start, end) for start, end in spans]
 
 
 def _merged(document: Document, cut: Cut) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..backends import find_location, hides_secrets, open_store, store_at
 from ..chunking import Chunker, WholeDocument
-from ..chunking.splitter import SemanticChunker
+from ..chunking.names import ChunkerOptions, chunker_named
 from ..connector import check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..store import Store, Stored, shared_journal
@@ -69,10 +69,11 @@ def check_sides(sides: Sides, spec: MigrationSpec) -> None:
             )
 
 
-def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], Path]) -> Chunker:
+def chunker_of(spec: MigrationSpec, source: Source, encoder: TextEncoder, tokenizer_of: Callable[[], Path]) -> Chunker:
     """How the new collection is cut: anew, as the old one of ours was, or each text as it is."""
     if spec.settings.rechunk_tokens is not None:
-        return SemanticChunker(tokenizer_of(), spec.settings.rechunk_tokens)
+        options = ChunkerOptions(max_tokens=spec.settings.rechunk_tokens, encoder=encoder)
+        return chunker_named(spec.settings.chunker, tokenizer_of(), options)
     if source.contract is not None:
         return KeptChunks(source.contract.chunker)
     return KeptChunks(f"chunks of {source.description}") if spec.settings.late_chunking else WholeDocument()
@@ -126,7 +127,7 @@ def opened_migration(
                 late_chunking=spec.settings.late_chunking,
                 window=spec.settings.window,
                 overlap=spec.settings.overlap,
-                chunker=chunker_of(spec, source, tokenizer_of),
+                chunker=chunker_of(spec, source, encoder, tokenizer_of),
             )
         )
         memory = MigrationState(state or shared_journal(), name)

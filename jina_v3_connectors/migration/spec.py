@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from ..backends import shown_url
+from ..chunking.names import DEFAULT_CHUNKER
 from .records import RECOGNISED, FieldNames
 from .sources.open import is_export
 
@@ -25,6 +26,8 @@ class MoveSettings:
     overlap: int | None = None
     rechunk_tokens: int | None = None
     """Cut whole documents anew into chunks of at most so many tokens. None keeps the chunks as they are."""
+    chunker: str = DEFAULT_CHUNKER
+    """The name of the chunker that cuts them anew."""
 
 
 DEFAULTS = MoveSettings()

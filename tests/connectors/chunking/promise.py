@@ -11,8 +11,8 @@ from jina_v3_encoder.texts.late_chunking import Span
 
 WORDS = "the and tea sea is of moon It The No Dr e.g 3.14 http://x.y/z-ä naïve Straße don't ... 100% <b> & #1".split()
 WIDE = (
-    "日本語のテキスト。 長城很長！ 東京？ 今日は 한국어 สวัสดี हिन्दी। مرحبا بالعالم؟ שלום 😀 👩\u200d👩\u200d👧 🏳️\u200d🌈 "
-    "👍🏽 e\u0301 \u200b \u00ad \ufdfa ㍿ ﬁ \u202eabc\u202c <mask> </s> \x00 \x1c \u00a0 \u3000 \u2028"
+    "日本語のテキスト。 長城很長！ 東京？ 今日は 한국어 สวัสดี हिन्दी। مرحبا بالعالم؟ שלום 😀 👩\u200d👩\u200d👧 "
+    "🏳️\u200d🌈 👍🏽 e\u0301 \u200b \u00ad \ufdfa ㍿ ﬁ \u202eabc\u202c <mask> </s> \x00 \x1c \u00a0 \u3000 \u2028"
 ).split(" ")
 MARKDOWN = (
     "# Heading",
