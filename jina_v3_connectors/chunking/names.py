@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.text_encoder import TextEncoder
@@ -19,6 +21,10 @@ from .sizes import DEFAULT_CHUNK_TOKENS, Sizes
 from .splitter import SemanticChunker
 from .tokens import TokenCounter, counter_of
 from .vectors import DEFAULT_PERCENTILE, Breakpoints, VectorChunker
+
+if TYPE_CHECKING:
+    from .llm.chat import ChatClient
+    from .llm.prompts import Kind
 
 DEFAULT_CHUNKER = "splitter"
 
@@ -40,6 +46,8 @@ class ChunkerOptions:
     """How `semantic` finds its breaks; see `VectorChunker`."""
     encoder: TextEncoder | None = field(default=None, repr=False)
     """What reads the sentences for `semantic`."""
+    llm: ChatClient | None = field(default=None, repr=False)
+    """The model that `llm-simple`, `llm-topics` and `llm-summary` ask."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +59,28 @@ class Builder:
     """Whether neighbouring chunks may share something."""
     reads: bool = False
     """Whether it needs an encoder."""
+    asks: bool = False
+    """Whether it needs a language model."""
 
 
 def _sizes(counter: TokenCounter, options: ChunkerOptions) -> Sizes:
     return Sizes(counter, options.max_tokens, options.min_tokens)
+
+
+def _markdown(counter: TokenCounter, options: ChunkerOptions) -> Chunker:
+    from .markdown import MarkdownChunker
+
+    return MarkdownChunker(_sizes(counter, options))
+
+
+def _llm(kind: Kind, counter: TokenCounter, options: ChunkerOptions) -> Chunker:
+    from .llm.chunkers import LlmChunker, SummaryChunker
+    from .llm.reading import Reader
+
+    if options.llm is None:
+        raise InvalidInput(f"the chunker llm-{kind} asks a language model: name its address and the model")
+    chunker = SummaryChunker if kind == "summary" else LlmChunker
+    return chunker(_sizes(counter, options), Reader(options.llm, kind))
 
 
 def _semantic(counter: TokenCounter, options: ChunkerOptions) -> Chunker:
@@ -71,18 +97,15 @@ BUILDERS: Mapping[str, Builder] = {
         overlaps=True,
     ),
     "fixed": Builder(lambda counter, options: FixedChunker(_sizes(counter, options), options.overlap), overlaps=True),
-    "markdown": Builder(lambda counter, options: _markdown(counter, options)),
+    "markdown": Builder(_markdown),
     "html": Builder(lambda counter, options: HtmlChunker(_sizes(counter, options))),
     "code": Builder(lambda counter, options: CodeChunker(_sizes(counter, options))),
     "semantic": Builder(_semantic, reads=True),
+    "llm-simple": Builder(partial(_llm, "simple"), asks=True),
+    "llm-topics": Builder(partial(_llm, "topics"), asks=True),
+    "llm-summary": Builder(partial(_llm, "summary"), asks=True),
 }
 CHUNKERS = tuple(BUILDERS)
-
-
-def _markdown(counter: TokenCounter, options: ChunkerOptions) -> Chunker:
-    from .markdown import MarkdownChunker
-
-    return MarkdownChunker(_sizes(counter, options))
 
 
 def chunker_named(name: str, tokenizer_file: Path, options: ChunkerOptions | None = None) -> Chunker:

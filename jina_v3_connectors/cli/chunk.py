@@ -16,6 +16,7 @@ from .terminal import json_line, printable, say
 
 if TYPE_CHECKING:
     from ..chunking.comparison import Cutting
+    from ..chunking.tokens import TokenCounter
     from ..documents import Cut, Document
 
 
@@ -71,8 +72,16 @@ def command(
 
     if compare:
         _compare(cuttings, cut(), html_file)
-        return
-    for document, cuts in cut():
+    else:
+        _write(cut(), counter)
+    for chunker in chunkers.values():
+        for remark in cutting.remarks(chunker):
+            say(remark)
+
+
+def _write(documents: Iterator[tuple[Document, dict[str, Sequence[Cut]]]], counter: TokenCounter) -> None:
+    """A line of JSON for each chunk."""
+    for document, cuts in documents:
         for name, chunks in cuts.items():
             for number, chunk in enumerate(chunks):
                 text = document.text[chunk.start : chunk.end]

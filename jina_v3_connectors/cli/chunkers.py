@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder
 
     from ..chunking import Chunker
+    from ..chunking.llm.chat import ChatClient
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 LOCAL = ("splitter", "lines", "sentences", "fixed", "markdown", "html", "code", "semantic")
+ASKING = ("llm-simple", "llm-topics", "llm-summary")
 DEFAULT = LOCAL[0]
-NAMES = LOCAL
+NAMES = (*LOCAL, *ASKING)
 """Those of `chunking.names`, which takes too long to import for `--help`."""
 OPTIONS = (
     click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk."),
@@ -46,6 +48,22 @@ OPTIONS = (
         show_default=True,
         help="Sentences in a chunk of --chunker sentences.",
     ),
+    click.option(
+        "--llm",
+        metavar="URL",
+        envvar="JINA_V3_LLM",
+        show_envvar=True,
+        help="For the llm- chunkers: any server of OpenAI's chat interface, as http://127.0.0.1:11434/v1; a key comes "
+        "from $JINA_V3_LLM_KEY.",
+    ),
+    click.option("--llm-model", metavar="NAME", help="The model that it is asked for."),
+    click.option(
+        "--llm-price",
+        nargs=2,
+        type=click.FloatRange(min=0),
+        metavar="IN OUT",
+        help="What a million tokens read and written cost, for the costs at the end.",
+    ),
 )
 
 
@@ -58,6 +76,9 @@ class ChunkerChoice:
     min_chunk_tokens: int
     chunk_overlap: int
     chunk_sentences: int
+    llm: str | None = field(default=None, repr=False)
+    llm_model: str | None = None
+    llm_price: tuple[float, float] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -81,8 +102,22 @@ class ChunkerChoice:
             overlap=self.chunk_overlap if builder is None or builder.overlaps or len(self.names) == 1 else 0,
             sentences=self.chunk_sentences,
             encoder=encoder() if builder is not None and builder.reads else None,
+            llm=self._client(name) if builder is not None and builder.asks else None,
         )
         return chunker_named(name, tokenizer_file, options)
+
+    def _client(self, name: str) -> ChatClient:
+        from ..chunking.llm.chat import ChatClient
+
+        if self.llm is None or self.llm_model is None:
+            raise InvalidInput(f"--chunker {name} asks a language model: name it with --llm URL and --llm-model NAME")
+        return ChatClient(self.llm, self.llm_model)
+
+    def remarks(self, chunker: Chunker) -> Iterator[str]:
+        """What there is to say at the end of what a chunker did: nothing, unless it asked a language model."""
+        report = getattr(chunker, "report", None)
+        if report is not None:
+            yield from report.lines(self.llm_price)
 
     def only(self, tokenizer_file: Path, encoder: TextEncoder) -> Chunker:
         """The one chunker that is named.

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -157,7 +158,7 @@ def command(
                 **({"prune": prune, "take_over": take_over} if migration is None else {}),
             )
         total = connector.count()
-    for line in summary(report, shown_url(store), total):
+    for line in chain(summary(report, shown_url(store), total), cutting.remarks(chunker)):
         say(line)
 
 

@@ -61,12 +61,12 @@ class EvalReport:
     passages: int
     query_task: str | None
     passage_task: str | None
-    chunker: str | None = None
-    """The name of the chunker that is compared with others."""
     figures: list[Figures] = field(default_factory=list)
     differences: list[Difference] = field(default_factory=list)
     """Of each way to read chunks to each chunk alone, where both are measured."""
     vectors: dict[str, int] = field(default_factory=dict)
+    chunker: str | None = None
+    """The name of the chunker that is compared with others."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

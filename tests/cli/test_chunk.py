@@ -12,6 +12,8 @@ from jina_v3_connectors.chunking.names import CHUNKERS
 from jina_v3_connectors.cli import main
 from jina_v3_connectors.cli.chunkers import NAMES
 
+from ..servers.chat import Reply, chat_server
+
 PAGE = (
     "# The sea\n\nIt is deep. It is wide, and nobody knows it.\n\n## The <b>moon</b>\n\nIt is far away. 東京です。😀\n"
 )
@@ -79,6 +81,19 @@ def test_options_reach_the_chunkers(page: Path) -> None:
     assert shared[1]["start"] < shared[0]["end"]
 
 
+def test_a_language_model(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JINA_V3_STATE", str(tmp_path / "state"))
+    answer = Reply(json.dumps({"parts": [{"start": 1, "summary": "the sea"}, {"start": 4, "summary": "the moon"}]}))
+    with chat_server(lambda asked, number: answer) as server:
+        options = ("--chunker", "llm-summary", "--llm", server.url, "--llm-model", "small", "--llm-price", "1", "2")
+        result = run(page, *options)
+    assert result.exit_code == 0, result.output
+    chunks = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [chunk["metadata"]["summary"] for chunk in chunks] == ["the sea", "the moon"]
+    assert "1 windows, 0 known from before, 0 answers repaired, 0 windows left to the splitter" in result.stderr
+    assert "tokens: 11 read, 7 written, cost 0.0000" in result.stderr
+
+
 def test_several_chunkers(page: Path) -> None:
     assert {row["chunker"] for row in rows(page, "--chunker", "lines, fixed,lines")} == {"lines", "fixed"}
 
@@ -114,11 +129,15 @@ def test_a_chunker_of_ones_own(page: Path) -> None:
         (["--chunker", "sentences", "--chunk-overlap", "5"], "a chunk of 5 sentences cannot share 5"),
         (["--min-chunk-tokens", "300"], "the smallest chunk is 300 tokens and the largest 200"),
         (["--html", "a.html"], "--html belongs to --compare"),
+        (
+            ["--chunker", "llm-simple"],
+            "--chunker llm-simple asks a language model: name it with --llm URL and --llm-model",
+        ),
         (["--chunker", "no_such_module:Class"], "No module named 'no_such_module'"),
         (["--chunker", "chunkers_of_a_user:None"], "has no attribute 'None'"),
         (["--chunker", "chunkers_of_a_user:Wrong"], "must have a method spans and a description"),
     ],
-    ids=["name", "overlap", "all shared", "sizes", "html", "module", "class", "no chunker"],
+    ids=["name", "overlap", "all shared", "sizes", "html", "no model", "module", "class", "no chunker"],
 )
 def test_bad_input(page: Path, arguments: list[str], message: str) -> None:
     result = run(page, *arguments)

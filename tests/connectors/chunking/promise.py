@@ -83,7 +83,6 @@ def check_promise(
     text: str, spans: Sequence[Span], counter: TokenCounter, most: int, least: int = 0, *, overlaps: bool = False
 ) -> None:
     """The promise of `Chunker`."""
-    sizes = [counter.exact(text[start:end]) for start, end in spans]
     last = 0
     for number, (start, end) in enumerate(spans):
         assert 0 <= start < end <= len(text), "inside the text, and not empty"
@@ -91,10 +90,12 @@ def check_promise(
             assert start > spans[number - 1][0], "in order"
             assert overlaps or start >= last, "no overlap"
         assert not text[last:start].strip(), "nothing is left out"
-        assert sizes[number] <= most or end - start == 1, f"{sizes[number]} tokens: {text[start:end]!r}"
+        size = counter.exact(text[start:end])
+        assert size <= most or end - start == 1, f"{size} tokens: {text[start:end]!r}"
         last = max(last, end)
     assert not text[last:].strip(), "nothing is left out at the end"
+    counts = [counter.count(text[start:end]) for start, end in spans]
     for number in range(1, len(spans)):
-        if min(sizes[number - 1 : number + 1]) < max(1, least):
+        if min(counts[number - 1 : number + 1]) < max(1, least):
             joined = text[spans[number - 1][0] : spans[number][1]]
             assert counter.count(joined) > most, f"could be joined: {joined!r}"

@@ -18,7 +18,8 @@ from jina_v3_encoder.tokenizer_factory import MAKERS, write_tokenizer
 
 from .promise import check_promise, texts
 
-NAMES = list(BUILDERS)
+NAMES = [name for name, builder in BUILDERS.items() if not builder.asks]
+"""Those that ask a language model have tests of their own."""
 SIZES = st.tuples(st.integers(2, 30), st.integers(0, 12)).map(lambda sizes: (sizes[0], min(sizes)))
 
 
@@ -45,3 +46,19 @@ def test_the_promise(tokenizer_file: Path, name: str, text: str, sizes: tuple[in
     most, least = sizes
     spans = chunker(name, tokenizer_file, most, least).spans(text, "markdown" if name == "markdown" else "text")
     check_promise(text, spans, counter_of(tokenizer_file), most, least)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if BUILDERS[name].overlaps])
+@settings(max_examples=60)
+@given(text=texts(), most=st.integers(3, 30))
+def test_the_promise_with_an_overlap(tokenizer_file: Path, name: str, text: str, most: int) -> None:
+    spans = chunker(name, tokenizer_file, most, 0, 2).spans(text)
+    check_promise(text, spans, counter_of(tokenizer_file), most, overlaps=True)
+
+
+@pytest.mark.parametrize("unit", ["word ", "長", "😀", "x", "Sentence. ", "\u0627\u0644 "], ids=range(6))
+@pytest.mark.parametrize("name", [name for name in NAMES if not BUILDERS[name].reads])
+def test_one_line_of_a_megabyte(nano: Encoder, name: str, unit: str) -> None:
+    text = unit * (1_000_000 // len(unit.encode()))
+    spans = chunker(name, nano.tokenizer_file, 200, 0).spans(text)
+    check_promise(text, spans, counter_of(nano.tokenizer_file), 200)

@@ -165,5 +165,5 @@ HOSTILE = {
 def test_hostile_texts(counter: TokenCounter, text: str) -> None:
     """With time in the square of the length, this would not end."""
     for kind in (MarkdownChunker, HtmlChunker, CodeChunker, SentenceChunker, FixedChunker):
-        spans = kind(Sizes(counter)).spans(text)  # type: ignore[operator]
+        spans = kind(Sizes(counter)).spans(text)
         assert spans[-1][1] == len(text.rstrip())
