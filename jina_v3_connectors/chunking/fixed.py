@@ -32,7 +32,7 @@ class FixedChunker:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
         sizes = self._sizes
         spans = (span for start, end in self._runs(text) if (span := trimmed(text, start, end))[0] < span[1])
-        return sizes.joined(text, sizes.limited(text, spans, (breaks.words,)))
+        return sizes.joined(text, _going_on(text, sizes.limited(text, spans, (breaks.words,))))
 
     def _runs(self, text: str) -> Iterator[Span]:
         """Runs of words that have at most so many tokens by count; a longer word by itself."""
@@ -50,6 +50,15 @@ class FixedChunker:
                 back = int(np.searchsorted(tokens, tokens[after] - self._overlap, side="left"))
                 after = max(first + 1, min(back, after))
             first = after
+
+
+def _going_on(text: str, spans: Iterable[Span]) -> Iterator[Span]:
+    """`spans`, each of which ends later than the one before. A run that was cut is not repeated in the next."""
+    last_start, last_end = -1, 0
+    for start, end in spans:
+        if end > last_end:
+            last_start, last_end = trimmed(text, start if start > last_start else last_end, end)
+            yield last_start, last_end
 
 
 def _sums(numbers: Iterable[int], count: int) -> NDArray[np.int64]:

@@ -108,6 +108,21 @@ BUILDERS: Mapping[str, Builder] = {
 CHUNKERS = tuple(BUILDERS)
 
 
+def client_of(url: str | None, model: str | None) -> ChatClient | None:
+    """The language model behind an address. None without either.
+
+    Raises:
+        InvalidInput: one without the other, or the URL is no address.
+    """
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        raise InvalidInput("a language model is named by its address and its name: give both")
+    from .llm.chat import ChatClient
+
+    return ChatClient(url, model)
+
+
 def chunker_named(name: str, tokenizer_file: Path, options: ChunkerOptions | None = None) -> Chunker:
     """The chunker of a name, with sizes counted by a tokenizer.json.
 

@@ -106,12 +106,12 @@ class ChunkerChoice:
         )
         return chunker_named(name, tokenizer_file, options)
 
-    def _client(self, name: str) -> ChatClient:
-        from ..chunking.llm.chat import ChatClient
+    def _client(self, name: str) -> ChatClient | None:
+        from ..chunking.names import client_of
 
         if self.llm is None or self.llm_model is None:
             raise InvalidInput(f"--chunker {name} asks a language model: name it with --llm URL and --llm-model NAME")
-        return ChatClient(self.llm, self.llm_model)
+        return client_of(self.llm, self.llm_model)
 
     def remarks(self, chunker: Chunker) -> Iterator[str]:
         """What there is to say at the end of what a chunker did: nothing, unless it asked a language model."""

@@ -16,8 +16,9 @@ from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
+from ..shared_encoders import tokenizer_of
 from .chunkers import ChunkerChoice, chunker_options
-from .options import ModelChoice, encoder_options, late_options, tokenizer_of
+from .options import ModelChoice, encoder_options, late_options
 from .terminal import printable, say
 
 if TYPE_CHECKING:

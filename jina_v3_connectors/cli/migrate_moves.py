@@ -12,9 +12,10 @@ import click
 
 from jina_v3_encoder.errors import InvalidInput
 
+from ..shared_encoders import tokenizer_of
 from .chunkers import DEFAULT, LOCAL
 from .migrate_options import SourceChoice
-from .options import ModelChoice, late_options, tokenizer_of
+from .options import ModelChoice, late_options
 
 if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..shared_encoders import tokenizer_of
 from .migrate_moves import move_options, sides
 from .migrate_options import SourceChoice, source_options, target_options
-from .options import ModelChoice, encoder_options, tokenizer_of
+from .options import ModelChoice, encoder_options
 from .terminal import json_line, printable
 
 if TYPE_CHECKING:

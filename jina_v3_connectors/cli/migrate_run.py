@@ -12,10 +12,11 @@ from jina_v3_encoder.errors import JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..errors import DocumentError, StoreError
+from ..shared_encoders import tokenizer_of
 from .ingest import Stop
 from .migrate_moves import move_options, sides
 from .migrate_options import SourceChoice, source_options, target_options
-from .options import ModelChoice, encoder_options, tokenizer_of
+from .options import ModelChoice, encoder_options
 from .terminal import say
 
 if TYPE_CHECKING:

@@ -129,10 +129,7 @@ def test_a_chunker_of_ones_own(page: Path) -> None:
         (["--chunker", "sentences", "--chunk-overlap", "5"], "a chunk of 5 sentences cannot share 5"),
         (["--min-chunk-tokens", "300"], "the smallest chunk is 300 tokens and the largest 200"),
         (["--html", "a.html"], "--html belongs to --compare"),
-        (
-            ["--chunker", "llm-simple"],
-            "--chunker llm-simple asks a language model: name it with --llm URL and --llm-model",
-        ),
+        (["--chunker", "llm-simple"], "--chunker llm-simple asks a language model: name it with --llm URL"),
         (["--chunker", "no_such_module:Class"], "No module named 'no_such_module'"),
         (["--chunker", "chunkers_of_a_user:None"], "has no attribute 'None'"),
         (["--chunker", "chunkers_of_a_user:Wrong"], "must have a method spans and a description"),
