@@ -17,6 +17,8 @@ KEPT_WORDS = 1_000_000
 """So many words are remembered, about 100 MB. Then the memory starts anew."""
 LONGEST_WORD = 64
 """Longer words come once: links, and whole sentences of scripts without spaces."""
+LONG_WORDS = 8
+"""Where words have as many characters and more, there is no head of a text to count."""
 BEFORE = "a"
 """Stands before a word that is counted: some words have a token more behind a space than at the head of a text."""
 SPLITTING = {"WhitespaceSplit", "BertPreTokenizer"}
@@ -40,7 +42,8 @@ class TokenCounter:
         self.by_words = self._breaks_are_spaces or kinds[:1] == ["Metaspace"]
         """Whether a text has as many tokens as its words together."""
         self._first = _Words(self.exact)
-        self._later = _Words(lambda word: self.exact(f"{BEFORE} {word}") - self.exact(BEFORE))
+        before = self.exact(BEFORE)
+        self._later = _Words(lambda word: self.exact(f"{BEFORE} {word}") - before)
 
     def exact(self, text: str) -> int:
         """Tokens of `text`, by the tokenizer.
@@ -49,7 +52,7 @@ class TokenCounter:
             InvalidInput: it holds lone surrogates.
         """
         try:
-            return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
+            return len(self.tokenizer.encode(text, add_special_tokens=False))
         except TypeError:
             check_unicode([text])
             raise
@@ -70,7 +73,7 @@ class TokenCounter:
 
     def bounded(self, text: str, most: int) -> int:
         """Tokens of `text`, or any number above `most` where it has more. A long text is not read to its end."""
-        if self.by_words:
+        if self.by_words and len(text) > LONG_WORDS * most:
             head = self.words(text, most)[:-1]
             if len(head) == most and (tokens := sum(self.word_counts(head))) > most:
                 return tokens
