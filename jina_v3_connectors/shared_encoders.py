@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jina_v3_encoder.address import without_userinfo
@@ -80,6 +81,13 @@ def _remote(key: _Key) -> TextEncoder:
             f"{without_userinfo(key.model)} is a server, which has settings of its own: leave out {given}"
         )
     return RemoteEncoder(key.model)
+
+
+def tokenizer_of(encoder: TextEncoder) -> Path:
+    """The tokenizer that measures chunks: the encoder's own, or the bundled model's for one without."""
+    from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
+
+    return encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
 
 
 def forget_encoders() -> None:

@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.texts.late_chunking import Span
+
+from ..documents import TextFormat
+from .sizes import Sizes
+
+DEFAULT_CHARACTERS = 1000
+"""Of the hosted segmenter."""
 
 LINE = re.compile(r"\S[^\n]*(?:\n\s*|\Z)")
 SENTENCE = re.compile(r".+?(?:[.!?]['\")\]]*\s+|[。！？]['\")\]”』」]*\s*|\Z)", re.DOTALL)
 """Text and its full stop, so that stops alone are no sentence. With `$`, a last line break would stand alone."""
-Span = tuple[int, int]
+
+
+class LineChunker:
+    """A chunk for each line that is not empty, as the hosted segmenter cuts, and none past the largest size.
+
+    A line past `characters` is cut after sentences. What has more tokens than a chunk may have is cut further, which
+    the hosted service does not do.
+    """
+
+    def __init__(self, sizes: Sizes, characters: int = DEFAULT_CHARACTERS) -> None:
+        if characters < 1:
+            raise InvalidInput(f"a line must have at least 1 character, got {characters!r}")
+        self._sizes, self._characters = sizes, characters
+        self.description = f"lines of {characters} characters, {sizes.description}"
+
+    def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
+        """Spans trimmed of surrounding white space; an empty or blank text has none."""
+        sizes = self._sizes
+        return sizes.joined(text, sizes.limited(text, segments(text, self._characters)))
 
 
 def segments(text: str, max_length: int) -> list[Span]:
@@ -38,6 +66,4 @@ class Utf16:
         self._wide = [index for index, character in enumerate(text) if ord(character) > 0xFFFF]
 
     def position(self, character: int) -> int:
-        from bisect import bisect_left
-
         return character + bisect_left(self._wide, character)

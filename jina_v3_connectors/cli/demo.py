@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..backends import BACKENDS
-from .options import ModelChoice, encoder_options, tokenizer_of
+from ..shared_encoders import tokenizer_of
+from .options import ModelChoice, encoder_options
 from .terminal import printable
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from jina_v3_encoder.task import Task
 from jina_v3_encoder.texts.blend import resolve_blend_window
 from jina_v3_encoder.texts.late_chunking import resolve_window
 
+from .chunkers import DEFAULT, ChunkerChoice, chunker_options
 from .options import ModelChoice, default_task_option, model_options, task_or_default
 from .terminal import printable
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Chunks read inside their document, on their own, both beside each other, both added, or all of these.",
 )
-@click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
+@chunker_options(default=None)
 @click.option("--window", type=int, help="Tokens read at once; default the model's limit, 1024 in a blend.")
 @click.option("--overlap", type=int, help="Tokens shared by windows; default 512, at most half; 0 in a blend.")
 @default_task_option("--query-task", Task.RETRIEVAL_QUERY)
@@ -52,7 +53,7 @@ def command(
     split: str,
     dimensions: str | None,
     late_chunking: str,
-    chunk_tokens: int,
+    cutting: ChunkerChoice,
     window: int | None,
     overlap: int | None,
     query_task: str | None,
@@ -68,10 +69,15 @@ def command(
     chunks of it; other rows are cut by --chunk-tokens, and their best chunk counts. Texts past the model's limit are
     cut. Shown: nDCG@10, recall@10 and MRR@10, and what a smaller size keeps of the full one's nDCG.
 
+    With --chunker, rows of one "document" are joined and cut anew: a chunk is right that shares at least half of the
+    answer, or half of itself, with it. The answer is the "answer" of the query, else the right row. "in its document"
+    is nDCG@10 among the chunks of the right document alone.
+
     \b
     Examples:
       jina-v3 eval my-data --plot sizes.png
       jina-v3 eval my-data --dimensions 512,128 --late-chunking off --json -
+      jina-v3 eval my-data --chunker splitter,sentences,semantic --late-chunking both
     """
     from ..evaluation.dataset import read_dataset
     from ..evaluation.plot import SUFFIXES, plot
@@ -79,6 +85,8 @@ def command(
 
     if plot_file is not None and plot_file.suffix not in SUFFIXES:
         raise InvalidInput(f"--plot {plot_file} must end in {', '.join(SUFFIXES)}")
+    if plot_file is not None and len(cutting.names) > 1:
+        raise InvalidInput("--plot draws one chunker: leave it out, or give --chunker one name")
     load_measures()
     dataset = read_dataset(folder, split)
     encoder = choice.load()
@@ -87,43 +95,52 @@ def command(
         check(window, overlap, encoder.max_tokens)
     elif window is not None or overlap is not None:
         raise InvalidInput("--window and --overlap belong to late chunking: leave them out with --late-chunking off")
-    report = _evaluate(
-        dataset,
-        encoder,
-        sizes=_sizes(dimensions, encoder),
-        late_chunking=late_chunking,
-        chunk_tokens=chunk_tokens,
-        windows=(window, overlap),
-        tasks=(
-            task_or_default(query_task, Task.RETRIEVAL_QUERY, encoder),
-            task_or_default(passage_task, Task.RETRIEVAL_PASSAGE, encoder),
-        ),
-    )
-    _show(report, as_json)
+    reports = [
+        _evaluate(
+            dataset,
+            encoder,
+            name,
+            cutting,
+            sizes=_sizes(dimensions, encoder),
+            late_chunking=late_chunking,
+            windows=(window, overlap),
+            tasks=(
+                task_or_default(query_task, Task.RETRIEVAL_QUERY, encoder),
+                task_or_default(passage_task, Task.RETRIEVAL_PASSAGE, encoder),
+            ),
+        )
+        for name in (cutting.names or (None,))
+    ]
+    _show(reports, as_json)
     if plot_file is not None:
-        plot(report, plot_file)
+        plot(reports[0], plot_file)
 
 
 def _evaluate(
     dataset: Dataset,
     encoder: Encoder,
+    name: str | None,
+    cutting: ChunkerChoice,
     *,
     sizes: list[int],
     late_chunking: str,
-    chunk_tokens: int,
     windows: tuple[int | None, int | None],
     tasks: tuple[str | None, str | None],
 ) -> EvalReport:
+    """The figures of the chunker of a name; None leaves rows that are chunks as they are."""
     from rich.console import Console
 
-    from ..chunking.splitter import SemanticChunker
     from ..evaluation.encoding import PassageEncoder
+    from ..evaluation.recut import recut
     from ..evaluation.report import evaluate
 
     notes = Console(stderr=True)
-    chunker = SemanticChunker(encoder.tokenizer_file, chunk_tokens)
+    chunker = cutting.build(name or DEFAULT, encoder.tokenizer_file, lambda: encoder)
+    if name is not None and dataset.chunked:
+        notes.print(f"cutting by {name}", style="dim")
+        dataset = recut(dataset, chunker)
     passages = PassageEncoder(encoder, tasks[1], chunker, *windows, progress=notes.is_terminal)
-    return evaluate(
+    report = evaluate(
         dataset,
         passages,
         variants=passages.variants(
@@ -136,18 +153,24 @@ def _evaluate(
         query_task=tasks[0],
         announce=lambda text: notes.print(text, style="dim"),
     )
+    report.chunker = name
+    return report
 
 
-def _show(report: EvalReport, as_json: Path | None) -> None:
+def _show(reports: list[EvalReport], as_json: Path | None) -> None:
+    """One report as before, several under "chunkers"."""
     from rich.console import Console
 
     if str(as_json) != "-":
-        Console().print(_table(report))
-        for difference in report.differences:
-            Console().print(_sentence(difference), highlight=False)
+        for report in reports:
+            Console().print(_table(report))
+            for difference in report.differences:
+                Console().print(_sentence(difference), highlight=False)
     if as_json is not None:
+        values = [report.to_dict() for report in reports]
         with click.open_file(str(as_json), "w", encoding="utf-8") as sink:
-            sink.write(json.dumps(report.to_dict(), ensure_ascii=False, indent=1) + "\n")
+            written = values[0] if len(values) == 1 else {"chunkers": values}
+            sink.write(json.dumps(written, ensure_ascii=False, indent=1) + "\n")
 
 
 def _sizes(text: str | None, encoder: Encoder) -> list[int]:
@@ -184,6 +207,8 @@ def _table(report: EvalReport) -> Table:
 
     inside = any(figures.inside is not None for figures in report.figures)
     title = f"{report.dataset}: {report.queries:,} queries, {report.passages:,} passages, {report.model}"
+    if report.chunker is not None:
+        title += f", chunker {report.chunker}"
     table = Table(title=escape(printable(title)), title_justify="left")
     columns = ["", "dimensions", "nDCG@10", "kept", "recall@10", "MRR@10", *(["in its document"] if inside else [])]
     for column in columns:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 import click
@@ -14,8 +15,10 @@ from jina_v3_encoder.errors import InvalidInput, JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..backends import BACKENDS, STORE_FORMS
+from ..shared_encoders import tokenizer_of
+from .chunkers import ChunkerChoice, chunker_options
 from .inputs import Inputs, Meter, input_options
-from .options import ModelChoice, encoder_options, late_options, tokenizer_of
+from .options import ModelChoice, encoder_options, late_options
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -33,7 +36,7 @@ HYBRID = ", ".join(backend.title for backend in BACKENDS if backend.hybrid)
     "--dimensions", type=int, help="Stored size of a vector; default that of the collection, or of the model."
 )
 @late_options
-@click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk.")
+@chunker_options()
 @click.option(
     "--hybrid",
     is_flag=True,
@@ -75,7 +78,7 @@ def command(
     collection: str,
     dimensions: int | None,
     late_chunking: bool | Literal["blend"] | None,
-    chunk_tokens: int,
+    cutting: ChunkerChoice,
     window: int | None,
     overlap: int | None,
     hybrid: bool,
@@ -111,7 +114,6 @@ def command(
 
     from ..adoption import UNCHECKED
     from ..backends import open_store, shown_url
-    from ..chunking.splitter import SemanticChunker
 
     if migration is not None and (prune or take_over):
         raise InvalidInput(
@@ -132,6 +134,7 @@ def command(
     with ExitStack() as stack:
         documents = stack.enter_context(inputs.opened())
         encoder = choice.text_encoder()
+        chunker = cutting.only(tokenizer_of(encoder), encoder)
         connector = stack.enter_context(
             open_store(
                 store,
@@ -140,7 +143,7 @@ def command(
                 hybrid=hybrid,
                 dimensions=dimensions,
                 late_chunking=late_chunking,
-                chunker=SemanticChunker(tokenizer_of(encoder), chunk_tokens),
+                chunker=chunker,
                 window=window,
                 overlap=overlap,
                 adopt=UNCHECKED if adopt_unchecked else adopt,
@@ -163,7 +166,7 @@ def command(
             )
             meter.finish()
         total = connector.count()
-    for line in summary(report, shown_url(store), total):
+    for line in chain(summary(report, shown_url(store), total), cutting.remarks(chunker)):
         say(line)
 
 

@@ -11,6 +11,7 @@ from .terminal import one_line_errors
 
 COMMANDS = {
     "bench": "Measure speed, beside other libraries where installed.",
+    "chunk": "Cut files with several chunkers, and compare them.",
     "demo": "Ingest a small corpus and answer questions in several languages, offline.",
     "embed": "Encode lines of standard input to JSONL or .npy.",
     "eval": "Measure retrieval on your own queries, by dimension and chunking.",

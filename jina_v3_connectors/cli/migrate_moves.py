@@ -16,8 +16,10 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.blend import Blend
 
 from ..errors import StoreNotFound
+from ..shared_encoders import tokenizer_of
+from .chunkers import LOCAL
 from .migrate_options import SourceChoice
-from .options import DEFAULT_MODEL, ModelChoice, late_options, tokenizer_of
+from .options import DEFAULT_MODEL, ModelChoice, late_options
 
 if TYPE_CHECKING:
     from jina_v3_encoder.text_encoder import TextEncoder
@@ -40,6 +42,11 @@ MOVE_OPTIONS = (
         type=click.IntRange(min=1),
         metavar="TOKENS",
         help="Cut whole documents anew, into chunks of at most so many tokens. Default: keep the chunks as they are.",
+    ),
+    click.option(
+        "--chunker",
+        type=click.Choice(LOCAL),
+        help="With --rechunk: what cuts them. Default: splitter.",
     ),
 )
 IN_PLACE_OPTION = click.option(
@@ -302,6 +309,7 @@ def options_of(spec: MigrationSpec) -> str:
         "--window": settings.window,
         "--overlap": settings.overlap,
         "--rechunk": settings.rechunk_tokens,
+        "--chunker": settings.chunker,
         "--text-field": fields.text,
         "--document-field": fields.document,
         "--order-field": fields.order,

@@ -10,9 +10,10 @@ import click
 
 from jina_v3_encoder.texts.blend import reading_name
 
+from ..shared_encoders import tokenizer_of
 from .migrate_moves import chosen_move, move_options
 from .migrate_options import SourceChoice, side_options
-from .options import ModelChoice, encoder_options, tokenizer_of
+from .options import ModelChoice, encoder_options
 from .terminal import json_line, printable
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def command(
     move, console = chosen_move(None, None, source, target, column, settings, choice), Console(stderr=True)
     spec, encoder = move.spec, move.encoder
     with opened_source(move.sides, spec) as old, console.status("opening") as status:
-        chunker = chunker_of(spec, old, lambda: tokenizer_of(encoder))
+        chunker = chunker_of(spec, old, encoder, lambda: tokenizer_of(encoder))
         like = inherited(spec.settings, old, encoder)
         chosen = Settings(like.dimensions, like.reading, chunker, like.window, like.overlap)
         contract = agree(chosen, encoder, None, spec.target_collection)

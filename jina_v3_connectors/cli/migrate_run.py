@@ -12,10 +12,11 @@ from jina_v3_encoder.errors import JinaV3Error
 from jina_v3_encoder.texts.blend import reading_name
 
 from ..errors import DocumentError, StoreError
+from ..shared_encoders import tokenizer_of
 from .ingest import Stop
 from .migrate_moves import chosen_move, move_options, options_of
 from .migrate_options import SourceChoice, side_options
-from .options import ModelChoice, encoder_options, tokenizer_of
+from .options import ModelChoice, encoder_options
 from .terminal import say
 
 if TYPE_CHECKING:

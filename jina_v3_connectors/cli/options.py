@@ -13,6 +13,8 @@ import click
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import TASK_NAMES, Task, offered
 
+from ..shared_encoders import tokenizer_of
+
 if TYPE_CHECKING:
     from jina_v3_encoder import Encoder
     from jina_v3_encoder.config import Quantization
@@ -56,6 +58,14 @@ class ModelChoice:
             threads=self.threads,
             download=download,
         )
+
+    def tokenizer_file(self) -> Path:
+        """The tokenizer.json that measures chunks, as `tokenizer_of`. No weights are read for it."""
+        from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
+
+        if self.url is not None:
+            return tokenizer_of(self.text_encoder())
+        return find_checkpoint(self.model or DEFAULT_MODEL, self.revision).tokenizer_file
 
     def arguments(self) -> list[str]:
         """The options that give another process the same encoder."""
@@ -193,10 +203,3 @@ def task_or_default(task: str | None, default: Task, encoder: TextEncoder) -> st
 
 def as_task_name(task: str) -> str | None:
     return None if task == NO_TASK else task
-
-
-def tokenizer_of(encoder: TextEncoder) -> Path:
-    """The tokenizer that measures chunks: the encoder's own, or the bundled model's for a remote encoder."""
-    from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
-
-    return encoder.info.tokenizer_file or find_checkpoint(DEFAULT_MODEL).tokenizer_file

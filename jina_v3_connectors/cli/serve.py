@@ -19,8 +19,9 @@ from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
 
+from ..shared_encoders import tokenizer_of
 from .demo import FORMS
-from .options import DEFAULT_MODEL, MODEL_FORMS, MODEL_VARIABLE, ModelChoice, loading_options, tokenizer_of
+from .options import DEFAULT_MODEL, MODEL_FORMS, MODEL_VARIABLE, ModelChoice, loading_options
 from .terminal import say
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ reads them together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from jina_v3_encoder.texts.late_chunking import Span
 
 from ..errors import DocumentError
 from ..files.json_lines import read_json_lines
@@ -24,6 +26,8 @@ class Passage:
     id: str
     text: str
     document: str | None = None
+    span: Span | None = None
+    """Where it stands in its document, if the dataset has the document's text."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,10 @@ class Dataset:
     passages: list[Passage]
     queries: dict[str, str]
     relevance: dict[str, dict[str, int]]
+    answers: dict[str, str] = field(default_factory=dict)
+    """The words that answer a query, by its id, where they are known."""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Whole documents by name, where the passages are cut from them; else the passages are joined."""
 
     @property
     def chunked(self) -> bool:
@@ -44,14 +52,16 @@ class Dataset:
 def read_dataset(folder: Path, split: str = "test") -> Dataset:
     """Read `folder`; queries without a judgement in `split` are left out.
 
-    Files: corpus.jsonl with "_id", "text" and optionally "title" and "document"; queries.jsonl with "_id" and "text";
-    qrels/SPLIT.tsv (or .jsonl), or qrels.tsv (or .jsonl), with query-id, corpus-id and score.
+    Files: corpus.jsonl with "_id", "text" and optionally "title" and "document"; queries.jsonl with "_id", "text" and
+    optionally "answer", words of the right passage; qrels/SPLIT.tsv (or .jsonl), or qrels.tsv (or .jsonl), with
+    query-id, corpus-id and score.
 
     Raises:
         DocumentError: a file is missing or malformed, an id comes twice, or a judgement names an id that is not there.
     """
     passages = _passages(_required(folder, "corpus.jsonl"))
-    texts = {identifier: row["text"] for identifier, row in _rows(_required(folder, "queries.jsonl"))}
+    questions = dict(_rows(_required(folder, "queries.jsonl")))
+    texts = {identifier: row["text"] for identifier, row in questions.items()}
     known = {passage.id for passage in passages}
     relevance: dict[str, dict[str, int]] = {}
     for where, query, passage, grade in read_judgements(_qrels_file(folder, split)):
@@ -63,7 +73,8 @@ def read_dataset(folder: Path, split: str = "test") -> Dataset:
             relevance.setdefault(query, {})[passage] = grade
     if not relevance:
         raise DocumentError(f"{folder}: split {split!r} judges no passage as relevant, so there is nothing to measure")
-    return Dataset(folder.resolve().name, passages, {query: texts[query] for query in relevance}, relevance)
+    answers = {query: answer for query in relevance if isinstance(answer := questions[query].get("answer"), str)}
+    return Dataset(folder.resolve().name, passages, {query: texts[query] for query in relevance}, relevance, answers)
 
 
 def _required(folder: Path, name: str) -> Path:

@@ -17,7 +17,7 @@ from jina_v3_encoder.texts.late_chunking import Span, join_chunks
 from jina_v3_encoder.vectors import FloatArray
 
 from ..chunking import Chunker
-from .dataset import Dataset, Passage
+from .dataset import Dataset
 
 SEPARATOR = "\n"
 
@@ -63,7 +63,7 @@ class PassageEncoder:
         blend = Blend() if variant is Variant.BLEND else None
         in_context = variant in (Variant.LATE, Variant.BLEND)
         if in_context and dataset.chunked:
-            return self._joined(dataset.passages, blend)
+            return self._joined(dataset, blend)
         spans = [self.chunker.spans(passage.text) for passage in dataset.passages]
         owners = np.repeat(np.arange(len(spans)), [len(passage_spans) for passage_spans in spans])
         if in_context:
@@ -76,14 +76,20 @@ class PassageEncoder:
     def _alone(self, texts: Sequence[str], owners: NDArray[np.int64]) -> Vectors:
         return Vectors(self.encoder.encode(texts, task=self.task, truncate=True, progress=self.progress), owners)
 
-    def _joined(self, passages: Sequence[Passage], blend: Blend | None) -> Vectors:
+    def _joined(self, dataset: Dataset, blend: Blend | None) -> Vectors:
         """Read neighbouring rows of one document together. A row without a document is read alone."""
         texts, spans = [], []
-        for _, group in groupby(enumerate(passages), lambda numbered: numbered[1].document or numbered[0]):
-            text, row_spans = join_chunks([passage.text for _, passage in group], SEPARATOR)
+        passages = enumerate(dataset.passages)
+        for name, group in groupby(passages, lambda numbered: numbered[1].document or numbered[0]):
+            rows = [passage for _, passage in group]
+            row_spans = [row.span for row in rows if row.span is not None]
+            if isinstance(name, str) and name in dataset.texts and len(row_spans) == len(rows):
+                text = dataset.texts[name]
+            else:
+                text, row_spans = join_chunks([row.text for row in rows], SEPARATOR)
             texts.append(text)
             spans.append(row_spans)
-        return self._late(texts, spans, np.arange(len(passages)), blend)
+        return self._late(texts, spans, np.arange(len(dataset.passages)), blend)
 
     def _late(
         self,

@@ -65,6 +65,8 @@ class EvalReport:
     differences: list[Difference] = field(default_factory=list)
     """Of each way to read chunks to each chunk alone, where both are measured."""
     vectors: dict[str, int] = field(default_factory=dict)
+    chunker: str | None = None
+    """The name of the chunker that is compared with others."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values. An interval of too few documents has neither end."""

@@ -11,5 +11,6 @@ except ImportError:
 
 from .embedding import JinaV3Embedding
 from .late_chunking import JinaV3LateChunking
+from .node_parser import JinaV3NodeParser
 
-__all__ = ["JinaV3Embedding", "JinaV3LateChunking"]
+__all__ = ["JinaV3Embedding", "JinaV3LateChunking", "JinaV3NodeParser"]

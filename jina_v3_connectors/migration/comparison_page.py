@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ..pages import Content, Markup, element, page, table
 from . import charts
 from .comparison import MEASURES, Answer, Changed, Comparison, Judged, SideFigures
-from .html import Content, Markup, element, page, table
 from .ranking import Verdict
 
 PASSAGE_CHARACTERS = 300
@@ -31,6 +31,7 @@ def comparison_page(comparison: Comparison) -> str:
         *_languages(comparison),
         *_changed(comparison),
         *_collections(comparison),
+        made_by="jina-v3 migrate",
     )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..pages import Content, Markup, element, page, table
 from . import charts
 from .findings import Bins, Diagnosis, Finding, Severity
-from .html import Content, Markup, element, page, table
 
 COLOURS = {Severity.ERROR: "bad", Severity.WARNING: "old", Severity.NOTE: "soft"}
 
@@ -21,6 +21,7 @@ def diagnosis_page(diagnosis: Diagnosis) -> str:
         *_figures(diagnosis),
         *_chart("Lengths of vectors", diagnosis.norms, "length; 1 is normalised"),
         *_chart("Lengths of texts", diagnosis.characters, "characters"),
+        made_by="jina-v3 migrate",
     )
 
 

@@ -15,7 +15,7 @@ from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..backends import find_location, hides_secrets, open_store, store_at
 from ..chunking import Chunker, WholeDocument
-from ..chunking.splitter import SemanticChunker
+from ..chunking.names import DEFAULT_CHUNKER, ChunkerOptions, chunker_named
 from ..connector import VectorConnector, check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..settings import Settings
@@ -96,10 +96,11 @@ def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
     Settings(settings.dimensions, settings.reading, None, settings.window, settings.overlap).check(encoder)
 
 
-def chunker_of(spec: MigrationSpec, source: Source, tokenizer_of: Callable[[], Path]) -> Chunker:
+def chunker_of(spec: MigrationSpec, source: Source, encoder: TextEncoder, tokenizer_of: Callable[[], Path]) -> Chunker:
     """How the new collection is cut: anew, as the old one of ours was, or each text as it is."""
     if spec.settings.rechunk_tokens is not None:
-        return SemanticChunker(tokenizer_of(), spec.settings.rechunk_tokens)
+        options = ChunkerOptions(max_tokens=spec.settings.rechunk_tokens, encoder=encoder)
+        return chunker_named(spec.settings.chunker or DEFAULT_CHUNKER, tokenizer_of(), options)
     if source.contract is not None:
         return KeptChunks(source.contract.chunker)
     return KeptChunks(f"chunks of {source.description}") if spec.settings.late_chunking else WholeDocument()
@@ -191,7 +192,7 @@ def _target(
         late_chunking=settings.reading,
         window=settings.window,
         overlap=settings.overlap,
-        chunker=chunker_of(spec, source, tokenizer_of),
+        chunker=chunker_of(spec, source, encoder, tokenizer_of),
     )
 
 

@@ -29,6 +29,8 @@ class MoveSettings:
     overlap: int | None = None
     rechunk_tokens: int | None = None
     """Cut whole documents anew into chunks of at most so many tokens. None keeps the chunks as they are."""
+    chunker: str | None = None
+    """The name of the chunker that cuts them anew, None for the usual one."""
 
     def __post_init__(self) -> None:
         if isinstance(self.reading, Blend):

@@ -28,6 +28,7 @@ Task = Annotated[
     Literal["retrieval.query", "retrieval.passage", "text-matching", "classification", "separation"],
     BeforeValidator(lambda given: TASKS.get(given, given) if isinstance(given, str) else given),
 ]
+SegmentChunker = Literal["lines", "splitter", "sentences", "fixed", "markdown", "html", "code"]
 InputType = Literal["query", "document", "passage", "search_query", "search_document", "classification", "clustering"]
 Label = Annotated[str, StringConstraints(min_length=1)]
 MODEL_CHARACTERS = 300
@@ -375,7 +376,13 @@ class SegmentRequest(ClientBody):
     return_tokens: StrictBool = False
     return_chunks: StrictBool = False
     max_chunk_length: Annotated[int, Field(gt=0, le=1_000_000), Whole] = Field(
-        1000, description="Characters after which a line is cut."
+        1000, description="Characters after which a line is cut. Of the chunker lines only."
+    )
+    chunker: SegmentChunker = Field(
+        "lines", description="How the content is cut. lines are those of the hosted service; it has no others."
+    )
+    max_chunk_tokens: Annotated[int, Field(gt=0, le=1_000_000), Whole] | None = Field(
+        None, description="The most tokens in a chunk, a hard limit. By default 200, and with lines no limit."
     )
     head: Annotated[int, Field(ge=0), Whole] | None = Field(
         None, description="Only the first so many tokens; not together with tail."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from tokenizers import Encoding, Tokenizer
 
+from jina_v3_encoder.texts.late_chunking import Span
+
 from ..chunking.lines import Utf16, segments
+from ..chunking.names import ChunkerOptions, chunker_named
+from ..chunking.sizes import DEFAULT_CHUNK_TOKENS
 from .answers import json_answer
 from .errors import ApiError
 from .models import Model
@@ -50,7 +55,7 @@ async def answer(service: Service, body: SegmentRequest, request: Request) -> Re
         tokenizer = tokenizer_from(file)
         encoding = encoded(body.content, tokenizer)
         service.check_tokens(len(encoding.ids))
-        return json_answer(segmented(body, encoding, tokenizer, model))
+        return json_answer(segmented(body, encoding, tokenizer, model, file))
 
     return await service.in_pool(len(body.content), request.is_disconnected, segmented_text)
 
@@ -73,7 +78,9 @@ def encoded(content: str, tokenizer: Tokenizer) -> Encoding:
         raise ApiError(422, "VALIDATION_ERROR", "content: it holds a lone surrogate, which is no text") from None
 
 
-def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer, model: Model) -> dict[str, Any]:
+def segmented(
+    body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer, model: Model, file: Path
+) -> dict[str, Any]:
     """The answer; positions in UTF-16 code units, ends exclusive."""
     content, shown = body.content, range(len(encoding.ids))
     if body.head is not None:
@@ -83,7 +90,7 @@ def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer, mo
     if body.head is not None or body.tail is not None:
         content = content[encoding.offsets[shown[0]][0] : encoding.offsets[shown[-1]][1]] if shown else ""
         encoding = encoded(content, tokenizer)
-    spans = segments(content, body.max_chunk_length)
+    spans = _spans(content, body, file) if body.return_chunks else []
     answer: dict[str, Any] = {"num_tokens": len(encoding.ids), "tokenizer": model.name, "usage": {"tokens": 0}}
     if body.return_chunks:
         units = Utf16(content)
@@ -95,7 +102,15 @@ def segmented(body: SegmentRequest, encoding: Encoding, tokenizer: Tokenizer, mo
     return answer
 
 
-def _tokens(content: str, encoding: Encoding, spans: list[tuple[int, int]]) -> list[list[Any]]:
+def _spans(content: str, body: SegmentRequest, file: Path) -> Sequence[Span]:
+    """Where the content is cut: into the hosted service's lines, whose spans hold the white space behind them too."""
+    if body.chunker == "lines" and body.max_chunk_tokens is None:
+        return segments(content, body.max_chunk_length)
+    options = ChunkerOptions(max_tokens=body.max_chunk_tokens or DEFAULT_CHUNK_TOKENS, characters=body.max_chunk_length)
+    return chunker_named(body.chunker, file, options).spans(content)
+
+
+def _tokens(content: str, encoding: Encoding, spans: Sequence[Span]) -> list[list[Any]]:
     """Texts and ids of the tokens of each chunk; a token belongs to the chunk that holds its last character."""
     rows: list[list[Any]] = [[] for _ in spans]
     chunk = 0

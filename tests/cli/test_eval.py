@@ -93,6 +93,28 @@ def test_tasks_reach_the_report(folder: Path) -> None:
     assert (written["query_task"], written["passage_task"]) == (None, "text-matching")
 
 
+def test_chunkers_beside_each_other(folder: Path) -> None:
+    names = "splitter,sentences"
+    result = run(folder, "--chunker", names, "--late-chunking", "both", "--dimensions", "64", "--json", "-")
+    assert result.exit_code == 0, result.output
+    reports = json.loads(result.stdout)["chunkers"]
+    assert [report["chunker"] for report in reports] == ["splitter", "sentences"]
+    assert all(report["vectors"]["late chunks"] >= 3 for report in reports)
+
+
+def test_rows_of_a_document_are_joined_and_cut_anew(folder: Path) -> None:
+    rows = [json.dumps({"_id": name, "text": text, "document": "all"}) for name, text in PAGES.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    (kept,) = figures(folder, "--late-chunking", "off", "--dimensions", "384")
+    cut = figures(folder, "--late-chunking", "both", "--dimensions", "384", "--chunker", "sentences")
+    assert kept["variant"] == "each row alone"
+    assert [row["variant"] for row in cut] == ["each row alone", "late chunks"]
+    assert all(row["inside"] is not None for row in cut), "in its document, apart from in the corpus"
+    result = run(folder, "--late-chunking", "off", "--chunker", "sentences,fixed")
+    assert "chunker sentences" in result.stdout
+    assert "document" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -100,6 +122,8 @@ def test_tasks_reach_the_report(folder: Path) -> None:
         (["--dimensions", "0"], "0"),
         (["--dimensions", "385"], "385"),
         (["--plot", "a.txt"], "must end in .png, .svg, .pdf"),
+        (["--chunker", "fixed,lines", "--plot", "a.svg"], "--plot draws one chunker"),
+        (["--chunker", "words"], "there is no chunker 'words'"),
         (["--split", "dev"], "judgements of split 'dev' are missing"),
         (["--window", "1"], "window must be"),
     ],

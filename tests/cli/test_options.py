@@ -17,8 +17,8 @@ from jina_v3_connectors.cli.options import (
     encoder_options,
     model_options,
     task_option,
-    tokenizer_of,
 )
+from jina_v3_connectors.shared_encoders import tokenizer_of
 from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput, RemoteError

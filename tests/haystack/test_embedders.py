@@ -22,9 +22,11 @@ from haystack.utils import ComponentDevice
 from haystack_integrations.components.embedders.jina_v3 import (
     JinaV3ContractGuard,
     JinaV3DocumentEmbedder,
+    JinaV3DocumentSplitter,
     JinaV3LateChunkingIndexer,
     JinaV3TextEmbedder,
 )
+from jina_v3_connectors.chunking.names import ChunkerOptions, chunker_named
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput, UnknownTask
 from jina_v3_encoder.testing import FakeEncoder
@@ -305,3 +307,35 @@ def test_the_indexer_splits_and_reads_whole_documents(original_folder: Any, enco
     ]
     wanted = encoder.encode_spans(TEXTS["repetitive"], spans, task="retrieval.passage", overlap=OVERLAP)
     assert np.allclose(vectors(document_chunks), wanted, atol=1e-6)
+
+
+def test_the_indexer_cuts_by_a_chunkers_name(original_folder: Any, encoder: Encoder) -> None:
+    settings: dict[str, Any] = {"progress_bar": False, "dtype": "float32", "chunk_tokens": 20}
+    indexer: Any = JinaV3LateChunkingIndexer(str(original_folder), chunker="sentences", **settings)
+    embedded = indexer.run(documents=documents_of(TEXTS))["documents"]
+    options = ChunkerOptions(max_tokens=20)
+    for name, text in TEXTS.items():
+        spans = chunker_named("sentences", encoder.tokenizer_file, options).spans(text)
+        chunks = [chunk for chunk in embedded if chunk.meta["source_id"] == name]
+        assert [chunk.content for chunk in chunks] == [text[start:end] for start, end in spans]
+        assert [chunk.meta["split_idx_start"] for chunk in chunks] == [start for start, _ in spans]
+        wanted = encoder.encode_spans(text, spans, task="retrieval.passage", overlap=OVERLAP)
+        assert np.allclose(vectors(chunks), wanted, atol=1e-6)
+
+
+def test_the_splitter_is_saved_by_its_name() -> None:
+    splitter = JinaV3DocumentSplitter("markdown", "nano", chunk_tokens=30, llm="http://127.0.0.1:1/v1", llm_model="m")
+    again = default_from_dict(JinaV3DocumentSplitter, splitter.to_dict())
+    assert again.to_dict() == splitter.to_dict()
+    chunks = again.run([Document(content="# One\n\nthe sea\n\n# Two\n\nthe moon", meta={"a": 1})])["documents"]
+    assert [(chunk.content, chunk.meta["a"], chunk.meta["split_id"]) for chunk in chunks] == [
+        ("# One\n\nthe sea", 1, 0),
+        ("# Two\n\nthe moon", 1, 1),
+    ]
+
+
+def test_what_the_splitter_refuses() -> None:
+    with pytest.raises(InvalidInput, match="there is no chunker 'os:system': use one of splitter"):
+        JinaV3DocumentSplitter("os:system", "nano").run([])
+    with pytest.raises(InvalidInput, match="has no text to split"):
+        JinaV3DocumentSplitter("lines", "nano").run([Document(meta={"a": 1})])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from jina_v3_connectors.chunking.lines import Utf16, segments
+from jina_v3_connectors.chunking.names import ChunkerOptions, chunker_named
 from jina_v3_connectors.server import waiting
 from jina_v3_encoder.encoder import Encoder
 
@@ -63,6 +64,25 @@ def test_tokens_of_each_chunk(client: httpx.Client, exact: Encoder) -> None:
     assert "num_chunks" not in client.post("/v1/segment", json={"content": PAGE}).json()
 
 
+@pytest.mark.parametrize("name", ["lines", "splitter", "sentences", "fixed", "markdown", "html", "code"])
+def test_other_chunkers(client: httpx.Client, exact: Encoder, name: str) -> None:
+    body = {"content": PAGE, "return_chunks": True, "return_tokens": True, "chunker": name, "max_chunk_tokens": 12}
+    answer = client.post("/v1/segment", json=body).json()
+    spans = chunker_named(name, exact.tokenizer_file, ChunkerOptions(max_tokens=12)).spans(PAGE)
+    assert answer["chunks"] == [PAGE[start:end] for start, end in spans]
+    units = Utf16(PAGE)
+    assert answer["chunk_positions"] == [[units.position(start), units.position(end)] for start, end in spans]
+    assert len(answer["tokens"]) == len(spans)
+    assert sum(map(len, answer["tokens"])) == answer["num_tokens"]
+
+
+def test_other_chunkers_have_a_hard_limit_by_default(client: httpx.Client, exact: Encoder) -> None:
+    body = {"content": "word " * 1000, "return_chunks": True}
+    assert len(client.post("/v1/segment", json=body).json()["chunks"]) == 1, "the hosted service cuts no sentence"
+    chunks = client.post("/v1/segment", json={**body, "chunker": "splitter"}).json()["chunks"]
+    assert max(exact.count_tokens(chunks)) <= 202
+
+
 def test_head_and_tail(client: httpx.Client) -> None:
     body = {"content": "one two three four five", "return_chunks": True}
     head = client.post("/v1/segment", json={**body, "head": 2}).json()
@@ -80,7 +100,15 @@ def test_tokens_are_counted_by_get(client: httpx.Client, exact: Encoder) -> None
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"content": 3}, {"content": "x", "max_chunk_length": 0}, {"content": "x", "head": -1}], ids=str
+    "body",
+    [
+        {},
+        {"content": 3},
+        {"content": "x", "max_chunk_length": 0},
+        {"content": "x", "head": -1},
+        {"content": "x", "chunker": "semantic"},
+    ],
+    ids=str,
 )
 def test_wrong_segment_requests(client: httpx.Client, body: dict[str, Any]) -> None:
     assert client.post("/v1/segment", json=body).status_code == 422

@@ -52,8 +52,8 @@ KEPT_TEXTS = 80
 KEPT_TASKS = (Task.TEXT_MATCHING, Task.CLASSIFICATION, Task.SEPARATION, None)
 DISEASES, SECTIONS = 1400, 500
 SHARE = 0.5
-"""How far the weights go from the old ones to those that were trained (Wortsman et al. 2022). The way there costs what the
-other sets had; half of it costs nothing, and gains more than the whole."""
+"""How far the weights go from the old ones to those that were trained (Wortsman et al. 2022). The whole way costs the
+other sets a little; half of it costs nothing, and gains more."""
 Loss = tuple[Tensor, int]
 
 

@@ -9,7 +9,14 @@ except ImportError:
 
 from .contract_guard import JinaV3ContractGuard
 from .document_embedder import JinaV3DocumentEmbedder
+from .document_splitter import JinaV3DocumentSplitter
 from .late_chunking_indexer import JinaV3LateChunkingIndexer
 from .text_embedder import JinaV3TextEmbedder
 
-__all__ = ["JinaV3ContractGuard", "JinaV3DocumentEmbedder", "JinaV3LateChunkingIndexer", "JinaV3TextEmbedder"]
+__all__ = [
+    "JinaV3ContractGuard",
+    "JinaV3DocumentEmbedder",
+    "JinaV3DocumentSplitter",
+    "JinaV3LateChunkingIndexer",
+    "JinaV3TextEmbedder",
+]

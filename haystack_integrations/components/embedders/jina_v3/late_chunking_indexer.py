@@ -7,9 +7,11 @@ from typing import Any, Literal
 from haystack import Pipeline, super_component
 from haystack.components.preprocessors import DocumentSplitter
 
+from jina_v3_connectors.chunking.sizes import DEFAULT_CHUNK_TOKENS
 from jina_v3_encoder.config import Quantization
 
 from .document_embedder import JinaV3DocumentEmbedder
+from .document_splitter import JinaV3DocumentSplitter
 from .model import DEFAULT_MODEL
 
 
@@ -25,6 +27,8 @@ class JinaV3LateChunkingIndexer:
         split_by: Literal["word", "period", "passage", "page", "line"] = "word",
         split_length: int = 120,
         split_overlap: int = 0,
+        chunker: str | None = None,
+        chunk_tokens: int = DEFAULT_CHUNK_TOKENS,
         late_chunking: Literal[True, "blend"] = True,
         meta_fields_to_embed: list[str] | None = None,
         progress_bar: bool = True,
@@ -32,14 +36,21 @@ class JinaV3LateChunkingIndexer:
         quantize: Quantization | None = None,
         revision: str | None = None,
     ) -> None:
-        """Arguments of `DocumentSplitter` and `JinaV3DocumentEmbedder`."""
+        """Arguments of `DocumentSplitter` and `JinaV3DocumentEmbedder`.
+
+        With `chunker`, a name such as "markdown", `JinaV3DocumentSplitter` cuts, into chunks of at most `chunk_tokens`.
+        """
         self.model, self.dimensions = model, dimensions
         self.split_by, self.split_length, self.split_overlap = split_by, split_length, split_overlap
+        self.chunker, self.chunk_tokens = chunker, chunk_tokens
         self.late_chunking = late_chunking
         self.meta_fields_to_embed, self.progress_bar = meta_fields_to_embed, progress_bar
         self.dtype, self.revision, self.quantize = dtype, revision, quantize
         self.pipeline = Pipeline()
-        splitter = DocumentSplitter(split_by=split_by, split_length=split_length, split_overlap=split_overlap)
+        if chunker is None:
+            splitter: Any = DocumentSplitter(split_by=split_by, split_length=split_length, split_overlap=split_overlap)
+        else:
+            splitter = JinaV3DocumentSplitter(chunker, model, chunk_tokens=chunk_tokens, revision=revision)
         self.pipeline.add_component("splitter", splitter)
         embedder = JinaV3DocumentEmbedder(
             model,

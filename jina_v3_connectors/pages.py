@@ -105,15 +105,15 @@ def _cell(value: str | int | Markup) -> Markup:
     return element("td", value, class_="number" if is_number else None)
 
 
-def page(title: str, *body: Content) -> str:
-    """A whole page."""
+def page(title: str, *body: Content, made_by: str, style: str = "") -> str:
+    """A whole page. `made_by` names the command that wrote it, and `style` is added to that of all pages."""
     head = element(
         "head",
         Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width">'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'),
         element("title", title),
-        Markup(f"<style>{STYLE}</style>"),
+        Markup(f"<style>{STYLE}{style}</style>"),
     )
     main = element("main", element("h1", title), *body)
-    footer = element("footer", "Made by jina-v3 migrate. This page loads nothing and sends nothing.")
+    footer = element("footer", f"Made by {made_by}. This page loads nothing and sends nothing.")
     return f"<!doctype html>\n{element('html', head, element('body', main, footer), lang='en')}\n"

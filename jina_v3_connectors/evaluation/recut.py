@@ -1,0 +1,63 @@
+"""A dataset whose documents are cut anew, so that chunkers can be compared by the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import groupby
+
+from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.texts.late_chunking import Span, join_chunks
+
+from ..chunking import Chunker
+from .dataset import Dataset, Passage
+
+SEPARATOR = "\n\n"
+"""Between the rows of a document: they are its paragraphs."""
+
+
+def recut(dataset: Dataset, chunker: Chunker) -> Dataset:
+    """Rows of one document joined, and cut by `chunker`.
+
+    A chunk answers a question if it shares at least half of the answer, or at least half of itself, with it. The answer
+    is the string that the question names, else the whole right row.
+
+    Raises:
+        InvalidInput: the chunker loses an answer.
+    """
+    passages: list[Passage] = []
+    chunks: dict[str, list[Passage]] = {}
+    rows: dict[str, tuple[str, Span]] = {}
+    texts: dict[str, str] = {}
+    for name, document_rows in _documents(dataset):
+        texts[name], row_spans = join_chunks([row.text for row in document_rows], SEPARATOR)
+        rows |= {row.id: (name, span) for row, span in zip(document_rows, row_spans, strict=True)}
+        spans = enumerate(chunker.spans(texts[name]))
+        chunks[name] = [Passage(f"{name}#{number}", texts[name][slice(*span)], name, span) for number, span in spans]
+        passages += chunks[name]
+    relevance: dict[str, dict[str, int]] = {}
+    for query, grades in dataset.relevance.items():
+        relevance[query] = {}
+        for row, grade in grades.items():
+            name, span = rows[row]
+            answer = _answer(texts[name], span, dataset.answers.get(query))
+            relevance[query] |= {chunk.id: grade for chunk in chunks[name] if chunk.span and _share(chunk.span, answer)}
+        if not relevance[query]:
+            raise InvalidInput(f"the chunker {chunker.description!r} leaves the answer of query {query!r} out")
+    return replace(dataset, passages=passages, relevance=relevance, texts=texts)
+
+
+def _documents(dataset: Dataset) -> Iterator[tuple[str, list[Passage]]]:
+    """Neighbouring rows of one document. A row without one is a document by itself."""
+    for name, rows in groupby(dataset.passages, lambda row: row.document or row.id):
+        yield name, list(rows)
+
+
+def _answer(text: str, row: Span, answer: str | None) -> Span:
+    start = text.find(answer, *row) if answer else -1
+    return row if answer is None or start < 0 else (start, start + len(answer))
+
+
+def _share(chunk: Span, answer: Span) -> bool:
+    shared = min(chunk[1], answer[1]) - max(chunk[0], answer[0])
+    return shared > 0 and 2 * shared >= min(chunk[1] - chunk[0], answer[1] - answer[0])
