@@ -20,6 +20,8 @@ TASK_SETS = (
     "Banking77 with {}",
     "trivia clusters with {}",
 )
+CHUNKS = ("squad-chunks", "late −", "blend −")
+"""How the figures of chunks begin."""
 Figures = Mapping[str, float]
 
 
@@ -57,7 +59,7 @@ def tables_of(nano: Figures, others: Mapping[str, Figures]) -> Iterator[str]:
         kept = f" ({value / full:.0%})" if name.startswith("xquad-en-en") and full else ""
         yield f"| {' | '.join([name, f'{value:.3f}{kept}', *cells])} |"
     yield from _tasks(nano)
-    yield from _rest("late chunking of SQuAD articles in chunks of at most 40 words", nano, ("squad-chunks", "late −"))
+    yield from _rest("late chunking of SQuAD articles in chunks of at most 40 words", nano, CHUNKS)
     yield from _rest("pass keys: best of 100 documents, each one vector", nano, ("passkey",))
 
 
@@ -69,7 +71,7 @@ def _other(figures: Figures, name: str) -> str:
 
 
 def _apart(name: str) -> bool:
-    return " with " in name or name.startswith(("squad-chunks", "late −", "passkey"))
+    return " with " in name or name.startswith((*CHUNKS, "passkey"))
 
 
 def _tasks(nano: Figures) -> Iterator[str]:

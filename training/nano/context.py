@@ -250,7 +250,7 @@ def between(model: JinaV3Model, before: PackedNetwork, share: float) -> None:
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="Folder of *.jsonl.gz files.")
 @click.option("--work", type=click.Path(path_type=Path), required=True, help="Folder for stages; keep it to resume.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the checkpoint is written.")
-@click.option("--minutes", default=20.0, show_default=True)
+@click.option("--minutes", default=22.0, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @click.option("--threads", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="Of the order; the data stay the same.")
