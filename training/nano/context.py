@@ -187,8 +187,8 @@ class ContextLosses:
         """The teacher's vectors; of languages that it does not read, the model's own of before."""
         if titled.document.title:
             return wanted_of(titled, self.data.targets, self.basis)
-        own = torch.from_numpy(self.before.encode(titled.document.chunks, task="retrieval.passage", truncate=True))
-        return Wanted(own, own)
+        vectors = torch.from_numpy(self.before.encode(titled.document.chunks, task="retrieval.passage", truncate=True))
+        return Wanted(vectors, vectors)
 
     def _kept(self, order: random.Random) -> Loss:
         """What another adapter, or none, gave to short texts of all languages."""

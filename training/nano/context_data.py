@@ -53,10 +53,10 @@ def basis_of(targets: Targets, encoder: Encoder, seed: int) -> Tensor:
     """
     rows = np.random.default_rng(seed).permutation(len(targets.texts))[:BASIS_TEXTS]
     wanted = targets.vectors[rows].astype(np.float32)
-    own = encoder.encode([targets.texts[row] for row in rows], truncate=True)
-    left, _, right = np.linalg.svd(wanted.T @ own)
+    vectors = encoder.encode([targets.texts[row] for row in rows], truncate=True)
+    left, _, right = np.linalg.svd(wanted.T @ vectors)
     basis = (left @ right).astype(np.float32)
-    print(f"the model's cosine to the teacher: {float((wanted @ basis * own).sum(1).mean()):.3f}", flush=True)
+    print(f"the model's cosine to the teacher: {float((wanted @ basis * vectors).sum(1).mean()):.3f}", flush=True)
     return torch.from_numpy(basis)
 
 
