@@ -27,6 +27,8 @@ class Words(NamedTuple):
     texts: Sequence[str]
     """The queries, one for each vector."""
     fusion: Fusion
+    weight: float = WORDS_WEIGHT
+    """What scores of words count; ranks need none."""
 
 
 def fusion_of(hybrid: object, default: Fusion) -> Fusion | None:
@@ -50,11 +52,13 @@ def fused_depth(limit: int) -> int:
     return max(LEAST_FUSED, 2 * limit)
 
 
-def best_by_scores(cosines: Mapping[Key, float], shared: Mapping[Key, float], limit: int) -> list[tuple[Key, float]]:
+def best_by_scores(
+    cosines: Mapping[Key, float], shared: Mapping[Key, float], limit: int, weight: float = WORDS_WEIGHT
+) -> list[tuple[Key, float]]:
     """The `limit` best candidates with their cosines, best first.
 
     Both scores are known of every candidate. Each kind is brought to mean 0 and deviation 1 over the candidates of this
-    query; those of words count WORDS_WEIGHT. Where words tell nothing, the order is that of the cosines.
+    query; those of words count `weight`. Where words tell nothing, the order is that of the cosines.
 
     Args:
         cosines: Of all candidates: the best of each side.
@@ -64,7 +68,7 @@ def best_by_scores(cosines: Mapping[Key, float], shared: Mapping[Key, float], li
     keys = sorted(cosines, key=lambda key: (-cosines[key], str(key)))
     meaning = _standardised([cosines[key] for key in keys])
     words = _standardised([shared.get(key, 0.0) for key in keys])
-    sums = [one + WORDS_WEIGHT * other for one, other in zip(meaning, words, strict=True)]
+    sums = [one + weight * other for one, other in zip(meaning, words, strict=True)]
     order = sorted(range(len(keys)), key=lambda row: -sums[row])
     return [(keys[row], cosines[keys[row]]) for row in order[:limit]]
 

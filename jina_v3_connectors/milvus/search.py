@@ -44,6 +44,7 @@ class Search:
     allowed: str
     """An expression, empty if all chunks are."""
     fusion: Fusion | None
+    weight: float
 
     @property
     def queries_at_once(self) -> int:
@@ -132,7 +133,7 @@ class Search:
                 shared.update(_words_scores(self._by_words([query], len(unknown), allowed)[0]))
             present = (shared.keys() - cosines.keys()) & vectors.keys()
             cosines.update({key: cosine(vectors[key][VECTOR], query.vector) for key in present})
-            best.append(best_by_scores(cosines, shared, self.limit))
+            best.append(best_by_scores(cosines, shared, self.limit, self.weight))
         rows = self._rows((key for hits in best for key, _ in hits), OUTPUT_FIELDS)
         return [
             [to_hit(rows[key]["document_id"], score, rows[key]) for key, score in hits if key in rows] for hits in best

@@ -251,7 +251,8 @@ class MilvusStore(Store):
         allowed = "" if condition is None else expression(condition, layout.partition_key)
         texts: Sequence[str | None] = words.texts if words else [None] * len(vectors)
         queries = list(map(Query, vectors, texts))
-        search = Search(self._call, name, limit, allowed, words.fusion if words else None)
+        fusion, weight = (words.fusion, words.weight) if words else (None, 0.0)
+        search = Search(self._call, name, limit, allowed, fusion, weight)
         answers: list[list[Hit]] = []
         for start in range(0, len(queries), search.queries_at_once):
             answers += in_parts(search.hits, queries[start : start + search.queries_at_once])

@@ -188,7 +188,11 @@ class PostgresStore(Store):
 
             def rows() -> list[TupleRow]:
                 answer = cursor.execute(statement).fetchall()
-                return _best_rows(cursor, entry, answer, limit) if words and words.fusion == "scores" else answer
+                return (
+                    _best_rows(cursor, entry, answer, limit, words.weight)
+                    if words and words.fusion == "scores"
+                    else answer
+                )
 
             best = rows()
             if len(best) < limit * len(vectors):
@@ -328,14 +332,14 @@ def _hit(score: float, row: Sequence[Any]) -> Hit:
     return to_hit(fields["id"], score, fields | texts)
 
 
-def _best_rows(cursor: Rows, entry: Entry, scored: Sequence[TupleRow], limit: int) -> list[TupleRow]:
+def _best_rows(cursor: Rows, entry: Entry, scored: Sequence[TupleRow], limit: int, weight: float) -> list[TupleRow]:
     """The rows of an answer with scores fused, from the candidates (row from 1, id, cosine, score of words)."""
     cosines: dict[int, dict[uuid.UUID, float]] = {}
     shared: dict[int, dict[uuid.UUID, float]] = {}
     for number, key, cosine, words in scored:
         cosines.setdefault(number, {})[key] = cosine
         shared.setdefault(number, {})[key] = words
-    best = {number: best_by_scores(cosines[number], shared[number], limit) for number in cosines}
+    best = {number: best_by_scores(cosines[number], shared[number], limit, weight) for number in cosines}
     keys = list({key for hits in best.values() for key, _ in hits})
     chunks = {row[0]: row for row in cursor.execute(queries.chunks(entry.table, keys)).fetchall()}
     return [(number, cosine, *chunks[key]) for number, hits in best.items() for key, cosine in hits if key in chunks]

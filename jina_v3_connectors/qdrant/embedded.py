@@ -156,7 +156,7 @@ class EmbeddedStore(Store):
         with self._errors():
             if words and words.fusion == "scores":
                 pairs = zip(vectors, words.texts, strict=True)
-                return [self._by_scores(row, limit, allowed, text, layout) for row, text in pairs]
+                return [self._by_scores(row, limit, allowed, text, words.weight, layout) for row, text in pairs]
             return [self._one(row, limit, allowed, text, layout) for row, text in zip(vectors, texts, strict=True)]
 
     def _one(
@@ -166,13 +166,13 @@ class EmbeddedStore(Store):
         return [to_hit(point.id, _cosine(point, vector, words), point.payload or {}) for point in points]
 
     def _by_scores(
-        self, vector: FloatArray, limit: int, allowed: Filter | None, words: str, layout: QdrantLayout
+        self, vector: FloatArray, limit: int, allowed: Filter | None, words: str, weight: float, layout: QdrantLayout
     ) -> list[Hit]:
         cosines, shared = (
             {point.id: point.score for point in self.shard().query(request)}
             for request in score_requests(vector, limit, allowed, words, layout)
         )
-        best = best_by_scores(cosines, shared, limit)
+        best = best_by_scores(cosines, shared, limit, weight)
         keys = [key for key, _ in best]
         records = {record.id: record for record in self.shard().retrieve(keys, with_payload=True, with_vector=False)}
         return [to_hit(key, score, records[key].payload or {}) for key, score in best]

@@ -146,7 +146,7 @@ class ServerStore(Store):
         layout = cast(QdrantLayout, stored.layout)
         held = replace(layout, quantization=None) if self._local else layout
         if words and words.fusion == "scores":
-            return self._by_scores(vectors, limit, allowed, words.texts, held)
+            return self._by_scores(vectors, limit, allowed, words, held)
         texts: Sequence[str | None] = words.texts if words else [None] * len(vectors)
         requests = [query_request(row, limit, allowed, text, held) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
@@ -161,17 +161,17 @@ class ServerStore(Store):
         vectors: FloatArray,
         limit: int,
         allowed: models.Filter | None,
-        texts: Sequence[str],
+        words: Words,
         layout: QdrantLayout,
     ) -> list[list[Hit]]:
         """The scores first, then the records of the best. One that was deleted in between is left out."""
-        pairs = zip(vectors, texts, strict=True)
+        pairs = zip(vectors, words.texts, strict=True)
         requests = [request for row, text in pairs for request in score_requests(row, limit, allowed, text, layout)]
         with self._errors():
             answers = self.client.query_batch_points(self.collection, requests)
             scores = [{point.id: point.score for point in answer.points} for answer in answers]
             best = [
-                best_by_scores(cosines, shared, limit)
+                best_by_scores(cosines, shared, limit, words.weight)
                 for cosines, shared in zip(scores[::2], scores[1::2], strict=True)
             ]
             keys = list({key for hits in best for key, _ in hits})
