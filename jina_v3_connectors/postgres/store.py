@@ -188,11 +188,9 @@ class PostgresStore(Store):
 
             def rows() -> list[TupleRow]:
                 answer = cursor.execute(statement).fetchall()
-                return (
-                    _best_rows(cursor, entry, answer, limit, words.weight)
-                    if words and words.fusion == "scores"
-                    else answer
-                )
+                if words is None or words.fusion == "ranks":
+                    return answer
+                return _best_rows(cursor, entry, answer, limit, words.weight)
 
             best = rows()
             if len(best) < limit * len(vectors):
