@@ -444,8 +444,8 @@ def test_hybrid_search(backend: Backend) -> None:
         ]
 
 
-def test_scores_are_fused_as_z_scores_of_every_candidate(backend: Backend) -> None:
-    """Both kinds of score are asked for alone, and added here by hand."""
+def test_scores_are_fused(backend: Backend) -> None:
+    """An order of its own; cosines, limits, filters and several questions hold. The sums are in test_fusion."""
     if not backend.hybrid:
         return
     with backend.connect(hybrid=True) as store:
