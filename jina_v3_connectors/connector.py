@@ -30,6 +30,7 @@ from .document_checks import as_sought_id
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, DocumentError, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
+from .fusion import Hybrid, Words, fusion_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal, locked_journal
 from .ingestion.reconcile import claim, reconcile
@@ -207,7 +208,7 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
-        hybrid: bool = False,
+        hybrid: Hybrid = False,
     ) -> list[Hit]:
         """The `limit` chunks nearest to a question, best first.
 
@@ -215,8 +216,8 @@ class VectorConnector:
             query: The question.
             limit: Hits at most.
             filter: Conditions on metadata, such as {"lang": "de", "year": {"gte": 2020}}; see `filters`.
-            hybrid: Also count shared words, where the collection was made for it. Ranks are fused; scores stay
-                cosines, so they need not fall from hit to hit.
+            hybrid: Also count shared words, where the collection was made for it. "scores" adds both scores,
+                normalised; "ranks" fuses ranks; True is the better one here. A hit's score stays the cosine.
 
         Raises:
             StoreNotFound: nothing was ingested yet.
@@ -233,17 +234,17 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
-        hybrid: bool = False,
+        hybrid: Hybrid = False,
     ) -> list[list[Hit]]:
         """As `search`, for several questions with one encode, and one round trip where the backend has one."""
         if isinstance(queries, str):
             raise InvalidInput(f"search_many takes several questions, got the str {queries!r:.200}: search takes one")
         check_limit(limit)
-        condition = as_condition(filter)
+        condition, fusion = as_condition(filter), fusion_of(hybrid, self.store.fusion)
 
         def ask(stored: Stored) -> list[list[Hit]]:
             contract = stored.contract
-            if hybrid and not stored.layout.hybrid:
+            if fusion and not stored.layout.hybrid:
                 raise InvalidInput(
                     f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
                     "that first ingests into a new collection"
@@ -251,7 +252,7 @@ class VectorConnector:
             vectors = self.encoder.encode(
                 queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
             )
-            return self._nearest(vectors, limit, condition, list(queries) if hybrid else None, stored)
+            return self._nearest(vectors, limit, condition, fusion and Words(list(queries), fusion), stored)
 
         return self._in_one_collection(ask)
 
@@ -354,7 +355,7 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
-        hybrid: bool = False,
+        hybrid: Hybrid = False,
     ) -> list[Hit]:
         """`search` in a thread."""
         return await asyncio.to_thread(self.search, query, limit=limit, filter=filter, hybrid=hybrid)
@@ -365,7 +366,7 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
-        hybrid: bool = False,
+        hybrid: Hybrid = False,
     ) -> list[list[Hit]]:
         """`search_many` in a thread."""
         return await asyncio.to_thread(self.search_many, queries, limit=limit, filter=filter, hybrid=hybrid)
@@ -460,7 +461,7 @@ class VectorConnector:
         vectors: FloatArray,
         limit: int,
         condition: Condition | bool,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         check_vectors(vectors, stored.contract.dimensions)
@@ -469,8 +470,7 @@ class VectorConnector:
         if condition is False:
             return [[] for _ in vectors]
         allowed = None if condition is True else condition
-        ask = partial(self.store.nearest, vectors, limit, allowed, words, stored)
-        return with_retries(ask, SHORT_RETRY)
+        return with_retries(partial(self.store.nearest, vectors, limit, allowed, words, stored), SHORT_RETRY)
 
     def _exists(self) -> bool:
         """Whether the collection exists now. Another connector may have made it."""

@@ -14,6 +14,7 @@ from jina_v3_encoder.vectors import FloatArray
 from .contract import EmbeddingContract
 from .documents import Chunk, Document, Hit
 from .filters import Condition
+from .fusion import Fusion, Words
 from .limits import WriteLimits
 
 
@@ -60,6 +61,8 @@ class Store(ABC):
     counts_after: float = 0.0
     """Seconds after which `count` and `ids` know of every write that was acknowledged."""
 
+    fusion: Fusion = "scores"
+    """How hybrid search fuses where the caller leaves it to the backend: what was measured to be best."""
     writer_pause: float = 0.0
     """Seconds between two calls of `writer` during an ingest, for backends where it is expensive."""
 
@@ -135,12 +138,12 @@ class Store(ABC):
 
     @abstractmethod
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None, stored: Stored
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Words | None, stored: Stored
     ) -> list[list[Hit]]:
         """The best hits for each row of `vectors`, best first, among the chunks where `condition` holds.
 
-        With `words`, the queries' texts, the ranking also counts shared words; scores stay cosines. `stored` is what
-        the queries were made for.
+        With `words`, the ranking also counts words that chunks share with the queries' texts; scores stay cosines.
+        `stored` is what the queries were made for.
         """
 
     @abstractmethod

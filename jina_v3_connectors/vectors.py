@@ -8,9 +8,6 @@ import numpy as np
 
 from jina_v3_encoder.vectors import FloatArray
 
-RRF_K = 60
-"""The constant of reciprocal rank fusion (Cormack et al. 2009): a hit of rank r counts 1 / (RRF_K + r)."""
-
 
 def shortest(row: FloatArray) -> list[float]:
     """Numbers with the fewest digits that read back as the same float32: 41 % less JSON than the digits of float64."""

@@ -10,11 +10,30 @@ import click
 from jina_v3_encoder.errors import InvalidInput
 
 from ..backends import STORE_FORMS
+from ..fusion import FUSIONS, Hybrid
 from .options import ModelChoice, encoder_options
 from .terminal import json_line
 
+BEST = "best"
+ASKED: dict[str | None, Hybrid] = {None: False, BEST: True, **{fusion: fusion for fusion in FUSIONS}}
+"""What the option's values are for `search`."""
 
-@click.command("search")
+
+class SearchCommand(click.Command):
+    """Takes the word after `--hybrid` as its value only if it is one, so that a question may follow."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        followers = [*args[1:], ""]
+        return super().parse_args(
+            ctx,
+            [
+                f"--hybrid={BEST}" if arg == "--hybrid" and after not in FUSIONS else arg
+                for arg, after in zip(args, followers, strict=True)
+            ],
+        )
+
+
+@click.command("search", cls=SearchCommand)
 @click.argument("query")
 @click.option("--from", "store", required=True, metavar="STORE", help=f"The store that ingest filled: {STORE_FORMS}.")
 @click.option("--collection", default="documents", show_default=True, help="Name of the collection in the store.")
@@ -23,7 +42,11 @@ from .terminal import json_line
     "--filter", "condition", metavar="JSON", help="""Metadata, e.g. '{"lang": "de", "year": {"gte": 2020}}'."""
 )
 @click.option(
-    "--hybrid", is_flag=True, help="Also count shared words. The collection must have been made with --hybrid."
+    "--hybrid",
+    type=click.Choice([BEST, *FUSIONS]),
+    metavar="[ranks|scores]",
+    help="Also count shared words, where the collection was made with --hybrid: fuse ranks, or add scores. Alone: what "
+    "is better for the backend.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per hit, one per line.")
 @click.option(
@@ -36,7 +59,7 @@ def command(
     collection: str,
     limit: int,
     condition: str | None,
-    hybrid: bool,
+    hybrid: str | None,
     as_json: bool,
     allow_download: bool,
     choice: ModelChoice,
@@ -59,7 +82,7 @@ def command(
         download = allow_download or choice.model is not None
         encoder = choice.text_encoder(stored.contract.model, stored.contract.revision, download=download)
         connector = VectorConnector(encoder, collection, opened, stored=stored)
-        hits = connector.search(query, limit=limit, filter=allowed, hybrid=hybrid)
+        hits = connector.search(query, limit=limit, filter=allowed, hybrid=ASKED[hybrid])
     if as_json:
         for hit in hits:
             click.echo(json_line(hit.to_dict()))

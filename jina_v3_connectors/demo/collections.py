@@ -14,6 +14,7 @@ from ..backends import BY_NAME, find_location, open_store
 from ..connector import VectorConnector
 from ..documents import Hit
 from ..errors import AnotherWriter
+from ..fusion import Words
 from .corpus import Corpus, Mode
 
 
@@ -32,34 +33,39 @@ class Collections:
             if label(url) in self._urls:
                 raise InvalidInput(f"two stores of the kind {label(url)!r}: the page could not tell them apart")
             self._urls[label(url)] = url
-        self._open: dict[tuple[str, Mode, int], VectorConnector] = {}
+        self._open: dict[tuple[str, Mode, int, bool], VectorConnector] = {}
 
     @property
     def stores(self) -> list[str]:
         """Names to choose from."""
         return list(self._urls)
 
-    def nearest(self, store: str, vector: FloatArray, limit: int, mode: Mode) -> list[Hit]:
+    def nearest(self, store: str, vector: FloatArray, limit: int, mode: Mode, words: Words | None = None) -> list[Hit]:
         """The chunks nearest to `vector` (d,) in the collection of d dimensions, best first.
+
+        With `words`, those that the question shares count too. Their collection is another one, made when first needed.
 
         Raises:
             InvalidInput: no such store.
             StoreError: it cannot be reached or refuses.
         """
-        connector = self.connector(store, len(vector), mode)
-        return connector.nearest(vector[None], limit=limit)[0]
+        connector = self.connector(store, len(vector), mode, hybrid=words is not None)
+        stored = connector.stored
+        if words is None or stored is None:
+            return connector.nearest(vector[None], limit=limit)[0]
+        return connector.store.nearest(vector[None], limit, None, words, stored)[0]
 
-    def connector(self, store: str, dimensions: int, mode: Mode) -> VectorConnector:
+    def connector(self, store: str, dimensions: int, mode: Mode, *, hybrid: bool = False) -> VectorConnector:
         """One filled collection. `close` closes it with the others.
 
         Raises:
             InvalidInput, StoreError: as in `nearest`.
         """
-        key = (store, mode, dimensions)
+        key = (store, mode, dimensions, hybrid)
         if key not in self._open:
             if store not in self._urls:
                 raise InvalidInput(f"there is no store {store!r} here, only {', '.join(self._urls)}")
-            self._open[key] = self._filled(self._urls[store], mode, dimensions)
+            self._open[key] = self._filled(self._urls[store], mode, dimensions, hybrid=hybrid)
         return self._open[key]
 
     def close(self) -> None:
@@ -67,13 +73,14 @@ class Collections:
         while self._open:
             self._open.popitem()[1].close()
 
-    def _filled(self, url: str, mode: Mode, dimensions: int) -> VectorConnector:
+    def _filled(self, url: str, mode: Mode, dimensions: int, *, hybrid: bool) -> VectorConnector:
         corpus = self.corpus
-        name = f"demo_{corpus.name}_{mode}_{dimensions}"
+        name = f"demo_{corpus.name}_{mode}_{dimensions}" + ("_words" if hybrid else "")
         connector = open_store(
             url,
             corpus.encoder,
             name,
+            hybrid=hybrid,
             dimensions=dimensions,
             late_chunking=mode.late_chunking,
             chunker=corpus.chunker,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -21,13 +20,13 @@ from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Document, Hit
 from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
+from ..fusion import Words
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector
-from ..stored_chunk import stored_chunk, to_hit
-from ..vectors import RRF_K, cosine
+from ..stored_chunk import stored_chunk
 from .answers import in_parts
 from .convert import OUTPUT_FIELDS, partition_of, to_row
-from .errors import NOT_LOADED, AnswerTooLarge, store_errors
+from .errors import NOT_LOADED, store_errors
 from .filters import expression
 from .key_ranges import random_ranges
 from .schema import (
@@ -35,7 +34,6 @@ from .schema import (
     MAX_TERMS,
     MAX_VARCHAR,
     VECTOR,
-    WORDS,
     WRITER_PROPERTY,
     MilvusLayout,
     collection_schema,
@@ -51,15 +49,11 @@ from .schema import (
     stored_layout,
     vector_size,
 )
+from .search import MAX_LIMIT, TIMEOUT, Query, Search
 
-from pymilvus import AnnSearchRequest, MilvusClient, MilvusException, RRFRanker, SegmentState  # isort: skip  # schema says what is missing
+from pymilvus import MilvusClient, MilvusException, SegmentState  # isort: skip  # schema says what is missing
 
 PAGE = 1000
-TIMEOUT = 60.0
-"""Seconds for one call. Without a timeout the client repeats some errors 75 times, and waits for ever for others."""
-MAX_LIMIT = 16_384
-HITS_AT_ONCE = 10_000
-"""Hits of all queries in one request. A server builds the whole answer before it notices that it is too large."""
 INDEX_SECONDS = 60.0
 """How long an ingest waits for the index of what it wrote."""
 LOAD_SECONDS = 30.0
@@ -67,13 +61,6 @@ LOAD_SECONDS = 30.0
 POLL_SECONDS = 0.2
 
 Result = TypeVar("Result")
-
-
-class Query(NamedTuple):
-    """A query's vector, and its text for hybrid search, or None."""
-
-    vector: FloatArray
-    words: str | None
 
 
 class MilvusStore(Store):
@@ -250,7 +237,7 @@ class MilvusStore(Store):
         vectors: FloatArray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         """One call for all rows, or several if the answers would be large.
@@ -262,63 +249,14 @@ class MilvusStore(Store):
             raise InvalidInput(f"limit is {limit}, Milvus finds {MAX_LIMIT:,} hits at most")
         layout, name = cast(MilvusLayout, stored.layout), stored.collection or self.collection
         allowed = "" if condition is None else expression(condition, layout.partition_key)
-        queries = [Query(*pair) for pair in zip(vectors, words or repeat(None), strict=False)]
-        at_once = max(1, HITS_AT_ONCE // limit)
+        texts: Sequence[str | None] = words.texts if words else [None] * len(vectors)
+        queries = list(map(Query, vectors, texts))
+        fusion, weight = (words.fusion, words.weight) if words else (None, 0.0)
+        search = Search(self._call, name, limit, allowed, fusion, weight)
         answers: list[list[Hit]] = []
-        for start in range(0, len(queries), at_once):
-            ask = partial(self._hits, name=name, limit=limit, allowed=allowed)
-            answers += in_parts(ask, queries[start : start + at_once])
+        for start in range(0, len(queries), search.queries_at_once):
+            answers += in_parts(search.hits, queries[start : start + search.queries_at_once])
         return answers
-
-    def _hits(self, queries: Sequence[Query], name: str, limit: int, allowed: str) -> list[list[Hit]]:
-        fused = queries[0].words is not None
-        fields = [*OUTPUT_FIELDS, VECTOR] if fused else OUTPUT_FIELDS
-        ask = partial(self._fused if fused else self._plain, queries, name, limit, allowed)
-        try:
-            answers = ask(fields)
-        except AnswerTooLarge:
-            if len(queries) > 1:
-                raise
-            answers = [self._filled(hits, name, fields) for hits in ask(["id"])]
-        return [[_to_hit(query, hit) for hit in hits] for query, hits in zip(queries, answers, strict=True)]
-
-    def _plain(self, queries: Sequence[Query], name: str, limit: int, allowed: str, fields: Sequence[str]) -> Any:
-        return self._call(
-            lambda client: client.search(
-                name,
-                [query.vector for query in queries],
-                anns_field=VECTOR,
-                limit=limit,
-                filter=allowed,
-                output_fields=fields,
-                search_params={"metric_type": "COSINE", "params": {"ef": max(64, min(limit * 2, 32_768))}},
-                timeout=TIMEOUT,
-            )
-        )
-
-    def _fused(self, queries: Sequence[Query], name: str, limit: int, allowed: str, fields: Sequence[str]) -> Any:
-        """The engine fuses the ranks. Its answer has no cosines."""
-        vectors, words = [list(column) for column in zip(*queries, strict=True)]
-        sides = [
-            AnnSearchRequest(vectors, VECTOR, {"metric_type": "COSINE"}, limit=limit, expr=allowed or None),
-            AnnSearchRequest(words, WORDS, {"metric_type": "BM25"}, limit=limit, expr=allowed or None),
-        ]
-        return self._call(
-            lambda client: client.hybrid_search(
-                name, sides, RRFRanker(RRF_K), limit=limit, output_fields=fields, timeout=TIMEOUT
-            )
-        )
-
-    def _filled(self, hits: Sequence[Mapping[str, Any]], name: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-        """Add the fields to hits that have only an id. Leave out those that were deleted meanwhile."""
-
-        def read(ids: Sequence[str]) -> list[dict[str, Any]]:
-            return self._call(
-                lambda client: list(client.query(name, ids=list(ids), output_fields=["id", *fields], timeout=TIMEOUT))
-            )
-
-        rows = {row["id"]: row for row in in_parts(read, [hit["id"] for hit in hits])}
-        return [{"distance": hit["distance"], "entity": rows[hit["id"]]} for hit in hits if hit["id"] in rows]
 
     def ids(self) -> Iterator[tuple[str, int]]:
         pages = self._call(
@@ -488,10 +426,3 @@ def _wait_until_none(rows: Callable[[], int], seconds: float) -> int:
     while (left := rows()) and time.monotonic() < until:
         time.sleep(POLL_SECONDS)
     return left
-
-
-def _to_hit(query: Query, match: Mapping[str, Any]) -> Hit:
-    """The score of a plain search is the cosine. The score of a fused one is a rank, so the cosine is computed."""
-    fields = match["entity"]
-    score = match["distance"] if query.words is None else cosine(fields[VECTOR], query.vector)
-    return to_hit(fields["document_id"], score, fields)

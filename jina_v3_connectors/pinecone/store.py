@@ -20,6 +20,7 @@ from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
+from ..fusion import Words
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit
@@ -175,7 +176,7 @@ class PineconeStore(Store):
         vectors: FloatArray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         """One request for each row, several at a time. Waits until this connector's own writes can be found."""

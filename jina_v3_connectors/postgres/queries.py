@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
 
 from pgvector import HalfVector, Vector
 from psycopg import sql
@@ -11,7 +13,7 @@ from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract
 from ..filters import Condition
-from ..vectors import RRF_K
+from ..fusion import RRF_K, Words, fused_depth
 from .filters import where
 from .layout import COLUMNS, PostgresLayout, storable
 
@@ -53,7 +55,6 @@ SELECT dense::text, {hit} FROM {table} TABLESAMPLE SYSTEM ({percent}) WHERE {whe
 INCOMING = "CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA"
 PAGE = "SELECT id, document_id, chunk FROM {} WHERE id > %s ORDER BY id LIMIT %s"
 ROWS = "SELECT reltuples FROM pg_class WHERE oid = to_regclass(%s)"
-LEAST_FUSED = 64
 KINDS: dict[str, type[Vector] | type[HalfVector]] = {"vector": Vector, "halfvec": HalfVector}
 NAMES = sql.SQL(", ").join(sql.Identifier(name) for name in (*COLUMNS, "dense"))
 WORDS = sql.SQL("words tsvector GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, left(text, 131072))) STORED")
@@ -68,32 +69,49 @@ ORDER BY q.number, hit.distance + 0, hit.id
 """
 """An iterative scan gives its later parts in relaxed order, so the last line sorts. With "+ 0" the planner really
 does."""
-FUSED = """
-SELECT q.number, 1 - (dense <=> q.vector), {hit}
-FROM unnest({vectors}::{kind}[], {words}::text[]) WITH ORDINALITY AS q(vector, words, number)
-CROSS JOIN LATERAL (
-    SELECT id, sum(1.0 / ({rrf_k} + nth)) AS fused FROM (
-        SELECT id, row_number() OVER (ORDER BY distance + 0, id) AS nth FROM (
-            SELECT id, dense <=> q.vector AS distance FROM {table} WHERE {where}
-            ORDER BY dense <=> q.vector LIMIT {depth}) AS near
-        UNION ALL
-        SELECT id, row_number() OVER (ORDER BY score DESC, id) FROM (
-            SELECT id, sum(weight * ln(1 + greatest(total, frequency) / frequency)) AS score
-            FROM (SELECT reltuples FROM pg_class WHERE oid = {name}::regclass) AS size(total),
-                (SELECT DISTINCT unnest(string_to_array(plainto_tsquery('simple', q.words)::text, ' & '))::tsquery)
-                AS asked(word) CROSS JOIN LATERAL (
-                    SELECT id, weight, count(*) OVER ()::float AS frequency FROM (
-                        SELECT id, ts_rank(words, word, 1) AS weight FROM {table} WHERE words @@ word AND {where}
-                        OFFSET 0) AS matched) AS counted
-            GROUP BY id ORDER BY score DESC, id LIMIT {depth}) AS worded
-    ) AS sides GROUP BY id ORDER BY fused DESC, id LIMIT {limit}
-) AS best JOIN {table} USING (id)
-ORDER BY q.number, fused DESC, id
+NEAR = """
+SELECT id, dense <=> q.vector AS distance FROM {table} WHERE {where} ORDER BY dense <=> q.vector LIMIT {depth}
+"""
+WORDED = """
+SELECT id, sum(weight * ln(1 + greatest(total, frequency) / frequency)) AS score
+FROM (SELECT reltuples FROM pg_class WHERE oid = {name}::regclass) AS size(total),
+    (SELECT DISTINCT unnest(string_to_array(plainto_tsquery('simple', q.words)::text, ' & '))::tsquery) AS asked(word)
+    CROSS JOIN LATERAL (
+        SELECT id, weight, count(*) OVER ()::float AS frequency FROM (
+            SELECT id, ts_rank(words, word, 1) AS weight FROM {table} WHERE words @@ word AND {where}
+            OFFSET 0) AS matched) AS counted
+GROUP BY id
 """
 """A word counts more if it is rarer among the filtered chunks, as in BM25. ts_rank alone does not know that.
 
 With "OFFSET 0" the count reads ids and weights only, and not the words of the texts, which are megabytes.
 """
+FUSED = """
+SELECT q.number, 1 - (dense <=> q.vector), {hit}
+FROM unnest({vectors}::{kind}[], {words}::text[]) WITH ORDINALITY AS q(vector, words, number)
+CROSS JOIN LATERAL (
+    SELECT id, sum(1.0 / ({rrf_k} + nth)) AS fused FROM (
+        SELECT id, row_number() OVER (ORDER BY distance + 0, id) AS nth FROM ({near}) AS near
+        UNION ALL
+        SELECT id, row_number() OVER (ORDER BY score DESC, id) FROM (
+            {worded} ORDER BY score DESC, id LIMIT {depth}) AS worded
+    ) AS sides GROUP BY id ORDER BY fused DESC, id LIMIT {limit}
+) AS best JOIN {table} USING (id)
+ORDER BY q.number, fused DESC, id
+"""
+SCORED = """
+SELECT q.number, id, 1 - (dense <=> q.vector), score
+FROM unnest({vectors}::{kind}[], {words}::text[]) WITH ORDINALITY AS q(vector, words, number)
+CROSS JOIN LATERAL (
+    WITH worded AS MATERIALIZED ({worded})
+    SELECT id, max(score) AS score FROM (
+        SELECT near.id, coalesce(worded.score, 0) AS score FROM ({near}) AS near LEFT JOIN worded USING (id)
+        UNION ALL
+        (SELECT id, score FROM worded ORDER BY score DESC, id LIMIT {depth})
+    ) AS sides GROUP BY id
+) AS candidate JOIN {table} USING (id)
+"""
+CHUNKS = "SELECT {hit} FROM {table} WHERE id = ANY({ids})"
 
 
 def insertion(table: sql.Identifier, source: sql.Identifier) -> sql.Composed:
@@ -111,21 +129,31 @@ def search(
     vectors: FloatArray,
     limit: int,
     condition: Condition | None,
-    words: Sequence[str] | None,
+    words: Words | None,
 ) -> sql.Composed:
-    """One statement for all rows of `vectors`: (row from 1, cosine, the columns of HIT), best first."""
-    return sql.SQL(NEAREST if words is None else FUSED).format(
-        hit=HIT,
-        vectors=[KINDS[layout.datatype](row).to_text() for row in vectors],
-        kind=sql.SQL(layout.datatype),
-        words=[storable(text) for text in words or ()],
-        table=table,
-        name=table.as_string(),
-        where=where(condition),
-        rrf_k=RRF_K,
-        depth=max(LEAST_FUSED, 2 * limit),
-        limit=limit,
-    )
+    """One statement for all rows of `vectors`: (row from 1, cosine, the columns of HIT), best first.
+
+    Where scores are fused: (row from 1, id, cosine, score of words) of each side's best.
+    """
+    parts: dict[str, Any] = {
+        "vectors": [KINDS[layout.datatype](row).to_text() for row in vectors],
+        "kind": sql.SQL(layout.datatype),
+        "table": table,
+        "where": where(condition),
+        "limit": limit,
+        "hit": HIT,
+    }
+    if words is None:
+        return sql.SQL(NEAREST).format(**parts)
+    parts |= {"name": table.as_string(), "depth": fused_depth(limit), "rrf_k": RRF_K}
+    parts |= {"words": [storable(text) for text in words.texts]}
+    parts |= {"near": sql.SQL(NEAR).format(**parts), "worded": sql.SQL(WORDED).format(**parts)}
+    return sql.SQL(SCORED if words.fusion == "scores" else FUSED).format(**parts)
+
+
+def chunks(table: sql.Identifier, ids: Sequence[UUID]) -> sql.Composed:
+    """The columns of HIT of some chunks, in no particular order."""
+    return sql.SQL(CHUNKS).format(hit=HIT, table=table, ids=list(ids))
 
 
 def creation(table: sql.Identifier, contract: EmbeddingContract, layout: PostgresLayout) -> Iterator[sql.Composed]:

@@ -19,6 +19,7 @@ from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
+from ..fusion import Words, best_by_scores
 from ..keywords import number_term, numbers_of, terms_of
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector, shared_journal
@@ -176,7 +177,7 @@ class PostgresStore(Store):
         vectors: FloatArray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         """One statement for all rows. If the HNSW index stopped before it had enough hits, again without the index."""
@@ -184,12 +185,19 @@ class PostgresStore(Store):
         with self._opened(settings | {"jit": "off"}) as (cursor, entry):
             layout = cast(PostgresLayout, stored.layout)
             statement = queries.search(entry.table, layout, vectors, limit, condition, words)
-            rows = cursor.execute(statement).fetchall()
-            if len(rows) < limit * len(vectors):
+
+            def rows() -> list[TupleRow]:
+                answer = cursor.execute(statement).fetchall()
+                if words is None or words.fusion == "ranks":
+                    return answer
+                return _best_rows(cursor, entry, answer, limit, words.weight)
+
+            best = rows()
+            if len(best) < limit * len(vectors):
                 cursor.execute("SET LOCAL enable_indexscan = off")
-                rows = cursor.execute(statement).fetchall()
+                best = rows()
         answers: list[list[Hit]] = [[] for _ in vectors]
-        for number, score, *row in rows:
+        for number, score, *row in best:
             answers[number - 1].append(_hit(score, row))
         return answers
 
@@ -320,3 +328,16 @@ def _hit(score: float, row: Sequence[Any]) -> Hit:
     fields = dict(zip(COLUMNS, row, strict=False))
     texts = {name: restored(fields[name]) for name in ("document_id", "text")}
     return to_hit(fields["id"], score, fields | texts)
+
+
+def _best_rows(cursor: Rows, entry: Entry, scored: Sequence[TupleRow], limit: int, weight: float) -> list[TupleRow]:
+    """The rows of an answer with scores fused, from the candidates (row from 1, id, cosine, score of words)."""
+    cosines: dict[int, dict[uuid.UUID, float]] = {}
+    shared: dict[int, dict[uuid.UUID, float]] = {}
+    for number, key, cosine, words in scored:
+        cosines.setdefault(number, {})[key] = cosine
+        shared.setdefault(number, {})[key] = words
+    best = {number: best_by_scores(cosines[number], shared[number], limit, weight) for number in cosines}
+    keys = list({key for hits in best.values() for key, _ in hits})
+    chunks = {row[0]: row for row in cursor.execute(queries.chunks(entry.table, keys)).fetchall()}
+    return [(number, cosine, *chunks[key]) for number, hits in best.items() for key, cosine in hits if key in chunks]

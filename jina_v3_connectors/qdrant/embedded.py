@@ -33,11 +33,12 @@ from ..disk import TO_DELETE, TO_OPEN, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Hit
 from ..errors import StoreNotFound, not_adoptable
 from ..filters import CHUNK, DOCUMENT_ID, Condition
+from ..fusion import Words, best_by_scores
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit, to_payload
 from ..vectors import cosine
-from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, sparse
+from .engine import FILTERS, INDEX_KINDS, edge_config, query_request, score_requests, sparse
 from .errors import engine_errors
 from .filters import metadata_key
 from .layout import VECTOR, WORDS, QdrantLayout, layout_of
@@ -146,22 +147,35 @@ class EmbeddedStore(Store):
         vectors: FloatArray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         layout = cast(QdrantLayout, stored.layout)
         allowed = None if condition is None else FILTERS.filter(condition)
+        texts: Sequence[str | None] = words.texts if words else [None] * len(vectors)
         with self._errors():
-            return [
-                self._one(row, limit, allowed, words[number] if words else None, layout)
-                for number, row in enumerate(vectors)
-            ]
+            if words and words.fusion == "scores":
+                pairs = zip(vectors, words.texts, strict=True)
+                return [self._by_scores(row, limit, allowed, text, words.weight, layout) for row, text in pairs]
+            return [self._one(row, limit, allowed, text, layout) for row, text in zip(vectors, texts, strict=True)]
 
     def _one(
         self, vector: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
     ) -> list[Hit]:
         points = self.shard().query(query_request(vector, limit, allowed, words, layout))
         return [to_hit(point.id, _cosine(point, vector, words), point.payload or {}) for point in points]
+
+    def _by_scores(
+        self, vector: FloatArray, limit: int, allowed: Filter | None, words: str, weight: float, layout: QdrantLayout
+    ) -> list[Hit]:
+        cosines, shared = (
+            {point.id: point.score for point in self.shard().query(request)}
+            for request in score_requests(vector, limit, allowed, words, layout)
+        )
+        best = best_by_scores(cosines, shared, limit, weight)
+        keys = [key for key, _ in best]
+        records = {record.id: record for record in self.shard().retrieve(keys, with_payload=True, with_vector=False)}
+        return [to_hit(key, score, records[key].payload or {}) for key, score in best]
 
     def ids(self) -> Iterator[tuple[str, int]]:
         offset = None

@@ -36,9 +36,9 @@ from qdrant_edge import (
 
 from jina_v3_encoder.vectors import FloatArray
 
-from ..vectors import RRF_K
+from ..fusion import RRF_K, fused_depth
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout
 from .words import query_words
 
 FILTERS = Translator(Dialect(Filter, FieldCondition, MatchAny, MatchValue, RangeFloat, np.bool_))
@@ -75,21 +75,54 @@ def sparse(indices: list[int], values: list[float]) -> SparseVector:
 def query_request(
     row: FloatArray, limit: int, allowed: Filter | None, words: str | None, layout: QdrantLayout
 ) -> QueryRequest:
-    """A search for one vector: direct, through the funnel, or fused with words."""
+    """A search for one vector: direct, through the funnel, or with its ranks fused with those of words."""
+    if words is None:
+        params, stages = _params(layout), _stages(row, limit, allowed, layout)
+        return QueryRequest(
+            limit, query=_dense(row), prefetches=stages, filter=allowed, params=params, with_payload=True
+        )
+    fused: Any = Fusion.Rrf(k=RRF_K)
+    sides = _sides(row, limit, allowed, words, layout)
+    return QueryRequest(limit, query=fused, prefetches=sides, with_payload=True, with_vector=[VECTOR])
+
+
+def score_requests(
+    row: FloatArray, limit: int, allowed: Filter | None, words: str, layout: QdrantLayout
+) -> tuple[QueryRequest, QueryRequest]:
+    """The cosines of each side's best, and what words they share with the query. Ids and scores only."""
+    sides, most = _sides(row, limit, allowed, words, layout), 2 * fused_depth(limit)
+    return (
+        QueryRequest(most, query=_dense(row), prefetches=sides, params=_params(layout)),
+        QueryRequest(most, query=_lexical(words), prefetches=sides),
+    )
+
+
+def _sides(row: FloatArray, limit: int, allowed: Filter | None, words: str, layout: QdrantLayout) -> list[Prefetch]:
+    """The best by meaning, and the best by words."""
+    kept, stages = fused_depth(limit), _stages(row, limit, allowed, layout)
+    return [
+        Prefetch(kept, query=_dense(row), prefetches=stages, filter=allowed, params=_params(layout)),
+        Prefetch(kept, query=_lexical(words), filter=allowed),
+    ]
+
+
+def _stages(row: FloatArray, limit: int, allowed: Filter | None, layout: QdrantLayout) -> list[Prefetch] | None:
+    """The funnel, if there is one."""
     stages = None
     slices = layout.vectors(row[None])
     for name, kept in layout.funnel(limit):
         query = Query.Nearest(slices[name][0].tolist(), using=name)
         stages = [Prefetch(kept, query=query, prefetches=stages, filter=allowed)]
-    dense = Query.Nearest(row.tolist(), using=VECTOR)
-    params = RESCORED if layout.quantization else None
-    if words is None:
-        return QueryRequest(limit, query=dense, prefetches=stages, filter=allowed, params=params, with_payload=True)
-    kept = fused_depth(limit)
-    lexical = Query.Nearest(sparse(*query_words(words)), using=WORDS)
-    sides = [
-        Prefetch(kept, query=dense, prefetches=stages, filter=allowed, params=params),
-        Prefetch(kept, query=lexical, filter=allowed),
-    ]
-    fused: Any = Fusion.Rrf(k=RRF_K)
-    return QueryRequest(limit, query=fused, prefetches=sides, with_payload=True, with_vector=[VECTOR])
+    return stages
+
+
+def _dense(row: FloatArray) -> Query:
+    return Query.Nearest(row.tolist(), using=VECTOR)
+
+
+def _lexical(words: str) -> Query:
+    return Query.Nearest(sparse(*query_words(words)), using=WORDS)
+
+
+def _params(layout: QdrantLayout) -> SearchParams | None:
+    return RESCORED if layout.quantization else None

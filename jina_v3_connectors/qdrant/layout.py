@@ -117,8 +117,3 @@ def layout_of(config: Mapping[str, Any], wanted: QdrantLayout) -> QdrantLayout:
 
 def slice_name(size: int) -> str:
     return f"{VECTOR}_{size}"
-
-
-def fused_depth(limit: int) -> int:
-    """How many of each side's best are fused."""
-    return max(LEAST_KEPT, 2 * limit)

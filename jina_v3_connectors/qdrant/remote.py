@@ -10,9 +10,10 @@ from qdrant_client import models
 
 from jina_v3_encoder.vectors import FloatArray
 
-from ..vectors import RRF_K, shortest
+from ..fusion import RRF_K, fused_depth
+from ..vectors import shortest
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout, fused_depth
+from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout
 from .words import WordWeights, query_words
 
 FILTERS = Translator(
@@ -62,28 +63,54 @@ def sparse(weights: WordWeights) -> models.SparseVector:
 def query_request(
     row: FloatArray, limit: int, allowed: models.Filter | None, words: str | None, layout: QdrantLayout
 ) -> models.QueryRequest:
-    """A search for one vector: direct, through the funnel, or fused with words."""
+    """A search for one vector: direct, through the funnel, or with its ranks fused with those of words."""
+    if words is None:
+        return models.QueryRequest(
+            query=shortest(row),
+            using=VECTOR,
+            prefetch=_stages(row, limit, allowed, layout),
+            limit=limit,
+            filter=allowed,
+            params=_params(layout),
+            with_payload=True,
+        )
+    fused = models.RrfQuery(rrf=models.Rrf(k=RRF_K))
+    sides = _sides(row, limit, allowed, words, layout)
+    return models.QueryRequest(query=fused, prefetch=sides, limit=limit, with_payload=True, with_vector=[VECTOR])
+
+
+def score_requests(
+    row: FloatArray, limit: int, allowed: models.Filter | None, words: str, layout: QdrantLayout
+) -> tuple[models.QueryRequest, models.QueryRequest]:
+    """The cosines of each side's best, and what words they share with the query. Ids and scores only."""
+    sides, most = _sides(row, limit, allowed, words, layout), 2 * fused_depth(limit)
+    dense, lexical = shortest(row), sparse(query_words(words))
+    return (
+        models.QueryRequest(query=dense, using=VECTOR, prefetch=sides, limit=most, params=_params(layout)),
+        models.QueryRequest(query=lexical, using=WORDS, prefetch=sides, limit=most),
+    )
+
+
+def _sides(
+    row: FloatArray, limit: int, allowed: models.Filter | None, words: str, layout: QdrantLayout
+) -> list[models.Prefetch]:
+    """The best by meaning, and the best by words."""
+    kept, stages, params = fused_depth(limit), _stages(row, limit, allowed, layout), _params(layout)
+    return [
+        models.Prefetch(query=shortest(row), using=VECTOR, limit=kept, filter=allowed, prefetch=stages, params=params),
+        models.Prefetch(query=sparse(query_words(words)), using=WORDS, limit=kept, filter=allowed),
+    ]
+
+
+def _stages(row: FloatArray, limit: int, allowed: models.Filter | None, layout: QdrantLayout) -> models.Prefetch | None:
+    """The funnel, if there is one."""
     stages: models.Prefetch | None = None
     slices = layout.vectors(row[None])
     for name, kept in layout.funnel(limit):
         query = shortest(slices[name][0])
         stages = models.Prefetch(query=query, using=name, limit=kept, filter=allowed, prefetch=stages)
-    dense = shortest(row)
-    params = RESCORED if layout.quantization else None
-    if words is None:
-        return models.QueryRequest(
-            query=dense,
-            using=VECTOR,
-            prefetch=stages,
-            limit=limit,
-            filter=allowed,
-            params=params,
-            with_payload=True,
-        )
-    kept = fused_depth(limit)
-    sides = [
-        models.Prefetch(query=dense, using=VECTOR, limit=kept, filter=allowed, prefetch=stages, params=params),
-        models.Prefetch(query=sparse(query_words(words)), using=WORDS, limit=kept, filter=allowed),
-    ]
-    fused = models.RrfQuery(rrf=models.Rrf(k=RRF_K))
-    return models.QueryRequest(query=fused, prefetch=sides, limit=limit, with_payload=True, with_vector=[VECTOR])
+    return stages
+
+
+def _params(layout: QdrantLayout) -> models.SearchParams | None:
+    return RESCORED if layout.quantization else None

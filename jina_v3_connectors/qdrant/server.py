@@ -17,6 +17,7 @@ from ..contract import EmbeddingContract, check_vector
 from ..documents import Chunk, Hit
 from ..errors import ContractMissing, StoreNotFound, not_adoptable
 from ..filters import CHUNK, DOCUMENT_ID, Condition
+from ..fusion import Words, best_by_scores
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector, shared_journal
 from ..stored_chunk import CHECKED_BEFORE_ADOPTING, stored_chunk, to_hit, to_payload
@@ -32,7 +33,7 @@ except ImportError:
     raise MissingExtra("qdrant-client", "qdrant") from None
 
 from .errors import client_errors
-from .remote import FILTERS, collection_config, query_request, sparse
+from .remote import FILTERS, collection_config, query_request, score_requests, sparse
 
 PAGE = 1000
 CONTRACT_KEY = "jina_v3"
@@ -137,20 +138,46 @@ class ServerStore(Store):
         vectors: FloatArray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
-        """One round trip for all rows."""
+        """One round trip for all rows, two where scores are fused."""
         allowed = None if condition is None else FILTERS.filter(condition)
-        texts: Sequence[str | None] = words or [None] * len(vectors)
         layout = cast(QdrantLayout, stored.layout)
         held = replace(layout, quantization=None) if self._local else layout
+        if words and words.fusion == "scores":
+            return self._by_scores(vectors, limit, allowed, words, held)
+        texts: Sequence[str | None] = words.texts if words else [None] * len(vectors)
         requests = [query_request(row, limit, allowed, text, held) for row, text in zip(vectors, texts, strict=True)]
         with self._errors():
             answers = self.client.query_batch_points(self.collection, requests)
         return [
             [to_hit(point.id, _cosine(point, row, words), point.payload or {}) for point in answer.points]
             for row, answer in zip(vectors, answers, strict=True)
+        ]
+
+    def _by_scores(
+        self,
+        vectors: FloatArray,
+        limit: int,
+        allowed: models.Filter | None,
+        words: Words,
+        layout: QdrantLayout,
+    ) -> list[list[Hit]]:
+        """The scores first, then the records of the best. One that was deleted in between is left out."""
+        pairs = zip(vectors, words.texts, strict=True)
+        requests = [request for row, text in pairs for request in score_requests(row, limit, allowed, text, layout)]
+        with self._errors():
+            answers = self.client.query_batch_points(self.collection, requests)
+            scores = [{point.id: point.score for point in answer.points} for answer in answers]
+            best = [
+                best_by_scores(cosines, shared, limit, words.weight)
+                for cosines, shared in zip(scores[::2], scores[1::2], strict=True)
+            ]
+            keys = list({key for hits in best for key, _ in hits})
+            records = {record.id: record for record in self.client.retrieve(self.collection, keys)}
+        return [
+            [to_hit(key, score, records[key].payload or {}) for key, score in hits if key in records] for hits in best
         ]
 
     def ids(self) -> Iterator[tuple[str, int]]:
@@ -226,7 +253,7 @@ def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, An
     return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: layout.to_dict()}
 
 
-def _cosine(point: models.ScoredPoint, row: FloatArray, words: Sequence[str] | None) -> float:
+def _cosine(point: models.ScoredPoint, row: FloatArray, words: Words | None) -> float:
     """The score of a plain search is the cosine. The score of a fused one is a rank, so the cosine is computed."""
     if words is None or not isinstance(point.vector, Mapping):
         return point.score

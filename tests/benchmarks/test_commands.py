@@ -12,11 +12,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import attack, chunk, export, ingest, late, order, serve, tasks
+from benchmarks import attack, chunk, export, hybrid, ingest, late, order, serve, tasks
 
 SMALL = ["--layers", "1", "--vocabulary", "2000", "--runs", "1", "--threads", "1"]
 ROOT = Path(__file__).parents[2]
-COMMANDS = {module.__name__: module.command for module in (attack, chunk, export, ingest, late, order, serve, tasks)}
+COMMANDS = {
+    module.__name__: module.command for module in (attack, chunk, export, hybrid, ingest, late, order, serve, tasks)
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -78,6 +78,29 @@ def test_filters_on_metadata(run: Any, corpus: Path) -> None:
     assert [json.loads(line)["document_id"] for line in answer.stdout.splitlines()] == ["one"]
 
 
+def test_hybrid_search_alone_and_with_a_fusion(run: Any, corpus: Path) -> None:
+    """A question may follow the option, which was a flag without a value."""
+    ingest(run, corpus, "--hybrid")
+    ask = ["--from", "STORE", "--json", "--limit", "4"]
+    answers = [
+        run("search", *before, "the second part", *after, *ask, model=False)
+        for before, after in (
+            ((), ("--hybrid",)),
+            (("--hybrid",), ()),
+            ((), ("--hybrid", "scores")),
+            (("--hybrid", "scores"), ()),
+            ((), ("--hybrid=scores",)),
+        )
+    ]
+    assert {(answer.exit_code, answer.stdout) for answer in answers} == {(0, answers[0].stdout)}, answers[0].output
+    ranks = run("search", "the second part", *ask, "--hybrid", "ranks", model=False)
+    assert ranks.exit_code == 0
+    assert len(ranks.stdout.splitlines()) == 4
+    wrong = run("search", "x", *ask, "--hybrid=sum", model=False)
+    assert wrong.exit_code == 2
+    assert "'sum' is not one of" in wrong.stderr
+
+
 def test_a_collection_without_a_contract_is_checked_before_it_is_taken_over(
     run: Any, corpus: Path, tmp_path: Path
 ) -> None:

@@ -444,6 +444,40 @@ def test_hybrid_search(backend: Backend) -> None:
         ]
 
 
+def test_scores_are_fused(backend: Backend) -> None:
+    """An order of its own; cosines, limits, filters and several questions hold. The sums are in test_fusion."""
+    if not backend.hybrid:
+        return
+    with backend.connect(hybrid=True) as store:
+        store.ingest(
+            [*many(20), Document("rare", "Zyxwv appears with text number 3. Zyxwv zyxwv number. Nothing else.")]
+        )
+        query = "zyxwv or text number 3"
+        cosines = {hit.chunk.id: hit.score for hit in store.search(query, limit=100)}
+        hits = store.search(query, limit=100, hybrid="scores")
+        assert {hit.chunk.id: hit.score for hit in hits} == pytest.approx(cosines, abs=1e-5), "scores stay cosines"
+        by_meaning = sorted(cosines, key=lambda key: -cosines[key])
+        by_ranks = [hit.chunk.id for hit in store.search(query, limit=100, hybrid="ranks")]
+        order = [hit.chunk.id for hit in hits]
+        assert order not in (by_meaning, by_ranks)
+        assert store.search("zyxwv", hybrid="scores")[0].chunk.document_id == "rare"
+        assert hits == store.search(query, limit=100, hybrid=True), "what hybrid search does unless told"
+        assert [hit.chunk.id for hit in store.search(query, limit=4, hybrid="scores")] == order[:4]
+        even = store.search(query, limit=100, hybrid="scores", filter={"even": True})
+        assert len(even) == 20
+        assert all(hit.chunk.metadata["even"] for hit in even)
+        questions = [query, "zzz", "!?", "text number 7"]
+        answers = store.search_many(questions, limit=5, hybrid="scores")
+        assert answers[0] == hits[:5]
+        for question, answer in zip(questions, answers, strict=True):
+            assert answer == store.search(question, limit=5, hybrid="scores")
+        for number in (1, 2):
+            plain = store.search(questions[number], limit=5)
+            assert [hit.chunk.id for hit in answers[number]] == [hit.chunk.id for hit in plain], "no word is shared"
+        with pytest.raises(InvalidInput, match="hybrid must be True, False, 'ranks' or 'scores', got 'score'"):
+            store.search(query, hybrid="score")  # type: ignore[arg-type]
+
+
 def test_hybrid_search_is_not_added_to_a_collection(backend: Backend) -> None:
     """It was accepted without a word, and `search(hybrid=True)` refused it after everything was encoded."""
     if not backend.hybrid:

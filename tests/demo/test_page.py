@@ -130,6 +130,18 @@ def test_about_tells_what_there_is(client: httpx.Client) -> None:
     assert "retrieval.query" in about["tasks"]
 
 
+@pytest.mark.parametrize("hybrid", ["scores", "ranks"])
+def test_shared_words_count_where_the_page_asks_for_it(client: httpx.Client, hybrid: str) -> None:
+    """A chunk with the only rare word of the question comes first, whatever its cosine."""
+    asked = {**QUESTION, "question": "party"}
+    plain, fused = (client.post("/demo/search", json=body).json() for body in (asked, {**asked, "hybrid": hybrid}))
+    for mode, hits in fused["hits"].items():
+        assert (hits[0]["document"], hits[0]["span"]) == (3, [19, 40]), mode
+        scores = {tuple(hit["span"]): hit["score"] for hit in plain["hits"][mode] if hit["document"] == 3}
+        assert hits[0]["score"] == scores.get((19, 40), hits[0]["score"]), "it stays the cosine"
+    assert client.post("/demo/search", json={**asked, "hybrid": "sum"}).status_code == 422
+
+
 def test_positions_count_as_javascript_does(client: httpx.Client) -> None:
     (document,) = (shown for shown in client.get("/demo/about").json()["documents"] if shown["id"] == "emoji")
     units = document["text"].encode("utf-16-le")

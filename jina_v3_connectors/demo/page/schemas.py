@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from ...fusion import Fusion
 from ...server.schemas import Task
 
 MAX_CHARACTERS = 4000
@@ -21,3 +22,5 @@ class SearchRequest(BaseModel):
     """null for the base model. Left out: retrieval.query, where the model has it."""
     dimensions: int | None = None
     limit: int = Field(5, ge=1, le=MAX_HITS)
+    hybrid: Fusion | None = None
+    """How shared words count too; null for meaning alone."""

@@ -7,10 +7,12 @@ from typing import Any
 
 from jina_v3_encoder.config import MATRYOSHKA
 from jina_v3_encoder.task import Task, offered
+from jina_v3_encoder.vectors import FloatArray
 
 from ... import demo
 from ...chunking.lines import Utf16
 from ...documents import Document, Hit
+from ...fusion import Words
 from ..collections import Collections
 from ..corpus import Mode
 from .schemas import SearchRequest
@@ -62,12 +64,7 @@ class View:
         task = request.task if given else offered(Task.RETRIEVAL_QUERY, encoder.tasks)
         answer = self._corpus.ask(request.question, task, size)
         encoded = time.perf_counter()
-        hits = {
-            mode.value: [
-                self._hit(hit) for hit in self._collections.nearest(request.store, answer.vector, request.limit, mode)
-            ]
-            for mode in Mode
-        }
+        hits = {mode.value: [self._hit(hit) for hit in self._answers(request, answer.vector, mode)] for mode in Mode}
         return {
             "tokens": encoder.count_tokens(request.question, task),
             "dimensions": size,
@@ -77,6 +74,11 @@ class View:
             "cosines": {mode.value: _rounded(answer.cosines[mode]) for mode in Mode},
             "points": {mode.value: _rounded(answer.points[mode]) for mode in Mode},
         }
+
+    def _answers(self, request: SearchRequest, vector: FloatArray, mode: Mode) -> list[Hit]:
+        """Of one mode; the words of a question count where the page asks for it."""
+        words = None if request.hybrid is None else Words([request.question], request.hybrid)
+        return self._collections.nearest(request.store, vector, request.limit, mode, words)
 
     def _document(self, number: int, document: Document) -> dict[str, Any]:
         units = self._units[number]

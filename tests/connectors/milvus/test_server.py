@@ -22,6 +22,7 @@ from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion.chunked import FIRST_CHUNKS
 from jina_v3_connectors.milvus import MilvusConnector, MilvusLayout
+from jina_v3_connectors.milvus import search as milvus_search
 from jina_v3_connectors.milvus import store as milvus_store
 from jina_v3_connectors.milvus.connector import TOKEN_VARIABLE, connect
 from jina_v3_connectors.milvus.schema import collection_schema, properties
@@ -144,7 +145,8 @@ def test_a_server_that_stands_still_is_waited_for(
 
     with open_docs() as store:
         store.create()
-        monkeypatch.setattr(milvus_store, "TIMEOUT", 4.0)
+        for module in (milvus_store, milvus_search):
+            monkeypatch.setattr(module, "TIMEOUT", 4.0)
         report = store.ingest(documents(), retry=PATIENT)
         assert report.documents == 200
         assert report.retried >= 1, "it was longer than one call may take"

@@ -11,10 +11,10 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from jina_v3_connectors import Document, WholeDocument
+from jina_v3_connectors.fusion import fused_depth
 from jina_v3_connectors.qdrant import QdrantConnector, QdrantLayout
 from jina_v3_connectors.qdrant.engine import edge_config
 from jina_v3_connectors.qdrant.filters import metadata_key
-from jina_v3_connectors.qdrant.layout import fused_depth
 from jina_v3_connectors.qdrant.remote import collection_config, query_request
 from jina_v3_connectors.qdrant.words import document_words, query_words
 from jina_v3_encoder.errors import InvalidInput

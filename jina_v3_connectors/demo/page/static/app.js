@@ -91,6 +91,7 @@ async function ask() {
     task: at("task").value || null,
     dimensions: Number(at("dimensions").value),
     limit: Number(at("limit").value),
+    hybrid: at("hybrid").value || null,
   };
   show(await call("/demo/search", question, asking.signal));
 }
@@ -112,7 +113,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   (about ? ask() : start()).catch(fail);
 });
-for (const id of ["store", "task", "dimensions", "limit"]) {
+for (const id of ["store", "task", "dimensions", "hybrid", "limit"]) {
   at(id).addEventListener("change", () => at("question").value.trim() && ask().catch(fail));
 }
 at("key").addEventListener("change", () => !about && start().catch(fail));
