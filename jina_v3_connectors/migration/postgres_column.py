@@ -25,6 +25,7 @@ from ..contract import EmbeddingContract
 from ..documents import Chunk, Hit
 from ..errors import StoreError
 from ..filters import All, AnyOf, Condition, DocumentId
+from ..fusion import Words
 from ..limits import WriteLimits
 from ..store import Store, Stored, StoredVector, shared_journal
 from .postgres_changes import FILLING, LOCK_MILLISECONDS
@@ -263,7 +264,7 @@ class PostgresColumn(Store):
         raise StoreError(f"{self._where}: a column is filled by a move only")
 
     def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Sequence[str] | None, stored: Stored
+        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Words | None, stored: Stored
     ) -> list[list[Hit]]:
         raise StoreError(f"{self._where} is searched by its application's own SQL")
 

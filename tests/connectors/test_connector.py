@@ -15,6 +15,7 @@ from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Hit
 from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
 from jina_v3_connectors.filters import Condition
+from jina_v3_connectors.fusion import Words
 from jina_v3_connectors.limits import WriteLimits
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_connectors.store import Layout, Store, Stored, StoredVector
@@ -83,7 +84,7 @@ class DictStore(Store):
         vectors: np.ndarray,
         limit: int,
         condition: Condition | None,
-        words: Sequence[str] | None,
+        words: Words | None,
         stored: Stored,
     ) -> list[list[Hit]]:
         points = self.shelf["points"].values()
