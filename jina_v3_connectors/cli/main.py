@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .secrets import read_secrets
 from .terminal import one_line_errors
 
 COMMANDS = {
@@ -57,3 +58,4 @@ def main() -> None:
 
     The full model: add --model jinaai/jina-embeddings-v3, or set JINA_V3_MODEL (weights: CC BY-NC 4.0).
     """
+    read_secrets()
