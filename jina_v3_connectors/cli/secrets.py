@@ -1,4 +1,4 @@
-"""Keys and passwords from files, as containers get them: an engine shows the variables of a container to whoever asks."""
+"""Keys and passwords from files, as containers get them: engines show the variables of a container to whoever asks."""
 
 from __future__ import annotations
 

@@ -155,7 +155,8 @@ def command(
     /embed, /qdrant, /invocations, GET /v1/models, /health, /metrics. docs/server.md has the settings of each.
 
     Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas), or from a file of that name in the
-    folder $JINA_V3_SECRETS; only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
+    folder $JINA_V3_SECRETS; only their hashes are kept. Without a key, requests for another name than this
+    machine's own are refused.
     After SIGTERM the server answers the requests that it has accepted, for --grace seconds at most, then ends.
 
     Several models share one queue and the machine's cores. The page shows the first.

@@ -19,7 +19,7 @@ from ..servers.postgres import PROGRAMS as POSTGRES
 from .engine import Engine
 
 BASE = f"docker.io/library/{next(line.rest for line in dockerfile() if line.name == 'FROM').split()[0]}"
-PACKAGES = "python3,python3-pip,python3-venv,ca-certificates,usr-is-merged"
+PACKAGES = "python3,python3-pip,python3-venv,ca-certificates"
 BASE_FILE = """
 FROM base:made
 RUN ln -s python3 /usr/bin/python && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
@@ -96,7 +96,10 @@ def build(engine: Engine, folder: Path, name: str, *options: str) -> None:
 def make_base(engine: Engine) -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "base.tar"
-        engine.run(["mmdebstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", archive], seconds=600)
+        left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "locale", "man")]
+        engine.run(
+            ["mmdebstrap", "--variant=minbase", *left_out, f"--include={PACKAGES}", "bookworm", archive], seconds=600
+        )
         engine("import", archive, "base:made")
         (Path(folder) / "Containerfile").write_text(BASE_FILE)
         archive.unlink()
