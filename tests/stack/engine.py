@@ -16,7 +16,7 @@ from typing import Any
 
 FOLDER = Path(os.environ.get("JINA_V3_STACK") or Path(sys.prefix) / "stack")
 PROGRAMS = ("podman", "runc", "netavark", "catatonit", "mmdebstrap")
-MISSING = "needs {}: on Debian as root `make test-stack` installs it"
+PROGRAMS_MISSING = "needs {}: on Debian as root `make test-stack` installs it"
 CONTAINERS = """
 [containers]
 default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]

@@ -77,12 +77,24 @@ class Services:
 
     def kill(self, service: str) -> None:
         """SIGKILL to all processes of a container from outside, as when memory runs out."""
-        for number in map(int, self.engine("top", self.container(service), "hpid").split()[1:]):
+        for number in self.processes(service):
             try:
                 os.kill(number, signal.SIGKILL)
             except ProcessLookupError:  # the first took it along
                 continue
 
-    def start(self, service: str) -> None:
-        """Start a container that was killed, unless its policy has already."""
+    def started_again(self, service: str) -> None:
+        """Start a container that was killed, unless its policy has already, and wait until it is healthy."""
         self.engine("start", self.container(service))
+        self.healthy(service)
+
+    def memory(self, service: str) -> int:
+        """Bytes that its processes hold."""
+        pages = 0
+        for number in self.processes(service):
+            pages += int(Path(f"/proc/{number}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def processes(self, service: str) -> list[int]:
+        """Their numbers outside of the container."""
+        return [int(number) for number in self.engine("top", self.container(service), "hpid").split()[1:]]
