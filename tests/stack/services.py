@@ -16,7 +16,7 @@ from .engine import Engine, Failed
 PROJECT = "jina-v3-test"
 PORTS = ("SERVER_PORT", "QDRANT_PORT", "MILVUS_PORT", "POSTGRES_PORT")
 DATABASES = ("qdrant", "milvus", "postgres")
-HEALTHY_SECONDS = 180.0
+HEALTHY_SECONDS = 300.0
 
 
 class Services:
@@ -66,9 +66,10 @@ class Services:
         """Wait until their health checks pass. Without systemd podman runs none by itself."""
         until = time.monotonic() + HEALTHY_SECONDS
         for service in services:
+            container = self.container(service)
             while True:
                 try:
-                    self.engine("healthcheck", "run", self.container(service))
+                    self.engine("healthcheck", "run", container)
                     break
                 except Failed as failed:
                     if time.monotonic() > until:
