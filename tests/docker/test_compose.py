@@ -124,6 +124,7 @@ def test_a_profile_brings_a_database_and_a_job_that_waits_for_it(database: str) 
     assert {name: wait["condition"] for name, wait in job["depends_on"].items()} == dict.fromkeys(
         ("server", database), "service_healthy"
     )
+    assert "JINA_V3_MODEL" not in job["environment"], "the server has the model, and a job may not name another"
     (store,) = (argument for argument in job["command"] if argument.startswith("--store="))
     assert store in SERVICES["server"]["command"], "the page shows what the job has filled"
 

@@ -21,10 +21,7 @@ def engine() -> Engine:
     from .images import make_all
 
     engine = Engine()
-    import os
-
-    if not os.environ.get("QUICK"):
-        make_all(engine)
+    make_all(engine)
     return engine
 
 
