@@ -57,6 +57,7 @@ def test_weights_come_from_the_hub_cache_of_this_machine(engine: Engine, tmp_pat
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text(REVISION)
     tmp_path.chmod(0o755)
+    (model / "snapshots" / REVISION / "model.safetensors").chmod(0o644)  # as the hub's client leaves it
     cache = [f"--volume={tmp_path}:/models:ro", "--env=HF_HUB_OFFLINE=1"]
     told = engine("run", "--rm", "--network=none", *HARDENED, *cache, IMAGE, "info", "--model=somebody/tiny")
     assert "somebody/tiny" in told
