@@ -1,19 +1,36 @@
-# The server and the command line, for CPUs and GPUs alike: which torch is installed decides.
-FROM python:3.11.11-slim-bookworm
+# The server and the command line. Two stages: what only builds and tests stays behind in the first.
+FROM python:3.11.11-slim-bookworm AS build
 
-WORKDIR /app
+ENV VIRTUAL_ENV=/opt/jina PATH=/opt/jina/bin:$PATH
+RUN python -m venv "$VIRTUAL_ENV"
+
+# Which torch: cpu; a CUDA release, such as cu130, for GPUs, several GB; or empty: whichever pip finds.
+ARG TORCH=cpu
+WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN if [ -n "$TORCH" ]; then pip install --no-cache-dir uv && uv pip install --no-cache --compile-bytecode --torch-backend "$TORCH" -c constraints.txt torch && pip uninstall --yes uv; fi
+
+# All that is needed, before our own code, so that a change of it brings none of this again. What is taken away: tests,
+# headers, stubs, and tools of torch but one that it asks for when it is loaded.
+RUN mkdir -p encoder/jina_v3_encoder/nano jina_v3_connectors haystack_integrations && touch encoder/jina_v3_encoder/nano/LICENSE && \
+  pip install --no-cache-dir -c constraints.txt '.[server,remote,qdrant,milvus-client,postgres]' && \
+  cd "$VIRTUAL_ENV"/lib/python3*/site-packages && rm -rf torch/include torch/test && \
+  find torch/bin -type f ! -name torch_shm_manager -delete && find . -name '*.pyi' -delete && \
+  find . -type d -name tests -prune -exec rm -rf {} +
+
 COPY encoder encoder
 COPY jina_v3_connectors jina_v3_connectors
 COPY haystack_integrations haystack_integrations
+RUN pip install --no-cache-dir --no-deps --force-reinstall . && pip uninstall --yes pip setuptools
 
-# Index of PyTorch's CPU builds, as its install page names it; left empty, torch comes with CUDA, several GB.
-ARG TORCH_INDEX=""
-RUN pip install --no-cache-dir ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -c constraints.txt '.[server,remote,qdrant,milvus,postgres]'
+FROM python:3.11.11-slim-bookworm
 
-RUN useradd --create-home --uid 10001 jina && install -d -o jina -g jina /state /home/jina/.cache/huggingface
-USER jina
-ENV JINA_V3_STATE=/state
+COPY --from=build /opt/jina /opt/jina
+# Any user may write into the two folders, so that --user may be anyone.
+RUN useradd --no-create-home --uid 10001 jina && install -d -m 1777 /state /models
+ENV PATH=/opt/jina/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOME=/tmp HF_HOME=/models JINA_V3_STATE=/state
+USER 10001:10001
+WORKDIR /state
 
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=10m \

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-fast test-servers test-clients test-all servers clients lint bench image-steps clean
+.PHONY: demo test test-fast test-servers test-clients test-stack test-all servers clients stack lint bench image-steps clean
 
 demo: $(VENV)/.base
 	@$(BIN)/jina-v3 demo
@@ -27,7 +27,19 @@ test-clients: clients
 
 clients: $(VENV)/.clients
 
-test-all: test test-servers test-clients image-steps
+# docker-compose.yml with real containers, by podman. Base and images are made here, in $(VENV)/stack.
+test-stack: servers stack
+	$(BIN)/python -m pytest -m stack -rs tests/stack
+
+# Debian's packages, as root. Without podman the tests are skipped and say so.
+STACK_PACKAGES := podman runc netavark aardvark-dns iptables catatonit mmdebstrap
+
+stack:
+	@if ! dpkg -s $(STACK_PACKAGES) >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing podman …"; { apt-get update -qq && apt-get install -y -qq --no-install-recommends $(STACK_PACKAGES); } \
+	  >/dev/null 2>&1 || echo "It cannot be installed here"; fi
+
+test-all: test test-servers test-clients image-steps test-stack
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -51,13 +51,14 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
     with tempfile.TemporaryDirectory() as folder, closing(Collections(corpus, stores or [folder])) as collections:
         size = corpus.dimensions
         for store in collections.stores:
+            before = collections.written
             connectors = [collections.connector(store, size, mode) for mode in Mode]
             blend = connectors[-1]
             console.print(
                 f"[bold]{len(corpus.documents)} documents[/] in nine languages, {blend.count()} chunks, "
                 f"model {escape(printable(encoder.model_id))}, {size} of {encoder.dimensions} dimensions; "
-                f"stored three times in {store}: each chunk on its own, late chunking, and both added, "
-                f"{time.perf_counter() - start:.1f} s"
+                f"stored three times in {store}: each chunk on its own, late chunking, and both added "
+                f"({collections.written - before} documents written now), {time.perf_counter() - start:.1f} s"
             )
             if stores:
                 console.print(f"  collections: {', '.join(connector.collection for connector in connectors)}")

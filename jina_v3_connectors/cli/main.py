@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import click
 
 from .groups import LazyGroup, in_options
+from .secrets import read_secrets
 from .terminal import one_line_errors
 
 COMMANDS = {
@@ -47,3 +48,4 @@ def main() -> None:
 
     The full model: add --model jinaai/jina-embeddings-v3, or set JINA_V3_MODEL (weights: CC BY-NC 4.0).
     """
+    read_secrets()

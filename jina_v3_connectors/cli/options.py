@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MODEL_VARIABLE = "JINA_V3_MODEL"
 URL_VARIABLE = "JINA_V3_ENCODER"
+DEVICE_VARIABLE = "JINA_V3_DEVICE"
 DEFAULT_MODEL = "nano"
 NO_TASK = "none"
 
@@ -92,7 +93,14 @@ MODEL_FORMS = f"Folder, hub id such as jinaai/jina-embeddings-v3, or {DEFAULT_MO
 MODEL_OPTION = click.option("--model", envvar=MODEL_VARIABLE, show_envvar=True, help=MODEL_FORMS)
 LOADING_OPTIONS = (
     click.option("--revision", help="Branch, tag or commit of a hub model."),
-    click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 …"),
+    click.option(
+        "--device",
+        envvar=DEVICE_VARIABLE,
+        default="auto",
+        show_default=True,
+        show_envvar=True,
+        help="auto, cpu, cuda, cuda:1 …",
+    ),
     click.option("--dtype", default="auto", show_default=True, help="auto, float32, bfloat16 or float16."),
     click.option("--quantize", type=click.Choice(["int8"]), help="int8: half the memory; `info` says if faster here."),
     click.option(

@@ -84,6 +84,12 @@ KERNELS = "256"
 @click.option("--key-file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="One key on each line.")
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option(
+    "--published",
+    metavar="HOST",
+    help="In a container, which listens on 0.0.0.0: the address on which its port is published. The rules about keys "
+    "and names follow it, not --host.",
+)
+@click.option(
     "--allow-host", "names", multiple=True, metavar="NAME", help="Another name of this server, such as that of a proxy."
 )
 @click.option(
@@ -133,6 +139,7 @@ def command(
     log_form: str,
     key_file: Path | None,
     insecure: bool,
+    published: str | None,
     names: tuple[str, ...],
     keep_alive: bool,
     grace: float,
@@ -148,8 +155,9 @@ def command(
     SageMaker, and Qdrant itself work by changing their URL: POST /v1/embeddings, /v1/rerank, /v1/classify, /v1/segment,
     /embed, /qdrant, /invocations, GET /v1/models, /health, /metrics. docs/server.md has the settings of each.
 
-    Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas);
-    only their hashes are kept. Without a key, requests for another name than this machine's own are refused.
+    Keys are read from --key-file or $JINA_V3_SERVER_KEYS (separated by commas), or from a file of that name in the
+    folder $JINA_V3_SECRETS; only their hashes are kept. Without a key, requests for another name than this
+    machine's own are refused.
     After SIGTERM the server answers the requests that it has accepted, for --grace seconds at most, then ends.
 
     Several models share one queue and the machine's cores. The page shows the first.
@@ -183,7 +191,8 @@ def command(
     sources = [model_source(text) for text in models or (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL,)]
     check_sources(sources, choice, served_names)
     keys = read_keys(key_file, os.environ.get(KEYS_VARIABLE, ""))
-    check_host(host, has_key=bool(keys), insecure=insecure)
+    reached_at = published or host
+    check_host("--published" if published else "--host", reached_at, has_key=bool(keys), insecure=insecure)
     settings = ServerSettings(
         default_task=default_task,
         recognize_prompts=recognize_prompts,
@@ -191,7 +200,7 @@ def command(
         keep_alive_after=ServerSettings.keep_alive_after if keep_alive else None,
         classifiers=classifiers,
         key_hashes=frozenset(map(hash_key, keys)),
-        hosts=LOCAL_HOSTS | {name.lower() for name in names} if is_local(host) and not keys else frozenset(),
+        hosts=LOCAL_HOSTS | {name.lower() for name in names} if is_local(reached_at) and not keys else frozenset(),
     )
     if log_form != "none":
         show_requests(log_form)
@@ -356,7 +365,7 @@ def read_keys(file: Path | None, listed: str) -> list[str]:
     return keys
 
 
-def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
+def check_host(option: str, host: str, *, has_key: bool, insecure: bool) -> None:
     """Keep a server without a key on this machine.
 
     Raises:
@@ -364,7 +373,7 @@ def check_host(host: str, *, has_key: bool, insecure: bool) -> None:
     """
     if not (is_local(host) or has_key or insecure):
         raise InvalidInput(
-            f"--host {host} lets other machines in and no key is set: set ${KEYS_VARIABLE} or --key-file, "
+            f"{option} {host} lets other machines in and no key is set: set ${KEYS_VARIABLE} or --key-file, "
             "or pass --insecure if the network is trusted"
         )
 

@@ -34,6 +34,8 @@ class Collections:
                 raise InvalidInput(f"two stores of the kind {label(url)!r}: the page could not tell them apart")
             self._urls[label(url)] = url
         self._open: dict[tuple[str, Mode, int, bool], VectorConnector] = {}
+        self.written = 0
+        """Documents that were stored because a collection did not have them, once for each collection."""
 
     @property
     def stores(self) -> list[str]:
@@ -87,10 +89,11 @@ class Collections:
         )
         try:
             try:
-                connector.ingest(corpus.documents, retry=SHORT_RETRY)
+                self.written += connector.ingest(corpus.documents, retry=SHORT_RETRY).documents
             except AnotherWriter:  # of the same documents, since the collection's name follows them
                 if connector.count() != corpus.chunks:
-                    connector.ingest(corpus.documents, take_over=True, retry=SHORT_RETRY)
+                    report = connector.ingest(corpus.documents, take_over=True, retry=SHORT_RETRY)
+                    self.written += report.documents
         except BaseException:
             connector.close()
             raise

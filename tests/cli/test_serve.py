@@ -112,6 +112,15 @@ def test_the_printed_address_is_the_one_that_answers(host: str, tmp_path: Path) 
         assert httpx.get(f"{url}/ready", timeout=30).json() == {"status": "ok"}
 
 
+def test_what_is_published_for_this_machine_alone_answers_to_its_names_alone(tmp_path: Path) -> None:
+    options = ["--host", "0.0.0.0", "--published", "127.0.0.1", "--allow-host", "server"]
+    with serving(*options, folder=tmp_path) as (_, url, _told):
+        here = url.replace("0.0.0.0", "127.0.0.1")
+        assert httpx.get(f"{here}/v1/models", timeout=30).status_code == 200
+        assert httpx.get(f"{here}/v1/models", headers={"host": "server:8080"}, timeout=30).status_code == 200
+        assert httpx.get(f"{here}/v1/models", headers={"host": "page.example"}, timeout=30).status_code == 421
+
+
 def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -131,6 +140,7 @@ def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> No
         (["--demo", "--store", "pinecone:index"], "several sizes"),
         (["--demo", "--store", "one", "--store", "two"], "could not tell them apart"),
         (["--host", "0.0.0.0"], "--key-file"),
+        (["--host", "0.0.0.0", "--published", "0.0.0.0"], "--published 0.0.0.0 lets other machines in"),
         (["--model", "x/a", "--model", "y/a"], "two models are called 'a': give one a name of its own, --model NAME="),
         (["--model", "a=x", "--model", "a"], "two models are called 'a'"),
         (["--model", "a b=nano"], "a name has at most 100 letters, digits and the signs . _ - /"),

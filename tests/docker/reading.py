@@ -1,4 +1,4 @@
-"""docker-compose.yml, .env.example and the Dockerfile as values."""
+"""docker-compose.yml and its second file, .env.example and the Dockerfile as values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 ROOT = Path(__file__).parents[2]
-VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<kind>:-|:\?)(?P<rest>[^}]*))?\}")
+VARIABLE = re.compile(r"\$\$|\$\{(?P<name>\w+)(?:(?P<kind>:-|-)(?P<rest>[^}]*))?\}")
 
 
 def example_settings() -> dict[str, str]:
@@ -19,25 +19,23 @@ def example_settings() -> dict[str, str]:
 
 
 def interpolated(text: str, settings: dict[str, str]) -> str:
-    """As compose fills a file in, for the forms that this file uses.
-
-    Raises:
-        KeyError: a required variable is not set.
-    """
+    """As compose fills a file in, for the forms that this file uses."""
 
     def value(match: re.Match[str]) -> str:
         if match[0] == "$$":
             return "$"
-        setting = settings.get(match["name"], "")
-        if not setting and match["kind"] == ":?":
-            raise KeyError(match["name"])
-        return setting or match["rest"] or ""
+        setting = settings.get(match["name"])
+        return setting if setting or (match["kind"] == "-" and setting is not None) else match["rest"] or ""
 
     return VARIABLE.sub(value, text)
 
 
 def compose_text() -> str:
     return (ROOT / "docker-compose.yml").read_text()
+
+
+def gpu_text() -> str:
+    return (ROOT / "docker-compose.gpu.yml").read_text()
 
 
 def compose(**settings: str) -> dict[str, Any]:
@@ -59,6 +57,6 @@ def dockerfile() -> list[Instruction]:
 
 
 def copies() -> list[tuple[list[str], str]]:
-    """Sources and the target of each COPY."""
+    """Sources and the target of each COPY from this repository."""
     copy_arguments = [shlex.split(instruction.rest) for instruction in dockerfile() if instruction.name == "COPY"]
-    return [(arguments[:-1], arguments[-1]) for arguments in copy_arguments]
+    return [(arguments[:-1], arguments[-1]) for arguments in copy_arguments if not arguments[0].startswith("--from=")]

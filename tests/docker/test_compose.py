@@ -9,31 +9,34 @@ import subprocess
 import threading
 from importlib.metadata import version
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import click
 import jsonschema
 import pytest
+import yaml
 
 from jina_v3_connectors.cli import main
-from jina_v3_connectors.cli.serve import KEYS_VARIABLE
+from jina_v3_connectors.cli.options import DEVICE_VARIABLE
+from jina_v3_connectors.cli.secrets import FOLDER_VARIABLE
+from jina_v3_connectors.cli.secrets import NAMES as SECRET_NAMES
 from jina_v3_encoder.testing import FakeEncoder
 from tests.support.running import running
 
-from .reading import VARIABLE, compose, compose_text, copies, dockerfile, example_settings
+from .reading import ROOT, VARIABLE, compose, compose_text, copies, dockerfile, example_settings, gpu_text, interpolated
 
-KEYS = {"JINA_V3_SERVER_KEYS": "one,two", "JINA_V3_API_KEY": "one", "POSTGRES_PASSWORD": "two"}
-SERVICES: dict[str, Any] = compose(**KEYS)["services"]
-RUNNING = [name for name in SERVICES if name not in ("milvus-volume", "ingest")]
-OWN = ["server", "server-gpu", "ingest"]
+DATABASES = ("qdrant", "milvus", "postgres")
+JOBS = [f"ingest-{name}" for name in DATABASES]
+SERVICES: dict[str, Any] = compose()["services"]
+RUNNING = ["server", *DATABASES]
+OWN = ["server", *JOBS]
 SCHEMA: dict[str, Any] = json.loads(
     files("check_jsonschema").joinpath("builtin_schemas/vendor/compose-spec.json").read_text()
 )
 
 
 def test_the_file_follows_the_compose_specification() -> None:
-    jsonschema.validate(compose(**KEYS), SCHEMA)
+    jsonschema.validate(compose(), SCHEMA)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +44,7 @@ def test_the_file_follows_the_compose_specification() -> None:
     [("server", {"port": ["8080:8080"]}), ("qdrant", {"healthcheck": {"test": 5}}), ("milvus", {"depends_on": 3})],
 )
 def test_the_schema_would_notice(service: str, change: dict[str, Any]) -> None:
-    broken = compose(**KEYS)
+    broken = compose()
     broken["services"][service].update(change)
     told = rf"Unevaluated properties are not allowed .*{next(iter(change))}"
     with pytest.raises(jsonschema.ValidationError, match=told):
@@ -102,37 +105,59 @@ def test_ports_are_open_to_this_machine_only(name: str) -> None:
 
 
 def test_volumes_are_declared_and_used() -> None:
-    declared = set(compose(**KEYS)["volumes"])
+    declared = set(compose()["volumes"])
     used = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert used == declared
+    assert used - {"./secrets"} == declared
 
 
 def test_configs_are_declared_and_used() -> None:
-    declared = set(compose(**KEYS)["configs"])
+    declared = set(compose()["configs"])
     used = {config["source"] for service in SERVICES.values() for config in service.get("configs", [])}
     assert used == declared
 
 
-def test_the_job_waits_until_all_are_healthy() -> None:
-    waits = SERVICES["ingest"]["depends_on"]
-    assert set(waits) == {"server", "server-gpu", "qdrant", "milvus", "postgres"}
-    assert {wait["condition"] for wait in waits.values()} == {"service_healthy"}
-    for name in ("server", "server-gpu"):
-        assert waits[name]["required"] is False, "one of the two is there"
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_profile_brings_a_database_and_a_job_that_waits_for_it(database: str) -> None:
+    assert SERVICES[database]["profiles"] == [database]
+    job = SERVICES[f"ingest-{database}"]
+    assert job["profiles"] == [database]
+    assert {name: wait["condition"] for name, wait in job["depends_on"].items()} == dict.fromkeys(
+        ("server", database), "service_healthy"
+    )
+    assert "JINA_V3_MODEL" not in job["environment"], "the server has the model, and a job may not name another"
+    (store,) = (argument for argument in job["command"] if argument.startswith("--store="))
+    assert store in SERVICES["server"]["command"], "the page shows what the job has filled"
 
 
-@pytest.mark.parametrize("profile", ["cpu", "gpu"])
-def test_each_profile_has_one_server_under_one_name(profile: str) -> None:
-    servers = [name for name in ("server", "server-gpu") if profile in SERVICES[name]["profiles"]]
-    assert len(servers) == 1
-    assert SERVICES[servers[0]]["networks"]["default"]["aliases"] == ["encoder"]
-    assert profile in SERVICES["ingest"]["profiles"]
+def test_without_a_profile_there_is_the_server_with_its_embedded_store_alone() -> None:
+    assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["server"]
+    assert "depends_on" not in SERVICES["server"]
+    stores = [argument for argument in SERVICES["server"]["command"] if argument.startswith("--store=")]
+    assert stores[0] == "--store=/state/page"
 
 
-def test_the_gpu_is_asked_for() -> None:
-    (device,) = SERVICES["server-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+def test_nothing_need_be_set() -> None:
+    """Not even the empty values of an .env."""
+    assert yaml.safe_load(interpolated(compose_text(), {})) == compose()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_server_is_told_where_it_is_published(host: str) -> None:
+    service = compose(SERVER_HOST=host)["services"]["server"]
+    assert service["ports"] == [f"{host}:8080:8080"]
+    assert f"--published={host}" in service["command"]
+    assert "--insecure" not in service["command"]
+
+
+def test_the_second_file_asks_for_the_gpu() -> None:
+    both = [yaml.safe_load(interpolated(text, {})) for text in (compose_text(), gpu_text())]
+    jsonschema.validate(both[1], SCHEMA)
+    service = both[1]["services"]["server"]
+    (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
-    assert "--device=cuda" in SERVICES["server-gpu"]["command"]
+    assert service["environment"] == {DEVICE_VARIABLE: "cuda"}
+    assert set(service["build"]["args"]) == set(both[0]["services"]["server"]["build"]["args"])
+    assert service["image"] != both[0]["services"]["server"]["image"]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -146,31 +171,32 @@ def test_commands_are_ones_that_the_command_line_takes(name: str) -> None:
 @pytest.mark.parametrize("name", OWN)
 def test_hosts_in_commands_are_services(name: str) -> None:
     hosts = set(re.findall(r"://(?:\w+@)?([\w-]+):(\d+)", " ".join(SERVICES[name]["command"])))
-    ports = {"qdrant": "6333", "milvus": "19530", "postgres": "5432", "encoder": "8080"}
+    ports = {"qdrant": "6333", "milvus": "19530", "postgres": "5432", "server": "8080"}
     assert hosts
     assert all(ports[host] == port for host, port in hosts)
-
-
-@pytest.mark.parametrize("missing", ["JINA_V3_SERVER_KEYS", "JINA_V3_API_KEY", "POSTGRES_PASSWORD"])
-def test_without_a_key_nothing_starts(missing: str) -> None:
-    with pytest.raises(KeyError, match=missing):
-        compose(**{**KEYS, missing: ""})
 
 
 def test_the_example_names_every_setting_and_no_other() -> None:
     used = {match["name"] for match in VARIABLE.finditer(compose_text()) if match["name"]}
     assert set(example_settings()) - {"COMPOSE_PROFILES"} == used
-    assert KEYS_VARIABLE in used
 
 
-def test_the_example_holds_no_secret_and_the_real_one_stays_out_of_git() -> None:
-    assert {example_settings()[name] for name in KEYS} == {""}
-    assert ".env" in (Path(__file__).parents[2] / ".gitignore").read_text().split()
+def test_secrets_are_files_that_git_does_not_take() -> None:
+    """In a variable they would stand in what the engine tells of a container."""
+    variables = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    assert variables.isdisjoint(SECRET_NAMES)
+    for name in OWN:
+        assert "./secrets:/run/secrets:ro" in SERVICES[name]["volumes"]
+        assert SERVICES[name]["environment"][FOLDER_VARIABLE] == "/run/secrets"
+    assert SERVICES["postgres"]["environment"] == {"POSTGRES_PASSWORD_FILE": "/run/secrets/PGPASSWORD"}
+    assert compose()["secrets"]["PGPASSWORD"]["file"] == "./secrets/PGPASSWORD"
+    assert (ROOT / "secrets" / ".gitignore").read_text().split() == ["*", "!.gitignore", "!README.md"]
+    readme = (ROOT / "secrets" / "README.md").read_text()
+    assert set(re.findall(r"secrets/(\w+)", readme)) == set(SECRET_NAMES)
 
 
 def test_defaults_equal_the_example() -> None:
-    empty = dict.fromkeys(example_settings(), "")
-    assert compose(**{**empty, **KEYS}) == compose(**KEYS)
+    assert compose(**dict.fromkeys(set(example_settings()) - {"TORCH"}, "")) == compose()
 
 
 @pytest.mark.parametrize("source", ["compose", "Dockerfile"])
@@ -208,22 +234,20 @@ def test_the_health_check_of_qdrant(status: str, code: int) -> None:
 
 def test_the_dockerfile_is_short_pinned_and_not_root() -> None:
     instructions = dockerfile()
-    assert len(instructions) < 20
-    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", instructions[0].rest)
+    assert len(instructions) < 30
+    bases = [instruction.rest.split()[0] for instruction in instructions if instruction.name == "FROM"]
+    assert len(bases) == 2, "what builds is left behind"
+    assert len(set(bases)) == 1
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", bases[0])
     (user,) = (instruction.rest for instruction in instructions if instruction.name == "USER")
-    added = next(
-        instruction.rest for instruction in instructions if instruction.name == "RUN" and "useradd" in instruction.rest
-    )
-    assert f"--uid {SERVICES['server']['user'].split(':')[0]} {user}" in added
-    assert [instruction.name for instruction in instructions].index("USER") < [
-        instruction.name for instruction in instructions
-    ].index("ENTRYPOINT")
+    assert user == SERVICES["server"]["user"]
+    names = [instruction.name for instruction in instructions]
+    assert names.index("USER") < names.index("ENTRYPOINT")
 
 
 def test_the_image_gets_what_it_copies_and_nothing_else() -> None:
-    root = Path(__file__).parents[2]
-    ignored = (root / ".dockerignore").read_text().split()
+    ignored = (ROOT / ".dockerignore").read_text().split()
     assert ignored[0] == "*"
     wanted = {source for sources, _ in copies() for source in sources}
     assert {line[1:] for line in ignored if line.startswith("!")} == wanted
-    assert all((root / source).exists() for source in wanted)
+    assert all((ROOT / source).exists() for source in wanted)

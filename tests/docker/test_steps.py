@@ -36,13 +36,10 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
             destination = app / target if len(sources) == 1 else app / target / source
             copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
             copy(ROOT / source, destination)
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    (install,) = (
-        instruction.rest
-        for instruction in dockerfile()
-        if instruction.name == "RUN" and instruction.rest.startswith("pip ")
-    )
-    subprocess.run(install, shell=True, check=True, cwd=app, env=environment(folder) | {"TORCH_INDEX": ""})
+    steps = [instruction.rest for instruction in dockerfile() if instruction.name == "RUN"]
+    (outside,) = (step for step in steps if "useradd" in step)
+    for step in steps[: steps.index(outside)]:
+        subprocess.run(step, shell=True, check=True, cwd=app, env=environment(folder) | {"TORCH": ""})
     return folder
 
 
@@ -52,7 +49,8 @@ def environment(folder: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("JINA_", "VIRTUAL_", "PYTHON"))
     }
     return inherited | {
-        "PATH": f"{folder / 'venv' / 'bin'}:{os.environ['PATH']}",
+        "PATH": f"{folder / 'venv' / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(folder / "venv"),
         "JINA_V3_STATE": str(folder / "state"),
     }
 

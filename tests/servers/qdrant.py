@@ -1,8 +1,13 @@
-"""Qdrant's REST interface over the client's own local mode: what the real HTTP client talks to in tests."""
+"""Qdrant's REST interface over the client's own local mode: what the real HTTP client talks to in tests.
+
+`python -m tests.servers.qdrant FOLDER` serves a folder on all addresses, in a container for which no Qdrant can be had.
+"""
 
 from __future__ import annotations
 
 import re
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -14,6 +19,7 @@ from qdrant_client import QdrantClient, models
 from .rest import Answer, Failures, serve
 
 MAX_BODY = 32 * 2**20
+PORT = 6333
 ROUTE = re.compile(r"/collections/(?P<name>[^/]+)(?P<rest>/.*)?")
 SELECTOR: TypeAdapter[Any] = TypeAdapter(models.PointsSelector)
 
@@ -30,10 +36,13 @@ def qdrant_server(failures: Failures | None = None, max_body: int = MAX_BODY) ->
 class Service:
     """Requests to calls."""
 
-    def __init__(self) -> None:
-        self.local = QdrantClient(":memory:")
+    def __init__(self, folder: str | None = None) -> None:
+        """In memory, or kept in a folder."""
+        self.local = QdrantClient(":memory:") if folder is None else QdrantClient(path=folder)
 
     def handle(self, method: str, path: str, body: Any) -> Answer:
+        if path == "/readyz":
+            return 200, {}
         if path == "/":
             return 200, {"title": "qdrant", "version": version("qdrant-client")}
         try:
@@ -108,3 +117,10 @@ class Service:
                 answers = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
                 return [answer.model_dump(mode="json") for answer in answers]
         raise ValueError(f"route {rest} not found")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    service = Service(sys.argv[1])
+    with serve(service.handle, Failures(), MAX_BODY, address=("0.0.0.0", PORT)):
+        signal.pause()

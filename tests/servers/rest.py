@@ -42,8 +42,14 @@ class Failures:
 
 
 @contextmanager
-def serve(handle: Handle, failures: Failures, max_body: int, too_large: int = 400) -> Iterator[str]:
-    """Serve `handle(method, path, body or query)` on a free port of 127.0.0.1; gives the URL."""
+def serve(
+    handle: Handle,
+    failures: Failures,
+    max_body: int,
+    too_large: int = 400,
+    address: tuple[str, int] = ("127.0.0.1", 0),
+) -> Iterator[str]:
+    """Serve `handle(method, path, body or query)`, on a free port of 127.0.0.1 unless told; gives the URL."""
     lock = threading.Lock()
 
     class Requests(BaseHTTPRequestHandler):
@@ -87,11 +93,11 @@ def serve(handle: Handle, failures: Failures, max_body: int, too_large: int = 40
 
         do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = _answer
 
-    server = Quiet(("127.0.0.1", 0), Requests)
+    server = Quiet(address, Requests)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://{address[0]}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
