@@ -84,15 +84,15 @@ def test_keys_come_from_a_file_and_the_environment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])
 def test_other_machines_need_a_key(host: str) -> None:
-    with pytest.raises(InvalidInput, match="lets other machines in and no key is set"):
-        check_host(host, has_key=False, insecure=False)
-    check_host(host, has_key=True, insecure=False)
-    check_host(host, has_key=False, insecure=True)
+    with pytest.raises(InvalidInput, match=f"--host {host} lets other machines in and no key is set"):
+        check_host("--host", host, has_key=False, insecure=False)
+    check_host("--host", host, has_key=True, insecure=False)
+    check_host("--host", host, has_key=False, insecure=True)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "localhost", "::1"])
 def test_this_machine_needs_none(host: str) -> None:
-    check_host(host, has_key=False, insecure=False)
+    check_host("--host", host, has_key=False, insecure=False)
 
 
 def test_the_command_refuses_before_it_loads_anything() -> None:
