@@ -398,8 +398,10 @@ def test_pinecone_of_others(backend: Any, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.filterwarnings("default")
 def test_an_export_of_chroma(tmp_path: Path) -> None:
     import chromadb
+    from chromadb.config import Settings
 
-    collection = chromadb.EphemeralClient().create_collection(f"docs{id(tmp_path)}")
+    # A process has one such client, whose settings must always be the same: `tests/server/test_clients.py` has it too.
+    collection = chromadb.EphemeralClient(Settings(anonymized_telemetry=False)).create_collection(f"docs{id(tmp_path)}")
     metadata: list[Any] = [{"doc_id": "cats", "chunk_index": n} for n in range(3)]
     collection.add(ids=["a", "b", "c"], documents=TEXTS, embeddings=VECTORS, metadatas=metadata)
     stored = collection.get(include=["documents", "embeddings", "metadatas"])

@@ -15,7 +15,9 @@ from urllib.parse import parse_qs
 
 Answer = tuple[int, Any] | tuple[int, Any, dict[str, str]]
 Handle = Callable[[str, str, Any], Answer]
-STALL_SECONDS = 1.5
+PATIENCE = 3
+"""Seconds that clients wait for an answer. On a busy machine one second is too short."""
+STALL_SECONDS = PATIENCE + 0.5
 
 
 @dataclass

@@ -32,7 +32,7 @@ from jina_v3_encoder.testing import FakeEncoder
 from ..servers.milvus import ask_often, milvus_server
 from ..servers.milvus_standalone import MISSING, PROGRAM, standalone
 from ..servers.pinecone import pinecone_server
-from ..servers.rest import Failures
+from ..servers.rest import PATIENCE, Failures
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -308,7 +308,7 @@ class PineconeService(Backend):
         super().__init__(folder, failures)
         self.service, self.kind = service, kind
         at_once = RetryConfig(backoff_factor=0.01)
-        self.client = Pinecone(api_key="secret-key", host=url, timeout=1.0, retry_config=at_once)
+        self.client = Pinecone(api_key="secret-key", host=url, timeout=PATIENCE, retry_config=at_once)
         self.url = "pinecone:docs" if kind == "documents" else ""
         self.environment |= {"PINECONE_API_KEY": "secret-key", "PINECONE_CONTROLLER_HOST": url}
 
@@ -373,7 +373,7 @@ def _start(name: str, folder: Path, failures: Failures, milvus_url: Any, stack: 
         from ..servers.qdrant import qdrant_server
 
         url = stack.enter_context(qdrant_server(failures)) if name == "http" else ""
-        qdrant = QdrantClient(url=url, timeout=1, check_compatibility=False) if url else QdrantClient(":memory:")
+        qdrant = QdrantClient(url=url, timeout=PATIENCE, check_compatibility=False) if url else QdrantClient(":memory:")
         stack.callback(qdrant.close)
         return QdrantServer(folder, failures, qdrant, url)
     if name in ("lite", "tcp", "server"):

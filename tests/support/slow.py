@@ -1,7 +1,8 @@
 """What `make test-fast` leaves out: servers, other libraries, kills, browsers, processes, training, large models.
 
-By path and parameter, in one list, so that a file is moved in or out without being touched. What stays checks the rules
-of the project on small models and embedded stores.
+`LONG` is what `make test` leaves to `make test-servers`, which takes all that is long. By path and parameter, in lists, so
+that a file is moved in or out without being touched. What stays checks the rules of the project on small models and
+embedded stores.
 """
 
 from __future__ import annotations
@@ -48,8 +49,24 @@ SLOW = re.compile(
     )
 )
 
+LONG = re.compile(
+    "|".join(
+        (
+            "tests/benchmarks/test_(attack|load)",
+            "tests/connectors/chunking/test_promise.py::test_one_line_of_a_megabyte",
+            "tests/connectors/test_failures.py::.*timeouts",
+            r"tests/connectors/test_backends.py::test_a_dropped_collection_is_gone.*\[(vectors|documents)\]",
+            "tests/connectors/postgres/test_postgres.py::test_(a_statement_that_takes_too_long|too_many_connections)",
+            r"tests/server/test_interface.py::.*\[2\]",
+            r"tests/parity/test_transformers.py::test_long_texts_at_full_width\[8192\]",
+        )
+    )
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for test in items:
         if SLOW.match(test.nodeid):
             test.add_marker("slow")
+        if LONG.match(test.nodeid):
+            test.add_marker("servers")

@@ -43,6 +43,7 @@ WITHOUT_EFFECT = {
     Store: {
         "read",
         "read_recent",
+        "fusion",
         "check_storable",
         "writer",
         "nearest",
