@@ -1,8 +1,8 @@
 """What `make test-fast` leaves out: servers, other libraries, kills, browsers, processes, training, large models.
 
-`LONG` is what `make test` leaves to `make test-servers`, which takes all that is long. By path and parameter, in lists, so
-that a file is moved in or out without being touched. What stays checks the rules of the project on small models and
-embedded stores.
+`LONG` is what `make test` leaves to `make test-servers`, which takes all that is long. By path and parameter, in lists,
+so that a file is moved in or out without being touched. What stays checks the rules of the project on small models
+and embedded stores.
 """
 
 from __future__ import annotations
