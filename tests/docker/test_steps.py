@@ -96,5 +96,5 @@ def test_with_a_key_it_serves_and_is_healthy(image: Path) -> None:
 
 
 def test_the_ingest_job_has_what_it_imports(image: Path) -> None:
-    code = "import jina_v3_encoder.remote, qdrant_client, pymilvus, milvus_lite, fastapi"
+    code = "import jina_v3_encoder.remote, qdrant_client, pymilvus, psycopg, fastapi"
     subprocess.run(["python", "-c", code], check=True, env=environment(image), cwd=image)
