@@ -128,7 +128,7 @@ def test_useless_answers_leave_a_window_to_the_splitter(
     nano: Encoder, counter: TokenCounter, reply: Reply, reason: str
 ) -> None:
     with chat_server(lambda asked, number: reply) as server:
-        asking = chunker(counter, server.url, most=40, seconds=0.5)
+        asking = chunker(counter, server.url, most=40, seconds=0.5 if reply.stall else 30)
         spans = asking.spans(TEXT)
     check_promise(TEXT, spans, counter, 40)
     assert spans == chunker_named("splitter", nano.tokenizer_file, ChunkerOptions(max_tokens=40)).spans(TEXT)
