@@ -30,7 +30,7 @@ from .document_checks import as_sought_id
 from .documents import Document, Hit
 from .errors import ContractMismatch, ContractMissing, DocumentError, StoreError, StoreNotFound
 from .filters import Condition, Filter, as_condition, chunks_of
-from .fusion import Hybrid, Words, fusion_of
+from .fusion import Hybrid, Words, check_words, fusion_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal, locked_journal
 from .ingestion.reconcile import claim, reconcile
@@ -244,11 +244,6 @@ class VectorConnector:
 
         def ask(stored: Stored) -> list[list[Hit]]:
             contract = stored.contract
-            if fusion and not stored.layout.hybrid:
-                raise InvalidInput(
-                    f"collection {self.collection!r} was not made for hybrid search: pass hybrid=True to the connector "
-                    "that first ingests into a new collection"
-                )
             vectors = self.encoder.encode(
                 queries, task=contract.query_task, dimensions=contract.dimensions, prompt=contract.prompts
             )
@@ -262,18 +257,21 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
+        words: Words | None = None,
     ) -> list[list[Hit]]:
         """As `search_many`, for questions that you encoded yourself, as `contract` says: one row for each.
+
+        With `words`, the questions' texts, the words that a chunk shares with them count too.
 
         Raises:
             StoreNotFound, ContractMismatch, InvalidInput: as `search`.
             InvalidVector: no array of two dimensions, another number of components, or not of unit length.
         """
         check_limit(limit)
+        condition = as_condition(filter)
         if not isinstance(vectors, np.ndarray):
             raise InvalidVector(f"query vectors must be an array (questions, dimensions), got {type(vectors).__name__}")
-        condition = as_condition(filter)
-        return self._in_one_collection(lambda stored: self._nearest(vectors, limit, condition, None, stored))
+        return self._in_one_collection(lambda stored: self._nearest(vectors, limit, condition, words, stored))
 
     def delete(self, document_ids: Iterable[str]) -> None:
         """Delete documents with all their chunks; unknown ids are no error.
@@ -377,9 +375,10 @@ class VectorConnector:
         *,
         limit: int = 10,
         filter: Filter | None = None,  # noqa: A002
+        words: Words | None = None,
     ) -> list[list[Hit]]:
         """`nearest` in a thread."""
-        return await asyncio.to_thread(self.nearest, vectors, limit=limit, filter=filter)
+        return await asyncio.to_thread(self.nearest, vectors, limit=limit, filter=filter, words=words)
 
     async def delete_async(self, document_ids: Iterable[str]) -> None:
         """`delete` in a thread."""
@@ -465,9 +464,9 @@ class VectorConnector:
         stored: Stored,
     ) -> list[list[Hit]]:
         check_vectors(vectors, stored.contract.dimensions)
-        if not len(vectors):
-            return []
-        if condition is False:
+        if words is not None:
+            check_words(words, len(vectors), self.collection, hybrid=stored.layout.hybrid)
+        if condition is False or not len(vectors):
             return [[] for _ in vectors]
         allowed = None if condition is True else condition
         return with_retries(partial(self.store.nearest, vectors, limit, allowed, words, stored), SHORT_RETRY)

@@ -47,6 +47,21 @@ def fusion_of(hybrid: object, default: Fusion) -> Fusion | None:
     raise InvalidInput(f"hybrid must be True, False, {' or '.join(map(repr, FUSIONS))}, got {hybrid!r:.100}")
 
 
+def check_words(words: Words, queries: int, collection: str, *, hybrid: bool) -> None:
+    """Check `words` before a search of `queries` vectors; `hybrid` is whether the collection was made for them.
+
+    Raises:
+        InvalidInput: it was not, or there is not one text for each vector.
+    """
+    if not hybrid:
+        raise InvalidInput(
+            f"collection {collection!r} was not made for hybrid search: pass hybrid=True to the connector that first "
+            "ingests into a new collection"
+        )
+    if len(words.texts) != queries:
+        raise InvalidInput(f"words are one text for each vector: got {len(words.texts)} for {queries} vectors")
+
+
 def fused_depth(limit: int) -> int:
     """How many of each side's best are candidates."""
     return max(LEAST_FUSED, 2 * limit)

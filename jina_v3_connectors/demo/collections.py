@@ -52,10 +52,7 @@ class Collections:
             StoreError: it cannot be reached or refuses.
         """
         connector = self.connector(store, len(vector), mode, hybrid=words is not None)
-        stored = connector.stored
-        if words is None or stored is None:
-            return connector.nearest(vector[None], limit=limit)[0]
-        return connector.store.nearest(vector[None], limit, None, words, stored)[0]
+        return connector.nearest(vector[None], limit=limit, words=words)[0]
 
     def connector(self, store: str, dimensions: int, mode: Mode, *, hybrid: bool = False) -> VectorConnector:
         """One filled collection. `close` closes it with the others.

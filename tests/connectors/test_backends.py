@@ -24,6 +24,7 @@ from jina_v3_connectors import (
 from jina_v3_connectors import (
     settings as agreement,
 )
+from jina_v3_connectors.fusion import Words
 from jina_v3_encoder import Blend
 from jina_v3_encoder.errors import InvalidInput, InvalidVector
 from jina_v3_encoder.testing import FakeEncoder
@@ -438,10 +439,14 @@ def test_hybrid_search(backend: Backend) -> None:
         for hit in hits:
             assert hit.score == pytest.approx(exact[hit.chunk.id], abs=1e-5), "scores stay cosines"
         assert all(hit.chunk.metadata["even"] for hit in store.search("text", hybrid=True, filter={"even": True}))
-        assert [len(hits) for hits in store.search_many(["zyxwv", "text"], limit=3, hybrid=True)] == [
-            3,
-            3,
-        ]
+        both = store.search_many(["zyxwv", "text"], limit=3, hybrid=True)
+        assert [len(hits) for hits in both] == [3, 3]
+        vectors = store.encoder.encode(["zyxwv", "text"], task="retrieval.query", dimensions=store.contract.dimensions)
+        words = Words(["zyxwv", "text"], store.store.fusion)
+        asked = store.nearest(vectors, limit=3, words=words)
+        assert [[hit.chunk.id for hit in hits] for hits in asked] == [[hit.chunk.id for hit in hits] for hits in both]
+        with pytest.raises(InvalidInput, match="got 2 for 1 vectors"):
+            store.nearest(vectors[:1], words=words)
 
 
 def test_scores_are_fused(backend: Backend) -> None:
