@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 import click
 
+from jina_v3_encoder.address import HOST
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
 from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
@@ -85,9 +87,9 @@ KERNELS = "256"
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option(
     "--published",
-    metavar="HOST",
-    help="In a container, which listens on 0.0.0.0: the address on which its port is published. The rules about keys "
-    "and names follow it, not --host.",
+    metavar="HOST[:PORT]",
+    help="In a container, which listens on 0.0.0.0: where its port is published. The rules about keys and names follow "
+    "it, not --host, and so does the address that is printed.",
 )
 @click.option(
     "--allow-host", "names", multiple=True, metavar="NAME", help="Another name of this server, such as that of a proxy."
@@ -191,7 +193,7 @@ def command(
     sources = [model_source(text) for text in models or (os.environ.get(MODEL_VARIABLE) or DEFAULT_MODEL,)]
     check_sources(sources, choice, served_names)
     keys = read_keys(key_file, os.environ.get(KEYS_VARIABLE, ""))
-    reached_at = published or host
+    reached_at, published_port = published_address(published) if published else (host, None)
     check_host("--published" if published else "--host", reached_at, has_key=bool(keys), insecure=insecure)
     settings = ServerSettings(
         default_task=default_task,
@@ -215,7 +217,7 @@ def command(
             page = page_over(demo_collections(queued, stores or (folder,), documents))
         server = hosted(app_over(batcher, settings, page), grace=grace)
         listening_socket.listen(BACKLOG)
-        announce(batcher.models, host, listening_socket.getsockname()[1], demo=demo)
+        announce(batcher.models, reached_at, published_port or listening_socket.getsockname()[1], demo=demo)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listening_socket])
     if not server.started:
@@ -275,7 +277,8 @@ def load(sources: Sequence[Source], choice: ModelChoice, served_names: Sequence[
 
 def announce(models: Models, host: str, port: int, *, demo: bool) -> None:
     """Print what is served, and where."""
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    shown_host = "localhost" if (everywhere := is_everywhere(host)) else f"[{host}]" if ":" in host else host
+    address = f"http://{shown_host}:{port}"
     if len(models) == 1:
         encoder = models.default.encoder
         say(f"{encoder!r} at {address}/v1/embeddings; licence of the weights: {encoder.info.licence}")
@@ -285,6 +288,8 @@ def announce(models: Models, host: str, port: int, *, demo: bool) -> None:
             say(f"  {model.name}: {model.encoder!r}; licence of the weights: {model.encoder.info.licence}")
     if demo:
         say(f"The page: {address}/")
+    if everywhere:
+        say(f"From other machines: this machine's name or address in place of localhost, port {port}")
 
 
 def memory() -> str:
@@ -376,6 +381,35 @@ def check_host(option: str, host: str, *, has_key: bool, insecure: bool) -> None
             f"{option} {host} lets other machines in and no key is set: set ${KEYS_VARIABLE} or --key-file, "
             "or pass --insecure if the network is trusted"
         )
+
+
+def published_address(text: str) -> tuple[str, int | None]:
+    """Host and port of a value of --published. An IPv6 address that a port follows stands in brackets.
+
+    Raises:
+        InvalidInput: no host, or an impossible port.
+    """
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(text)), None
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname if HOST.fullmatch(text) else None, parts.port
+    except ValueError:
+        host = port = None
+    if host is None or port == 0:
+        raise InvalidInput(
+            f"--published {text[:SHOWN]}: a host, or host and port, a number from 1 to 65535, as in 127.0.0.1:8080 or "
+            "[::1]:8080"
+        )
+    return host, port
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether a host stands for all addresses of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def is_local(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -16,6 +17,9 @@ from ..documents import Hit
 from ..errors import AnotherWriter
 from ..fusion import Words
 from .corpus import Corpus, Mode
+
+REACH_SECONDS = 1.0
+"""How long a server may take to accept a connection before it counts as not started."""
 
 
 class Collections:
@@ -41,6 +45,11 @@ class Collections:
     def stores(self) -> list[str]:
         """Names to choose from."""
         return list(self._urls)
+
+    async def started(self) -> dict[str, bool]:
+        """Of each store, whether its server accepts a connection. Nothing is opened or made."""
+        reached = await asyncio.gather(*map(accepts, self._urls.values()))
+        return dict(zip(self._urls, reached, strict=True))
 
     def nearest(self, store: str, vector: FloatArray, limit: int, mode: Mode, words: Words | None = None) -> list[Hit]:
         """The chunks nearest to `vector` (d,) in the collection of d dimensions, best first.
@@ -114,8 +123,29 @@ def label(url: str) -> str:
     backend, location = find_location(url)
     if location.path is not None:
         return f"{backend.title}, embedded"
-    before, _, parameters = (location.address or "").partition("?")
+    return f"{backend.title} at {server_of(location.address or '') or 'its socket'}"
+
+
+def server_of(address: str) -> str:
+    """Host and port of a server's URL as they stand in it, empty for a socket."""
+    before, _, parameters = address.partition("?")
     if "@" in parameters and "@" not in before:  # the ? may be part of a password, and what is before it too
-        return f"{backend.title} at {HIDDEN}"
-    host = urlsplit(without_userinfo(before)).netloc.rpartition("@")[2]  # a password may hold a / that ends the host
-    return f"{backend.title} at {host or 'its socket'}"
+        return HIDDEN
+    return urlsplit(without_userinfo(before)).netloc.rpartition("@")[2]  # a password may hold a / that ends the host
+
+
+async def accepts(url: str) -> bool:
+    """Whether the server of a store accepts a connection. True for a folder, and where host or port are not told."""
+    try:
+        parts = urlsplit(f"//{server_of(find_location(url)[1].address or '')}")
+        if parts.hostname is None or parts.port is None:
+            return True
+    except ValueError:  # several hosts
+        return True
+    try:
+        async with asyncio.timeout(REACH_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except (OSError, ValueError):
+        return False
+    writer.close()
+    return True

@@ -115,10 +115,29 @@ def test_the_printed_address_is_the_one_that_answers(host: str, tmp_path: Path) 
 def test_what_is_published_for_this_machine_alone_answers_to_its_names_alone(tmp_path: Path) -> None:
     options = ["--host", "0.0.0.0", "--published", "127.0.0.1", "--allow-host", "server"]
     with serving(*options, folder=tmp_path) as (_, url, _told):
-        here = url.replace("0.0.0.0", "127.0.0.1")
-        assert httpx.get(f"{here}/v1/models", timeout=30).status_code == 200
-        assert httpx.get(f"{here}/v1/models", headers={"host": "server:8080"}, timeout=30).status_code == 200
-        assert httpx.get(f"{here}/v1/models", headers={"host": "page.example"}, timeout=30).status_code == 421
+        assert url.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{url}/v1/models", timeout=30).status_code == 200
+        assert httpx.get(f"{url}/v1/models", headers={"host": "server:8080"}, timeout=30).status_code == 200
+        assert httpx.get(f"{url}/v1/models", headers={"host": "page.example"}, timeout=30).status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("published", "told"),
+    [
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("[::1]:9000", "http://[::1]:9000"),
+        ("0.0.0.0:9000", "http://localhost:9000"),
+    ],
+)
+def test_the_address_that_is_printed_is_the_published_one(published: str, told: str, tmp_path: Path) -> None:
+    options = ["--demo", "--log=none", "--host", "0.0.0.0", "--port", "0", "--published", published]
+    with serving(*options, folder=tmp_path, JINA_V3_SERVER_KEYS="key") as (process, url, lines):
+        assert url == told
+        assert lines[1] == f"The page: {told}/\n"
+        if published.startswith("0.0.0.0"):
+            others = "From other machines: this machine's name or address in place of localhost, port 9000\n"
+            assert process.stderr is not None
+            assert process.stderr.readline() == others
 
 
 def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> None:
@@ -141,6 +160,10 @@ def test_a_taken_port_is_named_with_the_remedy_before_anything_is_loaded() -> No
         (["--demo", "--store", "one", "--store", "two"], "could not tell them apart"),
         (["--host", "0.0.0.0"], "--key-file"),
         (["--host", "0.0.0.0", "--published", "0.0.0.0"], "--published 0.0.0.0 lets other machines in"),
+        (["--host", "0.0.0.0", "--published", "0.0.0.0:8080"], "--published 0.0.0.0 lets other machines in"),
+        (["--published", "127.0.0.1:http"], "--published 127.0.0.1:http: a host, or host and port, a number from 1"),
+        (["--published", "127.0.0.1:0"], "--published 127.0.0.1:0: a host, or host and port, a number from 1"),
+        (["--published", "http://localhost"], "--published http://localhost: a host, or host and port"),
         (["--model", "x/a", "--model", "y/a"], "two models are called 'a': give one a name of its own, --model NAME="),
         (["--model", "a=x", "--model", "a"], "two models are called 'a'"),
         (["--model", "a b=nano"], "a name has at most 100 letters, digits and the signs . _ - /"),

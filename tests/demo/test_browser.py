@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(nano: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    corpus = Corpus(nano, demo.documents(), SemanticChunker(nano.tokenizer_file, demo.CHUNK_TOKENS))
+def corpus(nano: Encoder) -> Corpus:
+    return Corpus(nano, demo.documents(), SemanticChunker(nano.tokenizer_file, demo.CHUNK_TOKENS))
+
+
+@pytest.fixture(scope="module")
+def site(nano: Encoder, corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("site")
     stores = [str(folder / "qdrant"), f"milvus:{folder / 'demo.db'}"]
     with running(nano, collections=Collections(corpus, stores)) as url:
@@ -157,6 +162,22 @@ def test_stores_agree(page: Page) -> None:
         page.locator("#store").select_option("Milvus, embedded")
     expect(page.locator("#status")).to_contain_text("searched in")
     assert page.locator("#hits-late").inner_text() == shown
+
+
+def test_a_store_says_that_it_is_not_started_until_it_is(
+    context: BrowserContext, nano: Encoder, corpus: Corpus, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with running(nano, collections=Collections(corpus, [str(tmp_path), f"qdrant+http://127.0.0.1:{port}"])) as url:
+        page = opened(context.new_page(), url)
+        embedded, there = page.locator("#store option").all()
+        expect(there).to_have_text(f"Qdrant at 127.0.0.1:{port} – not started")
+        expect(embedded).to_have_text("Qdrant, embedded")
+        with socket.create_server(("127.0.0.1", port)):
+            page.locator("#store").focus()
+            expect(there).to_have_text(f"Qdrant at 127.0.0.1:{port}")
+        expect(there).to_have_attribute("value", f"Qdrant at 127.0.0.1:{port}")
 
 
 def test_the_heat_map_shows_every_cosine(page: Page, site: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+import asyncio
+import socket
+import time
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jina_v3_connectors import Document
-from jina_v3_connectors.demo.collections import Collections, label, store_url
+from jina_v3_connectors.demo.collections import Collections, accepts, label, store_url
 from jina_v3_connectors.demo.corpus import Corpus, Mode
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.errors import StoreError
@@ -188,3 +191,44 @@ def test_what_another_machine_has_filled_is_used_or_completed(
                 assert connector.count() == 6
                 if left:
                     connector.store.delete(chunks_of([Tail("a", 0)]))
+
+
+def test_whether_a_server_is_started_is_told_without_opening_it(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = [listening.getsockname()[1] for listening in (server, taken)]
+        taken.close()
+        stores = [
+            str(tmp_path / "none"),
+            f"qdrant+http://127.0.0.1:{ports[1]}",
+            f"postgresql://user:p%40ss@127.0.0.1:{ports[0]}/database?password=a@b",
+            f"milvus+http://root:secret@127.0.0.1:{ports[0]}",
+            "milvus+http://host.invalid:19530",
+            "postgresql:///database?host=/none",
+            "postgresql://127.0.0.1:1,127.0.0.1:2/database",
+        ]
+        with closing(Collections(corpus(), stores)) as collections:
+            started = asyncio.run(collections.started())
+    assert started == {
+        EMBEDDED: True,
+        f"Qdrant at 127.0.0.1:{ports[1]}": False,
+        f"PostgreSQL at 127.0.0.1:{ports[0]}": True,
+        f"Milvus at 127.0.0.1:{ports[0]}": True,
+        "Milvus at host.invalid:19530": False,
+        "PostgreSQL at its socket": True,
+        "PostgreSQL at 127.0.0.1:1,127.0.0.1:2": True,
+    }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_does_not_accept_in_time_is_not_started() -> None:
+    """Its queue is full, so that the system leaves connections unanswered."""
+    with socket.socket() as full, ExitStack() as stack:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        begin = time.monotonic()
+        assert not asyncio.run(accepts(f"qdrant+http://127.0.0.1:{full.getsockname()[1]}"))
+        assert time.monotonic() - begin < 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -128,6 +129,18 @@ def test_about_tells_what_there_is(client: httpx.Client) -> None:
     assert about["questions"] == []
     assert about["first"] is None
     assert "retrieval.query" in about["tasks"]
+
+
+def test_stores_say_whether_they_are_started(tmp_path: Path) -> None:
+    encoder = FakeEncoder(dimensions=64)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        name = f"127.0.0.1:{server.getsockname()[1]}"
+        corpus = Corpus(encoder, [Document(name, text) for name, text in TEXTS.items()], Lines())
+        collections = Collections(corpus, [str(tmp_path), f"qdrant+http://{name}"])
+        with running(encoder, None, collections) as url:
+            assert httpx.get(f"{url}/demo/stores", timeout=60).json() == {STORE: True, f"Qdrant at {name}": True}
+            server.close()
+            assert httpx.get(f"{url}/demo/stores", timeout=60).json() == {STORE: True, f"Qdrant at {name}": False}
 
 
 @pytest.mark.parametrize("hybrid", ["scores", "ranks"])

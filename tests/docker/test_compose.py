@@ -88,7 +88,7 @@ def test_whatever_runs_has_a_health_check_and_comes_back(name: str) -> None:
     check = SERVICES[name]["healthcheck"]
     assert check["test"][0] == "CMD"
     assert {"interval", "timeout", "retries", "start_period"} <= set(check)
-    assert SERVICES[name]["restart"] == "unless-stopped"
+    assert SERVICES[name]["restart"] == "on-failure:5", "a refusal is not repeated forever, and its line stays the last"
 
 
 def test_health_checks_ask_for_nothing_that_older_builders_lack() -> None:
@@ -143,9 +143,9 @@ def test_nothing_need_be_set() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_the_server_is_told_where_it_is_published(host: str) -> None:
-    service = compose(SERVER_HOST=host)["services"]["server"]
-    assert service["ports"] == [f"{host}:8080:8080"]
-    assert f"--published={host}" in service["command"]
+    service = compose(SERVER_HOST=host, SERVER_PORT="9000")["services"]["server"]
+    assert service["ports"] == [f"{host}:9000:8080"]
+    assert f"--published={host}:9000" in service["command"]
     assert "--insecure" not in service["command"]
 
 

@@ -66,7 +66,7 @@ class Engine:
             inherited[name] = str(file)
         return inherited
 
-    def __call__(self, *arguments: str | Path, seconds: float = 120) -> str:
+    def __call__(self, *arguments: str | Path, seconds: float = 300) -> str:
         """Run `podman ARGUMENTS`; gives what it printed.
 
         Raises:
@@ -74,7 +74,7 @@ class Engine:
         """
         return self.run(["podman", *arguments], seconds=seconds)
 
-    def run(self, command: list[str | Path], seconds: float = 120, **more: Any) -> str:
+    def run(self, command: list[str | Path], seconds: float = 300, **more: Any) -> str:
         """As a call, for any program.
 
         Raises:

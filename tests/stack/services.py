@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..docker.reading import ROOT
+from ..docker.reading import ROOT, compose
 from ..servers.milvus_standalone import free_ports
 from .engine import Engine, Failed
 
@@ -88,6 +88,18 @@ class Services:
         """Start a container that was killed, unless its policy has already, and wait until it is healthy."""
         self.engine("start", self.container(service))
         self.healthy(service)
+
+    def stopped(self, service: str) -> int:
+        """Wait until a container has ended as often as its policy starts it again; gives its last exit status."""
+        until = time.monotonic() + HEALTHY_SECONDS
+        _, _, attempts = str(compose()["services"][service]["restart"]).partition(":")
+        while True:
+            told = self.engine.inspect(self.container(service))
+            if told["State"]["Status"] == "exited" and told["RestartCount"] >= int(attempts):
+                return int(told["State"]["ExitCode"])
+            if time.monotonic() > until:
+                raise TimeoutError(f"{service} never stopped: {told['State']}\n{self.logs(service)}")
+            time.sleep(0.3)
 
     def memory(self, service: str) -> int:
         """Bytes that its processes hold."""

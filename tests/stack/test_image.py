@@ -13,13 +13,13 @@ import pytest
 
 from jina_v3_encoder.testing import write_random_checkpoint
 
-from ..docker.reading import compose
+from ..docker.reading import ROOT, compose
 from ..servers.milvus_standalone import free_ports
 from .engine import Engine, Failed
-from .images import image_of
+from .images import build, image_of, pip_settings
 
 pytestmark = pytest.mark.stack
-LARGEST = 1_200_000_000
+LARGEST = 1_100_000_000
 REVISION = "0" * 40
 START_SECONDS = 180.0
 HARDENED = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
@@ -80,6 +80,15 @@ def test_bad_settings_end_it_with_a_line(
         engine("run", "--rm", "--init", *HARDENED, *options, IMAGE, *command)
     assert re.search(r"ended with 1: ", str(caught.value))
     assert "Traceback" not in str(caught.value)
+
+
+def test_a_build_that_cannot_reach_torchs_index_says_what_it_needs(engine: Engine, tmp_path: Path) -> None:
+    nowhere = "--add-host=download.pytorch.org:127.0.0.1"
+    with pytest.raises(
+        Failed, match=r"TORCH=cpu takes torch from https://download\.pytorch\.org/whl/cpu .*PIP_INDEX_URL"
+    ):
+        build(engine, ROOT, "localhost/none:none", nowhere, *pip_settings(tmp_path))
+    assert not engine.has_image("localhost/none:none")
 
 
 @contextmanager

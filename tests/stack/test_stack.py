@@ -80,17 +80,21 @@ def search(stack: Services, question: str, **more: Any) -> Any:
 def test_nothing_else_is_started_where_nothing_is_set(stack: Services) -> None:
     assert len(stack.containers()) == 1
     assert "jina-embeddings-v3" in httpx.get(stack.url, timeout=30).text
+    assert f"The page: {stack.url}/\n" in stack.logs("server")
     stranger = httpx.get(f"{stack.url}/v1/models", headers={"host": "page.example"}, timeout=30)
     assert stranger.status_code == 421
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
-def test_the_page_tells_which_database_is_not_started(stack: Services) -> None:
+def test_the_page_tells_which_databases_are_not_started(stack: Services) -> None:
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
         opened(page, stack.url)
         ask(page, "Who built the lighthouse?")
         expect(page.locator("#hits-late li")).to_have_count(5)
+        expect(page.locator("#store option")).to_have_text(
+            ["Qdrant, embedded", *(f"{title} – not started" for title in TITLES.values())]
+        )
         page.locator("#store").select_option(TITLES["qdrant"])
         expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
 
@@ -111,6 +115,7 @@ def test_stores_agree_on_the_page(databases: Services) -> None:
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS).new_page()
         opened(page, databases.url)
+        expect(page.locator("#store option")).to_have_text(["Qdrant, embedded", *TITLES.values()])
         ask(page, "How do bees talk to each other?")
         shown = page.locator("#hits-late").inner_text()
         for title in TITLES.values():
@@ -209,8 +214,50 @@ def test_a_port_in_use_is_told(engine: Engine, tmp_path: Path) -> None:
         try:
             with pytest.raises(Failed, match="address already in use"):
                 services.up()
+            assert files_in(services, "state") == []
         finally:
             services.down(volumes=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"SERVER_HOST": "0.0.0.0"}, "error: --published 0.0.0.0 lets other machines in and no key is set"),
+        ({"JINA_V3_MODEL": "/models/none"}, "error: /models/none"),
+    ],
+    ids=["no key", "no model folder"],
+)
+def test_a_bad_setting_leaves_a_stopped_server_and_its_line(
+    engine: Engine, tmp_path: Path, settings: dict[str, str], told: str
+) -> None:
+    services = Services(engine, tmp_path, "jina-v3-refused")
+    services.settings |= settings
+    try:
+        services.up()
+        assert services.stopped("server") == 1
+        log = services.compose("logs", "server")
+        assert log.count(told) >= 1
+        assert "Traceback" not in log
+        assert files_in(services, "state") == []
+    finally:
+        services.down(volumes=True)
+
+
+def test_a_store_that_never_becomes_healthy_is_told_by_it_and_by_its_job(engine: Engine, tmp_path: Path) -> None:
+    services = Services(engine, tmp_path, "jina-v3-unhealthy")
+    services.secret("PGPASSWORD", "")
+    try:
+        services.up("server")
+        services.healthy("server")
+        services.up("postgres")
+        assert services.stopped("postgres") == 1
+        assert "holds no password" in services.compose("logs", "postgres")
+        services.compose("up", "--detach", "--no-build", "--no-deps", "ingest-postgres")
+        assert services.stopped("ingest-postgres") == 1
+        assert re.search(r"error: .*cannot be reached", services.compose("logs", "ingest-postgres"))
+        assert search(services, "bees")["hits"]["late"], "the others go on"
+    finally:
+        services.down(volumes=True)
 
 
 def test_a_job_whose_store_is_not_there_ends_with_a_line(stack: Services) -> None:
@@ -236,6 +283,12 @@ WORDS = ("bees", "towers", "printing", "the sea", "tea", "glass", "snow", "maps"
 def asked(stack: Services) -> int:
     """How many lines of requests for vectors the server has written."""
     return stack.logs("server").count("POST /v1/embeddings")
+
+
+def files_in(stack: Services, volume: str) -> list[str]:
+    """Everything in a volume of the stack."""
+    folder = stack.engine("volume", "inspect", "--format={{.Mountpoint}}", f"{stack.project}_{volume}").strip()
+    return [str(path) for path in Path(folder).rglob("*")]
 
 
 def store_url(stack: Services, database: str) -> str:

@@ -1,4 +1,4 @@
-"""The page's files and its two questions."""
+"""The page's files and its three questions."""
 
 from __future__ import annotations
 
@@ -52,6 +52,10 @@ def router(view: View) -> APIRouter:
         kind = f"{TYPES[PurePath(file.name).suffix]}; charset=utf-8"
         routes.add_api_route(address, _sends(file.read_bytes(), kind), methods=["GET", "HEAD"])
     routes.add_api_route("/demo/about", _sends(to_json(view.about()), JSON), methods=["GET", "HEAD"])
+
+    @routes.get("/demo/stores")
+    async def stores() -> Response:
+        return json_answer(await view.started())
 
     @routes.post("/demo/search")
     async def search(body: SearchRequest) -> Response:

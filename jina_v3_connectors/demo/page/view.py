@@ -50,6 +50,10 @@ class View:
             "first": demo.LATE_QUESTION.text if demo.LATE_QUESTION.document_id in known else None,
         }
 
+    async def started(self) -> dict[str, bool]:
+        """Of each store, whether its server accepts connections now."""
+        return await self._collections.started()
+
     def search(self, request: SearchRequest) -> dict[str, Any]:
         """Hits of all modes from a store, and the question's cosines and its position on the map.
 

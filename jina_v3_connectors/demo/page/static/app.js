@@ -1,4 +1,4 @@
-// The form, the two calls it makes, and what follows from their answers.
+// The form, the calls it makes, and what follows from their answers.
 
 import { element } from "./dom.js";
 import { showHeat } from "./heat.js";
@@ -65,9 +65,18 @@ async function start() {
   options(at("dimensions"), about.dimensions.map((size) => [size, size]), about.dimension);
   at("examples").replaceChildren(...about.questions.map(example));
   for (const mode of MODES) showMap(at(`map-${mode}`), at("map-info"), about.maps[mode], about.documents);
+  showStarted().catch(fail);
   if (about.first && !at("question").value) at("question").value = about.first;
   if (at("question").value) await ask();
   else at("status").textContent = "Ask something.";
+}
+
+/** Says of each store in the list whether it is started; one that is not may be by the next question. */
+async function showStarted() {
+  const started = await call("/demo/stores");
+  for (const option of at("store").options) {
+    option.textContent = started[option.value] ? option.value : `${option.value} – not started`;
+  }
 }
 
 function example({ text, language }) {
@@ -116,5 +125,6 @@ form.addEventListener("submit", (event) => {
 for (const id of ["store", "task", "dimensions", "hybrid", "limit"]) {
   at(id).addEventListener("change", () => at("question").value.trim() && ask().catch(fail));
 }
+at("store").addEventListener("focus", () => about && showStarted().catch(fail));
 at("key").addEventListener("change", () => !about && start().catch(fail));
 start().catch(fail);
