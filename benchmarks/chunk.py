@@ -14,9 +14,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from jina_v3_connectors.chunking import Chunker, breaks
+from jina_v3_connectors.chunking import Chunker
 from jina_v3_connectors.chunking.names import ChunkerOptions, chunker_named
-from jina_v3_connectors.chunking.sizes import Sizes, between
+from jina_v3_connectors.chunking.sizes import Sizes
 from jina_v3_connectors.chunking.tokens import counter_of
 from jina_v3_encoder import Encoder
 
@@ -69,8 +69,7 @@ def semantic_ratio(encoder: Encoder, texts: list[str], rounds: int) -> float:
     for _ in range(rounds):
         seconds = cutting = 0.0
         for text in texts:
-            spans = sizes.limited(text, between(text, breaks.sentences(text, 0, len(text))))
-            sentences = [text[start:end] for start, end in spans]
+            sentences = [text[start:end] for start, end in sizes.of(text).sentences()]
             start_time = time.process_time()
             encoder.encode(sentences, task="text-matching")
             middle = time.process_time()

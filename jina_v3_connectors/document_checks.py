@@ -39,6 +39,7 @@ def check_document(document: Document) -> None:
         raise DocumentError(f"document {document.id!r}: its text must be a str, got {document.text!r:.200}")
     name = f"document {document.id!r}"
     check_characters(document.text, name)
+    check_no_null(document.text, name)
     if document.format not in get_args(TextFormat):
         raise DocumentError(f"{name}: format is {document.format!r:.200}, use one of {', '.join(get_args(TextFormat))}")
     if not isinstance(document.metadata, Mapping):
@@ -144,6 +145,20 @@ def check_characters(text: str, where: str) -> None:
             f"{where}: character {error.start} is a lone surrogate, which is no text: "
             "decode the source again, or replace it"
         ) from error
+
+
+def check_no_null(text: str, where: str) -> None:
+    """Check that a text has no null character: no sentence has one, and programs in C read no further.
+
+    Raises:
+        DocumentError: it has one.
+    """
+    position = text.find("\0")
+    if position >= 0:
+        raise DocumentError(
+            f"{where}: character {position} is a null character (U+0000), as in binary files, and in UTF-16 that is "
+            "read as UTF-8: convert the source, or take the nulls out"
+        )
 
 
 def _check_object(values: Mapping[Any, object], where: str, depth: int) -> None:

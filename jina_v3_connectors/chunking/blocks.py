@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jina_v3_encoder.texts.late_chunking import Span
 
-from .sizes import PROSE, ROWS, Sizes
+from .sizes import PROSE, ROWS, SizedText
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Block:
     """Whether it is written line by line, such as a table or code."""
 
 
-def packed(text: str, blocks: Iterable[Block], sizes: Sizes) -> list[Span]:
+def packed(sized: SizedText, blocks: Iterable[Block]) -> list[Span]:
     """A chunk for each section, or several: blocks together as they fit, a heading with what follows it.
 
     A block that fits in a chunk is not cut, unless it is prose and its heading would stand alone otherwise.
     """
-    spans = (span for section in _sections(blocks) for span in _section(text, section, sizes))
-    return sizes.joined(text, spans)
+    spans = (span for section in _sections(blocks) for span in _section(sized, section))
+    return sized.joined(spans)
 
 
 def _sections(blocks: Iterable[Block]) -> Iterator[list[Block]]:
@@ -42,28 +42,28 @@ def _sections(blocks: Iterable[Block]) -> Iterator[list[Block]]:
         yield section
 
 
-def _section(text: str, blocks: list[Block], sizes: Sizes) -> Iterator[Span]:
+def _section(sized: SizedText, blocks: list[Block]) -> Iterator[Span]:
     """Chunks of a section."""
     start, end = blocks[0].start, blocks[-1].end
-    if sizes.fits(text, start, end):
+    if sized.fits(start, end):
         yield start, end
         return
     group: list[Block] = []
     for block in blocks:
-        if group and not sizes.fits(text, group[0].start, block.end):
-            if group[-1].heading and not (block.rows and sizes.fits(text, block.start, block.end)):
+        if group and not sized.fits(group[0].start, block.end):
+            if group[-1].heading and not (block.rows and sized.fits(block.start, block.end)):
                 group.append(block)  # they are cut together, so that the heading keeps the first of it
-                yield from _cut(text, group, sizes)
+                yield from _cut(sized, group)
                 group = []
                 continue
-            yield from _cut(text, group, sizes)
+            yield from _cut(sized, group)
             group = []
         group.append(block)
     if group:
-        yield from _cut(text, group, sizes)
+        yield from _cut(sized, group)
 
 
-def _cut(text: str, group: list[Block], sizes: Sizes) -> Iterator[Span]:
+def _cut(sized: SizedText, group: list[Block]) -> Iterator[Span]:
     """Chunks of neighbouring blocks. Between a heading and the block after it is no break, only within that block."""
     span, levels = (group[0].start, group[-1].end), ROWS if group[-1].rows else PROSE
-    return sizes.limited(text, [span], levels[1:] if len(group) > 1 and group[-2].heading else levels)
+    return sized.limited([span], levels[1:] if len(group) > 1 and group[-2].heading else levels)

@@ -30,7 +30,7 @@ class CodeChunker:
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
         levels = (_outer_parts, _outer_lines, _body_parts, breaks.paragraphs, _body_lines, breaks.lines, breaks.words)
-        return self._sizes.finished(text, (), levels)
+        return self._sizes.of(text).finished((), levels)
 
 
 def _outer_parts(text: str, start: int, end: int) -> Iterator[int]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-
-import numpy as np
-from numpy.typing import NDArray
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import TextFormat
 from . import breaks
-from .sizes import Sizes, trimmed
+from .sizes import SizedText, Sizes, trimmed, trimmed_spans
 
 
 class FixedChunker:
@@ -30,25 +28,22 @@ class FixedChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        sizes = self._sizes
-        spans = (span for start, end in self._runs(text) if (span := trimmed(text, start, end))[0] < span[1])
-        return sizes.joined(text, _going_on(text, sizes.limited(text, spans, (breaks.words,))))
+        sized = self._sizes.of(text)
+        runs = trimmed_spans(text, self._runs(sized))
+        return sized.joined(_going_on(text, sized.limited(runs, (breaks.words,))))
 
-    def _runs(self, text: str) -> Iterator[Span]:
+    def _runs(self, sized: SizedText) -> Iterator[Span]:
         """Runs of words that have at most so many tokens by count; a longer word by itself."""
-        words = self._sizes.counter.words(text)
-        tokens = _sums(self._sizes.counter.word_counts(words), len(words))
-        starts = _sums((len(word) + 1 for word in words), len(words))
-        first = 0
-        while first < len(words):
-            after = int(np.searchsorted(tokens, tokens[first] + self._sizes.max_tokens, side="right")) - 1
+        tokens, ends = sized.words()
+        first, last = 0, len(ends) - 1
+        while first <= last:
+            after = bisect_right(tokens, tokens[first] + self._sizes.max_tokens) - 1
             after = max(after, first + 1)
-            yield int(starts[first]), int(starts[after]) - 1
-            if after == len(words):
+            yield ends[first - 1] + 1 if first else 0, ends[after - 1]
+            if after > last:
                 return
             if self._overlap:
-                back = int(np.searchsorted(tokens, tokens[after] - self._overlap, side="left"))
-                after = max(first + 1, min(back, after))
+                after = max(first + 1, min(bisect_left(tokens, tokens[after] - self._overlap), after))
             first = after
 
 
@@ -59,10 +54,3 @@ def _going_on(text: str, spans: Iterable[Span]) -> Iterator[Span]:
         if end > last_end:
             last_start, last_end = trimmed(text, start if start > last_start else last_end, end)
             yield last_start, last_end
-
-
-def _sums(numbers: Iterable[int], count: int) -> NDArray[np.int64]:
-    """0, and the sums of the first 1 to n numbers."""
-    sums = np.zeros(count + 1, dtype=np.int64)
-    np.cumsum(np.fromiter(numbers, dtype=np.int64, count=count), out=sums[1:])
-    return sums

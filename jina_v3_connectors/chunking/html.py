@@ -37,7 +37,7 @@ class HtmlChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        return packed(text, _blocks(text), self._sizes)
+        return packed(self._sizes.of(text), _blocks(text))
 
 
 def _blocks(text: str) -> Iterator[Block]:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import pairwise
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import TextFormat
-from .sizes import Sizes
+from .sizes import Sizes, trimmed_spans
 
 DEFAULT_CHARACTERS = 1000
 """Of the hosted segmenter."""
 
 LINE = re.compile(r"\S[^\n]*(?:\n\s*|\Z)")
-SENTENCE = re.compile(r".+?(?:[.!?]['\")\]]*\s+|[。！？]['\")\]”』」]*\s*|\Z)", re.DOTALL)
-"""Text and its full stop, so that stops alone are no sentence. With `$`, a last line break would stand alone."""
+STOP = re.compile(r"[.!?。！？](?:(?<=[.!?])['\")\]]*\s+|(?<=[。！？])['\")\]”』」]*\s*)")
 
 
 class LineChunker:
@@ -34,8 +35,8 @@ class LineChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        sizes = self._sizes
-        return sizes.joined(text, sizes.limited(text, segments(text, self._characters)))
+        sized = self._sizes.of(text)
+        return sized.joined(sized.limited(trimmed_spans(text, segments(text, self._characters))))
 
 
 def segments(text: str, max_length: int) -> list[Span]:
@@ -51,12 +52,22 @@ def _cut(text: str, start: int, end: int, max_length: int) -> list[Span]:
     if end - start <= max_length:
         return [(start, end)]
     spans: list[Span] = []
-    for sentence in SENTENCE.finditer(text, start, end):
-        if spans and sentence.end() - spans[-1][0] <= max_length:
-            spans[-1] = (spans[-1][0], sentence.end())
-        elif sentence.end() > sentence.start():
-            spans.append(sentence.span())
+    for first, after in pairwise((start, *_sentence_ends(text, start, end))):
+        if spans and after - spans[-1][0] <= max_length:
+            spans[-1] = (spans[-1][0], after)
+        else:
+            spans.append((first, after))
     return spans
+
+
+def _sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Where sentences end, at last the line itself. Stops alone are no sentence: one has a character before them."""
+    for stop in STOP.finditer(text, start, end):
+        if stop.start() > start:
+            start = stop.end()
+            yield start
+    if start < end:
+        yield end
 
 
 class Utf16:

@@ -13,7 +13,7 @@ from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import TextFormat
 from .blocks import Block, packed
-from .sizes import Sizes, between, trimmed
+from .sizes import SizedText, Sizes, trimmed
 
 HEADING = "heading_open"
 ROWS = {"table_open", "fence", "code_block"}
@@ -34,10 +34,12 @@ class MarkdownChunker:
 
     def spans(self, text: str, text_format: TextFormat = "markdown") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        return packed(text, self._blocks(text), self._sizes)
+        sized = self._sizes.of(text)
+        return packed(sized, self._blocks(sized))
 
-    def _blocks(self, text: str) -> Iterator[Block]:
+    def _blocks(self, sized: SizedText) -> Iterator[Block]:
         """Top-level blocks and items of top-level lists. What the parser leaves out goes to the block before it."""
+        text = sized.text
         lines = [0, *(match.end() for match in LINE_END.finditer(text))]
         marks: dict[int, Token] = {}
         for token in self._parser.parse(text):
@@ -51,4 +53,4 @@ class MarkdownChunker:
             if begin < end:
                 yield Block(begin, end, token.type == HEADING, token.type in ROWS)
         if not starts:  # nothing but definitions of links
-            yield from (Block(*span) for span in between(text, ()))
+            yield from (Block(*span) for span in sized.between(()))

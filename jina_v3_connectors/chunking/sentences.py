@@ -8,8 +8,7 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import TextFormat
-from . import breaks
-from .sizes import Sizes, between
+from .sizes import SizedText, Sizes
 
 DEFAULT_SENTENCES = 5
 
@@ -28,15 +27,14 @@ class SentenceChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        sizes = self._sizes
-        sentences = list(sizes.limited(text, between(text, breaks.sentences(text, 0, len(text)))))
-        return sizes.joined(text, self._groups(text, sentences))
+        sized = self._sizes.of(text)
+        return sized.joined(self._groups(sized, sized.sentences()))
 
-    def _groups(self, text: str, sentences: list[Span]) -> Iterator[Span]:
+    def _groups(self, sized: SizedText, sentences: list[Span]) -> Iterator[Span]:
         first = 0
         while first < len(sentences):
             after = min(first + self._sentences, len(sentences))
-            while after > first + 1 and not self._sizes.fits(text, sentences[first][0], sentences[after - 1][1]):
+            while after > first + 1 and not sized.fits(sentences[first][0], sentences[after - 1][1]):
                 after -= 1
             yield sentences[first][0], sentences[after - 1][1]
             if after == len(sentences):

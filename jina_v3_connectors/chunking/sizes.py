@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from unicodedata import category
 
 from jina_v3_encoder.errors import InvalidInput
@@ -11,6 +12,7 @@ from jina_v3_encoder.texts.late_chunking import Span
 
 from . import breaks
 from .breaks import Breaks
+from .counted_text import CountedText
 from .tokens import TokenCounter
 
 DEFAULT_CHUNK_TOKENS = 200
@@ -44,118 +46,152 @@ class Sizes:
         """How it stands in a chunker's description."""
         return f"{self.max_tokens} tokens" + (f", at least {self.min_tokens}" if self.min_tokens else "")
 
-    def fits(self, text: str, start: int, end: int) -> bool:
+    def of(self, text: str) -> SizedText:
+        """A text to be cut into chunks of these sizes."""
+        return SizedText(self, text)
+
+
+class SizedText:
+    """A text that is cut into chunks of given sizes. What is counted and found in it once serves all of its parts."""
+
+    def __init__(self, sizes: Sizes, text: str) -> None:
+        self.text = text
+        self._sizes, self._most = sizes, sizes.max_tokens
+        self._counted = CountedText(sizes.counter, text)
+
+    def count(self, start: int, end: int) -> int:
+        """Tokens of these characters."""
+        return self._counted.count(start, end)
+
+    def fits(self, start: int, end: int) -> bool:
         """Whether these characters may be one chunk."""
-        return self.counter.fits(text[start:end], self.max_tokens)
+        if end - start < self._most and self.text[start:end].isascii():
+            return True  # no token is shorter than a character, but one that may stand before the first
+        return self._counted.count(start, end) <= self._most
 
-    def finished(self, text: str, cuts: Iterable[int], levels: Sequence[Breaks] = PROSE) -> list[Span]:
+    def words(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Tokens before each word between spaces and after the last, and where each word ends."""
+        return self._counted.words()
+
+    def between(self, cuts: Iterable[int]) -> list[Span]:
+        """The spans from one cut to the next, from the head of the text to its end, none blank."""
+        return trimmed_spans(self.text, pairwise((0, *cuts, len(self.text))))
+
+    def sentences(self) -> list[Span]:
+        """The sentences of the text, those that are too large cut further."""
+        return list(self.limited(self.between(breaks.sentences(self.text, 0, len(self.text)))))
+
+    def finished(self, cuts: Iterable[int], levels: Sequence[Breaks] = PROSE) -> list[Span]:
         """Spans between `cuts`, which are in order: without white space at their ends, none too large or too small."""
-        return self.joined(text, self.limited(text, between(text, cuts), levels))
+        return self.joined(self.limited(self.between(cuts), levels))
 
-    def limited(self, text: str, spans: Iterable[Span], levels: Sequence[Breaks] = PROSE) -> Iterator[Span]:
-        """`spans`, the larger ones cut at the strongest of `levels` that they have."""
-        for start, end in spans:
-            yield from self._limited(text, start, end, levels)
+    def limited(self, spans: Iterable[Span], levels: Sequence[Breaks] = PROSE) -> Iterator[Span]:
+        """`spans`, the larger ones cut at the strongest of `levels` that they have.
 
-    def _limited(self, text: str, start: int, end: int, levels: Sequence[Breaks]) -> Iterator[Span]:
-        start, end = trimmed(text, start, end)
+        They have no white space at their ends.
+        """
+        given = list(spans)
+        for span, tokens in zip(given, self._counted.counts(given), strict=True):
+            if tokens <= self._most:
+                yield span
+            else:
+                yield from self._cut(*span, levels)
+
+    def _limited(self, start: int, end: int, levels: Sequence[Breaks]) -> Iterator[Span]:
+        start, end = trimmed(self.text, start, end)
         if start == end:
             return
-        if self.fits(text, start, end):
+        if self.fits(start, end):
             yield start, end
-            return
-        for number, level in enumerate(levels):
-            cuts = list(level(text, start, end))
-            if cuts:
-                pieces = zip([start, *cuts], [*cuts, end], strict=True)
-                yield from self.packed(text, pieces, levels[number + 1 :])
-                return
-        yield from self._by_characters(text, start, end)
+        else:
+            yield from self._cut(start, end, levels)
 
-    def packed(self, text: str, pieces: Iterable[Span], levels: Sequence[Breaks] = PROSE) -> Iterator[Span]:
+    def _cut(self, start: int, end: int, levels: Sequence[Breaks]) -> Iterator[Span]:
+        """Chunks of characters that are too many for one."""
+        for number, level in enumerate(levels):
+            cuts = list(level(self.text, start, end))
+            if cuts:
+                yield from self.packed(list(zip([start, *cuts], [*cuts, end], strict=True)), levels[number + 1 :])
+                return
+        yield from self._by_characters(start, end)
+
+    def packed(self, pieces: Sequence[Span], levels: Sequence[Breaks] = PROSE) -> Iterator[Span]:
         """As many neighbours together as fit. A piece that does not fit alone is cut at `levels`."""
         group: list[Span] = []
         size = 0
-        for start, end in pieces:
-            tokens = self.counter.count(text[start:end])
-            if group and size + tokens > self.max_tokens:
-                yield from self._closed(text, group, levels)
+        for (start, end), tokens in zip(pieces, self._counted.counts(pieces), strict=True):
+            if group and size + tokens > self._most:
+                yield from self._closed(group, levels)
                 group, size = [], 0
-            if tokens > self.max_tokens:
-                yield from self._limited(text, start, end, levels)
+            if tokens > self._most:
+                yield from self._limited(start, end, levels)
             else:
                 group.append((start, end))
                 size += tokens
-        yield from self._closed(text, group, levels)
+        yield from self._closed(group, levels)
 
-    def _closed(self, text: str, group: list[Span], levels: Sequence[Breaks]) -> Iterator[Span]:
+    def _closed(self, group: list[Span], levels: Sequence[Breaks]) -> Iterator[Span]:
         """One span of a group; several where joining it made more tokens than its parts have."""
         while group:
             last = len(group)
-            while last > 1 and not self.fits(text, *trimmed(text, group[0][0], group[last - 1][1])):
+            while last > 1 and not self.fits(*trimmed(self.text, group[0][0], group[last - 1][1])):
                 last -= 1
-            yield from self._limited(text, group[0][0], group[last - 1][1], levels)
+            yield from self._limited(group[0][0], group[last - 1][1], levels)
             group = group[last:]
 
-    def _by_characters(self, text: str, start: int, end: int) -> Iterator[Span]:
+    def _by_characters(self, start: int, end: int) -> Iterator[Span]:
         while start < end:
-            cut = self._last_fitting(text, start, end)
+            cut = self._last_fitting(start, end)
             yield start, cut
             start = cut
 
-    def _last_fitting(self, text: str, start: int, end: int) -> int:
+    def _last_fitting(self, start: int, end: int) -> int:
         """Where a chunk from `start` has to end, in a text without breaks."""
-        width = CHARACTERS_PER_TOKEN * (self.max_tokens + 1)
-        offsets = self.counter.tokenizer.encode(text[start : min(end, start + width)], add_special_tokens=False).offsets
-        while len(offsets) <= self.max_tokens and start + width < end:
+        text, counter, most = self.text, self._sizes.counter, self._most
+        width = CHARACTERS_PER_TOKEN * (most + 1)
+        offsets = counter.offsets(text[start : min(end, start + width)])
+        while len(offsets) <= most and start + width < end:
             width *= 2
-            offsets = self.counter.tokenizer.encode(
-                text[start : min(end, start + width)], add_special_tokens=False
-            ).offsets
-        cut = end if len(offsets) <= self.max_tokens else start + max(1, offsets[self.max_tokens][0])
-        while cut > start + 1 and self.counter.exact(text[start:cut]) > self.max_tokens:
+            offsets = counter.offsets(text[start : min(end, start + width)])
+        cut = end if len(offsets) <= most else start + max(1, offsets[most][0])
+        while cut > start + 1 and counter.exact(text[start:cut]) > most:
             cut -= max(1, (cut - start) // 16)
         return _between_letters(text, start, cut)
 
-    def joined(self, text: str, spans: Iterable[Span]) -> list[Span]:
+    def joined(self, spans: Iterable[Span]) -> list[Span]:
         """`spans`, those below the smallest size joined with the one before or after, where both fit in one.
 
         A piece without any token, such as a zero-width space, is below every size: no encoder gives it a vector.
         """
-        least = max(1, self.min_tokens)
+        least = max(1, self._sizes.min_tokens)
         chunks: list[Span] = []
         small: list[bool] = []
         for start, end in spans:
-            below = self._below(text, start, end, least)
-            if chunks and (below or small[-1]) and self.fits(text, chunks[-1][0], end):
+            below = self._below(start, end, least)
+            if chunks and (below or small[-1]) and self.fits(chunks[-1][0], end):
                 chunks[-1] = (chunks[-1][0], end)
-                small[-1] = self._below(text, chunks[-1][0], end, least)
+                small[-1] = self._below(chunks[-1][0], end, least)
             else:
                 chunks.append((start, end))
                 small.append(below)
         return chunks
 
-    def _below(self, text: str, start: int, end: int, least: int) -> bool:
-        if least == 1 and text[start].isascii() and text[start].isalnum():
+    def _below(self, start: int, end: int, least: int) -> bool:
+        if least == 1 and self.text[start].isascii() and self.text[start].isalnum():
             return False
-        return self.counter.count(text[start:end]) < least
-
-
-def between(text: str, cuts: Iterable[int]) -> Iterator[Span]:
-    """The spans from one cut to the next, from the head of the text to its end, none blank."""
-    start = 0
-    for cut in (*cuts, len(text)):
-        span = trimmed(text, start, cut)
-        if span[0] < span[1]:
-            yield span
-        start = cut
+        return self._counted.count(start, end) < least
 
 
 def trimmed(text: str, start: int, end: int) -> Span:
     """[start, end) without white space at its ends."""
-    piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    return start, max(start, start + len(piece.strip()))
+    piece = text[start:end].rstrip()
+    end = start + len(piece)
+    return end - len(piece.lstrip()), end
+
+
+def trimmed_spans(text: str, spans: Iterable[Span]) -> list[Span]:
+    """`spans` without white space at their ends, none blank."""
+    return [span for start, end in spans if (span := trimmed(text, start, end))[0] < span[1]]
 
 
 def _between_letters(text: str, start: int, cut: int) -> int:

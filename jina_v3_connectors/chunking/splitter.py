@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from semantic_text_splitter import MarkdownSplitter, TextSplitter
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import TextFormat
-from .sizes import DEFAULT_CHUNK_TOKENS, Sizes
+from .sizes import DEFAULT_CHUNK_TOKENS, SizedText, Sizes, trimmed_spans
 from .tokens import TokenCounter, counter_of
 
 SEGMENT_CHARACTERS = 20_000
@@ -31,35 +31,42 @@ class SemanticChunker:
     ) -> None:
         counter = tokenizer_file if isinstance(tokenizer_file, TokenCounter) else counter_of(tokenizer_file)
         self._sizes = Sizes(counter, max_tokens, min_tokens)
-
-        def count(text: str) -> int:
-            return counter.bounded(text, max_tokens)
-
-        self._splitters: dict[TextFormat, TextSplitter | MarkdownSplitter] = {
-            "text": TextSplitter.from_callback(count, max_tokens),
-            "markdown": MarkdownSplitter.from_callback(count, max_tokens),
-        }
         release = ".".join(version("semantic-text-splitter").split(".")[:2])
         self.description = f"semantic-text-splitter {release}, {self._sizes.description}"
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        splitter = self._splitters[text_format]
-        pieces = (
-            (begin + start, begin + start + len(piece))
-            for begin, end in segments(text)
-            for start, piece in splitter.chunk_indices(text[begin:end])
-            if piece
+        sized = self._sizes.of(text)
+        kind = MarkdownSplitter if text_format == "markdown" else TextSplitter
+        pieces: list[Span] = []
+        for begin, end in segments(text):
+            splitter = kind.from_callback(_Finder(sized, begin, end).count, self._sizes.max_tokens)
+            chunks = splitter.chunk_indices(text[begin:end])
+            pieces += [(begin + start, begin + start + len(piece)) for start, piece in chunks if piece]
+        # The splitter assumes that a longer text has more tokens. So a piece may be a token too large now and then.
+        return sized.joined(
+            span
+            for piece in pieces
+            for span in ([piece] if sized.fits(*piece) else sized.limited(trimmed_spans(text, [piece])))
         )
-        return self._sizes.joined(text, self._kept(text, pieces))
 
-    def _kept(self, text: str, pieces: Iterable[Span]) -> Iterator[Span]:
-        """The splitter assumes that a longer text has more tokens. So a piece may be a token too large now and then."""
-        for start, end in pieces:
-            if self._sizes.fits(text, start, end):
-                yield start, end
-            else:
-                yield from self._sizes.limited(text, [(start, end)])
+
+class _Finder:
+    """Counts what the splitter shows of a text. It says no position, so that the piece is looked for."""
+
+    def __init__(self, sized: SizedText, begin: int, end: int) -> None:
+        self._sized, self._begin, self._end = sized, begin, end
+        self._near = begin
+
+    def count(self, piece: str) -> int:
+        """Tokens of a piece. Wherever the same characters stand, they have as many."""
+        text, near = self._sized.text, self._near
+        if not text.startswith(piece, near):
+            near = text.find(piece, near, self._end)
+            if near < 0:
+                near = text.find(piece, self._begin, self._end)
+            self._near = near
+        return self._sized.count(near, near + len(piece))
 
 
 def segments(text: str) -> Iterator[Span]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from jina_v3_encoder.texts.tokenizer import check_unicode
@@ -17,8 +18,6 @@ KEPT_WORDS = 1_000_000
 """So many words are remembered, about 100 MB. Then the memory starts anew."""
 LONGEST_WORD = 64
 """Longer words come once: links, and whole sentences of scripts without spaces."""
-LONG_WORDS = 8
-"""Where words have as many characters and more, there is no head of a text to count."""
 BEFORE = "a"
 """Stands before a word that is counted: some words have a token more behind a space than at the head of a text."""
 SPLITTING = {"WhitespaceSplit", "BertPreTokenizer"}
@@ -38,8 +37,9 @@ class TokenCounter:
         self.tokenizer.no_padding()
         self.tokenizer.post_processor = None
         kinds = _kinds(json.loads(self.tokenizer.to_str()).get("pre_tokenizer"))
-        self._breaks_are_spaces = kinds[:1] != [] and kinds[0] in SPLITTING
-        self.by_words = self._breaks_are_spaces or kinds[:1] == ["Metaspace"]
+        self.breaks_are_spaces = kinds[:1] != [] and kinds[0] in SPLITTING
+        """Whether words end at line breaks, as at spaces."""
+        self.by_words = self.breaks_are_spaces or kinds[:1] == ["Metaspace"]
         """Whether a text has as many tokens as its words together."""
         self._first = _Words(self.exact)
         before = self.exact(BEFORE)
@@ -57,38 +57,35 @@ class TokenCounter:
             check_unicode([text])
             raise
 
+    def offsets(self, text: str) -> list[tuple[int, int]]:
+        """Where each token of `text` starts and ends."""
+        return self.tokenizer.encode(text, add_special_tokens=False).offsets
+
     def count(self, text: str) -> int:
         """Tokens of `text`.
 
         Raises:
             InvalidInput: it holds lone surrogates.
         """
-        return sum(self.word_counts(self.words(text))) if self.by_words else self.exact(text)
+        if not self.by_words:
+            return self.exact(text)
+        first, *later = self.words(text)
+        return self._first[first] + sum(map(self._later.__getitem__, later))
 
-    def fits(self, text: str, most: int) -> bool:
-        """Whether `text` has at most `most` tokens."""
-        if len(text) < most and text.isascii():
-            return True  # no token is shorter than a character, but one that may stand before the first
-        return self.bounded(text, most) <= most
-
-    def bounded(self, text: str, most: int) -> int:
-        """Tokens of `text`, or any number above `most` where it has more. A long text is not read to its end."""
-        if self.by_words and len(text) > LONG_WORDS * most:
-            head = self.words(text, most)[:-1]
-            if len(head) == most and (tokens := sum(self.word_counts(head))) > most:
-                return tokens
-        return self.count(text)
-
-    def words(self, text: str, splits: int = -1) -> list[str]:
+    def words(self, text: str) -> list[str]:
         """The parts of `text` between single spaces. To some tokenizers a line break is a space too."""
-        return (text.replace("\n", " ") if self._breaks_are_spaces else text).split(" ", splits)
+        return (text.replace("\n", " ") if self.breaks_are_spaces else text).split(" ")
 
-    def word_counts(self, words: list[str]) -> Iterable[int]:
-        """Tokens of each of the words of a text."""
+    def known(self, head: bool) -> Mapping[str, int]:
+        """Tokens of any word, at the head of a text or behind another; a new one is counted when it is asked for."""
+        return self._first if head else self._later
+
+    def later_counts(self, words: list[str]) -> NDArray[np.int64]:
+        """Tokens of each of the words, all of them behind another."""
         for memory in (self._first, self._later):
             if len(memory) > KEPT_WORDS:
                 memory.clear()
-        return chain([self._first[words[0]]], map(self._later.__getitem__, islice(words, 1, None)))
+        return np.fromiter(map(self._later.__getitem__, words), dtype=np.int64, count=len(words))
 
 
 @cache

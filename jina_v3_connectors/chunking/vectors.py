@@ -15,8 +15,7 @@ from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray
 
 from ..documents import TextFormat
-from . import breaks
-from .sizes import Sizes, between
+from .sizes import Sizes
 
 Breakpoints = Literal["percentile", "peak"]
 DEFAULT_PERCENTILE = 90.0
@@ -51,9 +50,9 @@ class VectorChunker:
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none."""
-        sizes = self._sizes
-        sentences = list(sizes.limited(text, between(text, breaks.sentences(text, 0, len(text)))))
-        return sizes.joined(text, (span for part in self._parts(text, sentences) for span in sizes.packed(text, part)))
+        sized = self._sizes.of(text)
+        parts = self._parts(text, sized.sentences())
+        return sized.joined(span for part in parts for span in sized.packed(part))
 
     def _parts(self, text: str, sentences: list[Span]) -> Iterator[list[Span]]:
         """The sentences between two breaks."""

@@ -18,7 +18,14 @@ READINGS = {
     '"blend"': "--blend",
 }
 """One setting of Python that is several options here."""
-OTHER_NAMES = {"late_chunking": "read_late", "chunker": "chunk_tokens"}
+OTHER_NAMES = {"late_chunking": "read_late"}
+CHUNKER_PARTS = {
+    "chunk_sentences": r"groups of (\d+) sentences",
+    "chunk_overlap": r", overlap (\d+)",
+    "chunk_tokens": r", (\d+) tokens",
+    "min_chunk_tokens": r", at least (\d+)",
+}
+"""What options put into a chunker's description."""
 VALUE = r"True|False|None|'[^'\n]*'|\"[^\"\n]*\"|\d+(?:\.\d+)?"
 
 
@@ -52,9 +59,25 @@ def in_options(message: str, ctx: click.Context) -> str:
     options = [one for one in command.params if isinstance(one, click.Option)] if command is not None else []
     by_name = {one.name: one for one in options if one.name is not None}
     by_name |= {name: by_name[here] for name, here in OTHER_NAMES.items() if here in by_name}
+    message = re.sub(
+        rf"^(\s*)chunker(?=: the collection has (?P<stored>{VALUE}), you use (?P<used>{VALUE}))",
+        lambda match: f"{match[1]}{_chunking(match['stored'], match['used'], by_name)}",
+        message,
+        flags=re.MULTILINE,
+    )
     for name, option in by_name.items():
         message = _with_option(message, name, option)
     return message
+
+
+def _chunking(stored: str, used: str, by_name: Mapping[str, click.Option]) -> str:
+    """The options whose values differ between two descriptions of a chunker, or the chunker itself."""
+    differing = []
+    for name, pattern in CHUNKER_PARTS.items():
+        if name in by_name and re.findall(pattern, stored) != re.findall(pattern, used):
+            differing.append(max(by_name[name].opts, key=len))
+        stored, used = re.sub(pattern, "", stored), re.sub(pattern, "", used)
+    return ", ".join(differing) if stored == used and differing else "chunker"
 
 
 def _with_option(message: str, name: str, option: click.Option) -> str:

@@ -23,14 +23,19 @@ class SearchCommand(click.Command):
     """Takes the word after `--hybrid` as its value only if it is one, so that a question may follow."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        followers = [*args[1:], ""]
-        return super().parse_args(
-            ctx,
-            [
-                f"--hybrid={BEST}" if arg == "--hybrid" and after not in FUSIONS else arg
-                for arg, after in zip(args, followers, strict=True)
-            ],
-        )
+        pairs = list(zip(args, [*args[1:], ""], strict=True))
+        alone = [after for arg, after in pairs if arg == "--hybrid" and after not in FUSIONS]
+        try:
+            return super().parse_args(
+                ctx, [f"--hybrid={BEST}" if arg == "--hybrid" and after in alone else arg for arg, after in pairs]
+            )
+        except click.UsageError as error:
+            words = [after for after in alone if after and not after.startswith("-")]
+            if not words or "unexpected extra argument" not in error.message:
+                raise
+            choices = " or ".join(FUSIONS)
+            message = f"behind --hybrid stands {choices}, or nothing, and one question in quotes: got {words[0]!r}"
+            raise click.UsageError(message, ctx) from None
 
 
 @click.command("search", cls=SearchCommand)

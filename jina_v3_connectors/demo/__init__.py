@@ -34,6 +34,8 @@ QUESTIONS = (
 )
 LATE_QUESTION = QUESTIONS[2]
 """Chosen because it shows the effect: the passage says "Elle mesure 330 mètres" and never names the tower."""
+HYBRID_QUESTION = ExampleQuestion("Qui est Antoni Gaudí ?", "fr", "sagrada")
+"""Chosen because it shows the effect: a name says little to a small model, and its passage is in Spanish."""
 
 
 def documents() -> Iterator[Document]:

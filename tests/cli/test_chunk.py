@@ -142,6 +142,13 @@ def test_bad_input(page: Path, arguments: list[str], message: str) -> None:
     assert message in " ".join(result.stderr.split())
 
 
+def test_nulls_are_refused(page: Path) -> None:
+    page.write_text("One.\0Two.", encoding="utf-8")
+    result = run(page)
+    assert result.exit_code == 1
+    assert f"document '{page.as_posix()}': character 4 is a null character (U+0000)" in " ".join(result.stderr.split())
+
+
 def test_a_file_that_is_not_there() -> None:
     result = run("no-such-file.md")
     assert result.exit_code == 1

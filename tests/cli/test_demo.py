@@ -55,8 +55,11 @@ def test_the_demo_runs_without_noise(tmp_path: Path) -> None:
     assert "16 documents" in result.stdout
     for question in demo.QUESTIONS:
         assert question.text in result.stdout
-    plain, late, blend = re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout)
-    assert {path.name for path in tmp_path.iterdir()} == {plain, late, blend}
+    plain, late, blend, words = re.findall(r"demo_[0-9a-f]{8}_\w+", result.stdout)
+    assert {path.name for path in tmp_path.iterdir()} == {plain, late, blend, words}
+    meaning, shared = result.stdout.partition(demo.HYBRID_QUESTION.text)[2].split("Sagrada Familia", 1)
+    assert "O fado" in meaning, "a name says little to the bundled model"
+    assert "Antoni Gaudí" in shared
     search = ["search", demo.QUESTIONS[0].text, "--from", f"qdrant:{tmp_path}", "--collection", blend, "--json"]
     search_result = subprocess.run([*COMMAND, *search], capture_output=True, text=True, check=True)
     assert search_result.stderr == ""
@@ -79,9 +82,9 @@ def test_several_stores_are_filled_by_a_model_on_a_server(nano: Encoder, tmp_pat
             [*COMMAND, "demo", "--encoder", url, *stores], capture_output=True, text=True, env=environment, timeout=300
         )
         assert result.returncode == 0, result.stderr
-        names = set(re.findall(r"demo_[0-9a-f]{8}_\w+_256", result.stdout))
+        names = set(re.findall(r"demo_[0-9a-f]{8}_\w+", result.stdout))
         client = QdrantClient(url=qdrant, check_compatibility=False)
-        assert len(names) == 3
+        assert len(names) == 4
         assert {client.count(name).count for name in names} == {54}
         client.close()
     assert "Milvus, embedded" in result.stdout

@@ -96,6 +96,9 @@ def test_hybrid_search_alone_and_with_a_fusion(run: Any, corpus: Path) -> None:
     ranks = run("search", "the second part", *ask, "--hybrid", "ranks", model=False)
     assert ranks.exit_code == 0
     assert len(ranks.stdout.splitlines()) == 4
+    apart = run("search", "the second part", *ask, "--hybrid", "sums", model=False)
+    assert apart.exit_code == 2
+    assert "behind --hybrid stands ranks or scores, or nothing, and one question in quotes: got 'sums'" in apart.stderr
     wrong = run("search", "x", *ask, "--hybrid=sum", model=False)
     assert wrong.exit_code == 2
     assert "'sum' is not one of" in wrong.stderr
@@ -176,6 +179,16 @@ def test_files_that_cannot_be_read_are_left_out_and_stay_stored(run: Any, corpus
     assert len(list(corpus.iterdir())) == count + 1
 
 
+def test_nulls_are_refused_and_counted(run: Any, corpus: Path) -> None:
+    (corpus / "rows.jsonl").write_text('{"id": "a", "text": "One.\\u0000Two."}\n{"id": "b", "text": "Three."}\n')
+    refusal = "document 'a': character 4 is a null character (U+0000)"
+    refused = ingest(run, corpus)
+    assert (refused.exit_code, refusal in " ".join(refused.stderr.split())) == (1, True)
+    told = " ".join(ingest(run, corpus, "--skip-bad").stderr.split())
+    assert f"skipped: {refusal}" in told
+    assert "1 skipped" in told
+
+
 def test_lines_that_cannot_be_read_are_left_out_and_nothing_is_pruned(run: Any, corpus: Path) -> None:
     """The line may hold any document."""
     rows = corpus / "rows.jsonl"
@@ -192,8 +205,15 @@ def test_lines_that_cannot_be_read_are_left_out_and_nothing_is_pruned(run: Any, 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--dimensions", "16"], ["--late-chunking"], ["--chunk-tokens", "41"]],
-    ids=["dimensions", "reading", "chunks"],
+    [
+        ["--dimensions", "16"],
+        ["--late-chunking"],
+        ["--chunk-tokens", "41"],
+        ["--min-chunk-tokens", "3"],
+        ["--chunker", "lines"],
+        ["--chunker", "lines", "--chunk-tokens", "41"],
+    ],
+    ids=" ".join,
 )
 def test_other_settings_are_refused_in_plain_words(run: Any, corpus: Path, arguments: list[str]) -> None:
     """Under the names that the user typed."""

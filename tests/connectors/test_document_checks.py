@@ -50,6 +50,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "no document": ("text", "expected a Document, got 'text'"),
     "text": (Document("x", 7), "document 'x': its text must be a str, got 7"),  # type: ignore[arg-type]
     "text surrogate": (Document("x", "a\ud800b"), "document 'x': character 1 is a lone surrogate, which is no text"),
+    "text NUL": (
+        Document("x", "One.\0Two."),
+        r"document 'x': character 4 is a null character \(U\+0000\).*convert the source, or take the nulls out",
+    ),
     "format": (Document("x", TEXT, {}, "html"), "format is 'html', use one of text, markdown"),  # type: ignore[arg-type]
     "id type": (Document(7, TEXT), "a document's id must be a str with something in it, got 7"),  # type: ignore[arg-type]
     "id empty": (Document("", TEXT), "a document's id must be a str with something in it, got ''"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,3 +67,18 @@ def test_chunks_are_read_in_their_document_as_it_is() -> None:
 def test_a_chunker_that_loses_an_answer_is_refused() -> None:
     with pytest.raises(InvalidInput, match="the chunker 'nothing' leaves the answer of query 'a' out"):
         recut(DATA, Nothing())
+
+
+class AtSpaces:
+    """Cuts at one white space, which is in no chunk."""
+
+    description = "at spaces"
+
+    def spans(self, text: str, text_format: str = "text") -> list[Span]:
+        cut = text.find(" wide")
+        return [(0, cut), (cut + 1, len(text))] if cut > 0 else [(0, len(text))]
+
+
+def test_an_answer_that_is_cut_in_its_middle_is_in_one_chunk() -> None:
+    data = recut(replace(DATA, answers={"b": "s w"}), AtSpaces())
+    assert data.relevance["b"] == {"sea#0": 1}

@@ -8,8 +8,7 @@ from itertools import pairwise
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ...documents import Cut, TextFormat
-from .. import breaks
-from ..sizes import Sizes, between
+from ..sizes import SizedText, Sizes
 from ..splitter import SemanticChunker
 from .answers import Parts
 from .prompts import FORM
@@ -43,28 +42,27 @@ class LlmChunker:
 
     def parts(self, text: str, text_format: TextFormat = "text") -> list[tuple[Span, str]]:
         """As `spans`, with what the model said of each."""
-        sizes = self._sizes
-        sentences = list(sizes.limited(text, between(text, breaks.sentences(text, 0, len(text)))))
-        windows = list(self._windows(text, sentences))
+        sized = self._sizes.of(text)
+        windows = list(self._windows(sized))
         answers = self._reader.read([[text[start:end] for start, end in window] for window in windows])
         pieces = [
             piece
             for window, parts in zip(windows, answers, strict=True)
-            for piece in self._pieces(text, window, parts, text_format)
+            for piece in self._pieces(sized, window, parts, text_format)
         ]
         summaries = {span[0]: summary for span, summary in pieces if summary}
-        joined = sizes.joined(text, [span for span, _ in pieces])
+        joined = sized.joined([span for span, _ in pieces])
         return [
             (span, " ".join(dict.fromkeys(said for start, said in summaries.items() if span[0] <= start < span[1])))
             for span in joined
         ]
 
-    def _windows(self, text: str, sentences: list[Span]) -> Iterator[list[Span]]:
+    def _windows(self, sized: SizedText) -> Iterator[list[Span]]:
         """Sentences that are shown at once."""
         window: list[Span] = []
         size = 0
-        for start, end in sentences:
-            tokens = self._sizes.counter.count(text[start:end])
+        for start, end in sized.sentences():
+            tokens = sized.count(start, end)
             if window and (size + tokens > WINDOW_TOKENS or len(window) == WINDOW_SENTENCES):
                 yield window
                 window, size = [], 0
@@ -74,16 +72,16 @@ class LlmChunker:
             yield window
 
     def _pieces(
-        self, text: str, window: list[Span], parts: Parts | None, text_format: TextFormat
+        self, sized: SizedText, window: list[Span], parts: Parts | None, text_format: TextFormat
     ) -> Iterator[tuple[Span, str]]:
         """Chunks of a window, with what was said of the part that each is of."""
         if parts is None:
             first = window[0][0]
-            for start, end in self._splitter.spans(text[first : window[-1][1]], text_format):
+            for start, end in self._splitter.spans(sized.text[first : window[-1][1]], text_format):
                 yield (first + start, first + end), ""
             return
         for start, after in pairwise((*parts.starts, len(window) + 1)):
-            for span in self._sizes.packed(text, window[start - 1 : after - 1]):
+            for span in sized.packed(window[start - 1 : after - 1]):
                 yield span, parts.summaries.get(start, "")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jina_v3_connectors.chunking.counted_text import FEW, CountedText
 from jina_v3_connectors.chunking.tokens import TokenCounter, counter_of
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import InvalidInput
@@ -35,11 +36,24 @@ def test_a_text_has_as_many_tokens_as_the_tokenizer_says(counter: TokenCounter, 
         assert counted == exact
 
 
-@given(text=texts(), most=st.integers(1, 40))
-def test_what_fits(counter: TokenCounter, text: str, most: int) -> None:
-    count = counter.count(text)
-    assert counter.fits(text, most) == (count <= most)
-    assert min(counter.bounded(text, most), most + 1) == min(count, most + 1)
+@given(text=texts(), data=st.data())
+def test_parts_of_a_text_have_as_many_tokens_as_when_they_stand_alone(
+    counter: TokenCounter, text: str, data: st.DataObject
+) -> None:
+    edges = st.integers(0, len(text))
+    spans = data.draw(st.lists(st.tuples(edges, edges).map(lambda pair: (min(pair), max(pair))), max_size=2 * FEW))
+    wanted = [counter.count(text[start:end]) for start, end in spans]
+    counted = CountedText(counter, text)
+    assert counted.counts(spans) == wanted
+    assert [counted.count(start, end) for start, end in spans] == wanted
+
+
+@pytest.mark.parametrize("word", ["x" * 70, "長" * 70, "x" * 70 + "\n", " ", ""])
+def test_long_words_are_counted_where_they_are_asked_for(counter: TokenCounter, word: str) -> None:
+    text = f"{word} one {word} two {word}"
+    counted = CountedText(counter, text)
+    spans = [(start, end) for start in range(0, len(text), 7) for end in range(start, len(text) + 1, 5)]
+    assert counted.counts(spans) == [counter.count(text[start:end]) for start, end in spans]
 
 
 def test_tokenizers_that_read_across_spaces_are_asked_for_whole_texts(counter: TokenCounter, tmp_path: Path) -> None:
