@@ -21,13 +21,16 @@ from rich.console import Console
 from rich.table import Table
 
 from jina_v3_connectors.bench.corpus import mixed_texts
-from jina_v3_connectors.chunking import WholeDocument
+from jina_v3_connectors.chunking import Chunker, WholeDocument
+from jina_v3_connectors.chunking.base import cuts_of
+from jina_v3_connectors.chunking.names import CHUNKERS, DEFAULT_CHUNKER, ChunkerOptions, chunker_named
 from jina_v3_connectors.cli.options import ModelChoice, model_options
 from jina_v3_connectors.connector import VectorConnector
 from jina_v3_connectors.documents import Chunk, Document
 from jina_v3_connectors.ingestion.report import IngestReport
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_connectors.qdrant.layout import QdrantLayout
+from jina_v3_connectors.shared_encoders import tokenizer_of
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.text_encoder import TextEncoder
 from jina_v3_encoder.vectors import FloatArray
@@ -36,6 +39,8 @@ from .command import Benchmark
 
 TASK = "retrieval.passage"
 FAKE_DIMENSIONS = 256
+JOINED = 10
+"""So many texts are one document where documents are cut."""
 
 
 @dataclass
@@ -52,6 +57,8 @@ class IngestBench:
     overheads: list[float] = field(default_factory=list)
     overlaps: list[float] = field(default_factory=list)
     """Wall time of the slow ingest over the larger of its encoding and its writing."""
+    chunkings: list[float] = field(default_factory=list)
+    """Wall time of an ingest whose documents are cut on the way, over that of the same documents cut before."""
     memory_chunks: int = 0
     memory_growth: int = 0
     """Bytes by which the peak of resident memory grew while `memory_chunks` were ingested with a fake encoder."""
@@ -64,8 +71,12 @@ class IngestBench:
     def overlap(self) -> float:
         return statistics.median(self.overlaps)
 
+    @property
+    def chunking(self) -> float:
+        return statistics.median(self.chunkings)
+
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "overhead": self.overhead, "overlap": self.overlap}
+        return {**asdict(self), "overhead": self.overhead, "overlap": self.overlap, "chunking": self.chunking}
 
 
 class SlowStore(EmbeddedStore):
@@ -79,10 +90,20 @@ class SlowStore(EmbeddedStore):
 
 
 def bench_ingest(
-    encoder: TextEncoder, *, documents: int, runs: int, memory_chunks: int, announce: Callable[[str], None]
+    encoder: TextEncoder,
+    *,
+    documents: int,
+    runs: int,
+    memory_chunks: int,
+    announce: Callable[[str], None],
+    chunker_name: str = DEFAULT_CHUNKER,
 ) -> IngestBench:
     """Rounds take turns; the first warms up and does not count."""
     texts = mixed_texts(documents)
+    long = ["\n\n".join(texts[first : first + JOINED]) for first in range(0, documents, JOINED)]
+    chunker = chunker_named(chunker_name, tokenizer_of(encoder), ChunkerOptions(encoder=encoder))
+    cut_before = [Document(str(n), text, cuts=tuple(cuts_of(chunker, text))) for n, text in enumerate(long)]
+    cut_after = [Document(str(n), text) for n, text in enumerate(long)]
     result = IngestBench(documents)
     for run in range(runs + 1):
         announce(f"round {run} of {runs}" if run else "warming up")
@@ -91,7 +112,9 @@ def bench_ingest(
         alone = time.perf_counter() - start
         fast = _ingest(encoder, texts, pause=0.0)
         slow = _ingest(encoder, texts, pause=alone / documents)
+        before, after = (_ingest_all(encoder, side, chunker) for side in (cut_before, cut_after))
         if run:
+            result.chunkings.append(after / before)
             result.alone.append(alone)
             result.fast.append(fast.seconds)
             result.slow.append(slow.seconds)
@@ -121,6 +144,13 @@ def _ingest(encoder: TextEncoder, texts: Sequence[str], *, pause: float) -> Inge
         return store.ingest(Document(str(number), text) for number, text in enumerate(texts))
 
 
+def _ingest_all(encoder: TextEncoder, documents: Sequence[Document], chunker: Chunker) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        store = EmbeddedStore(Path(folder), "bench", QdrantLayout())
+        with VectorConnector(encoder, "bench", store, chunker=chunker) as connector:
+            return connector.ingest(documents).seconds
+
+
 def _connect(encoder: TextEncoder, folder: Path, pause: float) -> VectorConnector:
     store = SlowStore(folder, "bench", QdrantLayout())
     store.pause = pause
@@ -138,9 +168,16 @@ def _peak() -> int:
 @click.option(
     "--memory-chunks", type=click.IntRange(min=0), default=100_000, show_default=True, help="0 leaves it out."
 )
+@click.option(
+    "--chunker",
+    type=click.Choice([name for name in CHUNKERS if not name.startswith("llm")]),
+    default=DEFAULT_CHUNKER,
+    show_default=True,
+    help="Compared with the same cuts made before.",
+)
 @model_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(documents: int, runs: int, memory_chunks: int, choice: ModelChoice, as_json: bool) -> None:
+def command(documents: int, runs: int, memory_chunks: int, chunker: str, choice: ModelChoice, as_json: bool) -> None:
     """What storing costs on top of encoding.
 
     Ingests into an embedded collection, and into one that writes as slowly as the encoder encodes. The three sides take
@@ -153,7 +190,12 @@ def command(documents: int, runs: int, memory_chunks: int, choice: ModelChoice, 
     encoder = choice.load()
     with Console(stderr=True).status("starting") as status:
         result = bench_ingest(
-            encoder, documents=documents, runs=runs, memory_chunks=memory_chunks, announce=status.update
+            encoder,
+            documents=documents,
+            runs=runs,
+            memory_chunks=memory_chunks,
+            announce=status.update,
+            chunker_name=chunker,
         )
     if as_json:
         click.echo(json.dumps(result.to_dict()))
@@ -167,6 +209,7 @@ def command(documents: int, runs: int, memory_chunks: int, choice: ModelChoice, 
     slower = f"{result.overlap:.3f} × the slower of encoding and writing"
     table.add_row("ingest, store as slow as the encoder", slow, slower)
     Console().print(table)
+    Console().print(f"{chunker} on the way: {result.chunking:.3f} × the same documents cut before")
     if memory_chunks:
         grown = result.memory_growth / 2**20
         Console().print(f"{memory_chunks:,} chunks with a fake encoder: peak memory grew by {grown:.0f} MiB")

@@ -22,6 +22,8 @@ def test_rounds_and_ratios() -> None:
     assert all(slow > alone for slow, alone in zip(result.slow, result.alone, strict=True)), "it really waits"
     assert result.overheads == [fast / alone - 1 for fast, alone in zip(result.fast, result.alone, strict=True)]
     assert result.overhead == statistics.median(result.overheads)
+    assert len(result.chunkings) == 2
+    assert result.chunking == statistics.median(result.chunkings) > 0
     assert result.overlap == statistics.median(result.overlaps) > 0
     assert result.to_dict()["documents"] == 40
 
@@ -46,4 +48,5 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(done.stdout)["memory_chunks"] == 200
     shown = CliRunner().invoke(command, arguments)
     assert "× encoding alone" in shown.stdout
+    assert "splitter on the way:" in shown.stdout
     assert "peak memory grew by" in shown.stdout

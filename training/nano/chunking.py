@@ -34,7 +34,7 @@ CHUNKERS = "splitter,lines,sentences,fixed,semantic,markdown"
 BASELINE = "splitter"
 QUERY, PASSAGE = "retrieval.query", "retrieval.passage"
 READINGS = {"alone": Variant.ROWS, "late": Variant.LATE, "blend": Variant.BLEND}
-PLACES = {"corpus": False, "document": True}
+SCOPES = {"corpus": False, "document": True}
 """Where is searched, and whether chunks of other documents are left out."""
 
 Answers = Iterable[tuple[str, str]]
@@ -139,11 +139,11 @@ def measured(encoder: Encoder, subject: Subject, name: str, most: int) -> Iterat
     for reading, variant in READINGS.items():
         vectors = passages.encode(cut, variant)
         figures = {}
-        for place, own_document in PLACES.items():
+        for scope, own_document in SCOPES.items():
             each = measure_each(
                 cut.relevance, rank(cut, questions, vectors, encoder.dimensions, own_document=own_document)
             )
-            figures[place] = [round(each[query]["ndcg"], 4) for query in cut.relevance]
+            figures[scope] = [round(each[query]["ndcg"], 4) for query in cut.relevance]
         yield Result(subject.dataset.name, name, reading, len(cut.passages), round(tokens, 1), **figures)
 
 
@@ -166,7 +166,7 @@ def means(results: Sequence[Result]) -> Iterator[str]:
     for (data, chunker), group in groupby(results, lambda result: (result.data, result.chunker)):
         readings = {result.reading: result for result in group}
         first = next(iter(readings.values()))
-        cells = [f"{np.mean(getattr(readings[reading], place)):.3f}" for place in PLACES for reading in READINGS]
+        cells = [f"{np.mean(getattr(readings[reading], scope)):.3f}" for scope in SCOPES for reading in READINGS]
         yield f"| {data} | {chunker} | {first.chunks:,} | {first.tokens:.0f} | {' | '.join(cells)} |"
 
 
@@ -186,19 +186,19 @@ def differences(results: Sequence[Result], all_subjects: Sequence[Subject], *, t
             if not to_alone and chunker == BASELINE:
                 continue
             cells = []
-            for place in PLACES:
+            for scope in SCOPES:
                 for reading in READINGS:
                     other = (chunker, "alone") if to_alone else (BASELINE, reading)
                     if (chunker, reading) == other:
                         cells.append("")
                         continue
-                    sides = [_joined(by_family[family, *side], place) for side in ((chunker, reading), other)]
+                    sides = [_joined(by_family[family, *side], scope) for side in ((chunker, reading), other)]
                     cells.append(_cell(bootstrap((sides[0] - sides[1])[:, None], documents)[0]))
             yield f"| {family} | {chunker} | {' | '.join(cells)} |"
 
 
-def _joined(results: Sequence[Result], place: str) -> Floats:
-    return np.concatenate([getattr(result, place) for result in results])
+def _joined(results: Sequence[Result], scope: str) -> Floats:
+    return np.concatenate([getattr(result, scope) for result in results])
 
 
 def _cell(interval: Interval) -> str:
@@ -209,7 +209,7 @@ def _cell(interval: Interval) -> str:
 
 
 def _head(*columns: str) -> Iterator[str]:
-    names = [*columns, *(f"{place}: {reading}" for place in PLACES for reading in READINGS)]
+    names = [*columns, *(f"{scope}: {reading}" for scope in SCOPES for reading in READINGS)]
     yield f"| {' | '.join(names)} |"
     yield "|---" * len(names) + "|"
 
