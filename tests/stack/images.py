@@ -61,7 +61,7 @@ POSTGRES_START = """#!/bin/sh
 set -eu
 data=/var/lib/postgresql/data
 if [ ! -s "$data/PG_VERSION" ]; then
-  [ -s "$POSTGRES_PASSWORD_FILE" ] || { echo "$POSTGRES_PASSWORD_FILE holds no password" >&2; exit 1; }
+  [ -n "$(cat "$POSTGRES_PASSWORD_FILE")" ] || { echo "$POSTGRES_PASSWORD_FILE holds no password" >&2; exit 1; }
   initdb --pgdata="$data" --username=postgres --pwfile="$POSTGRES_PASSWORD_FILE" \\
     --auth=scram-sha-256 --encoding=UTF8 --no-locale
   echo "host all all all scram-sha-256" >> "$data/pg_hba.conf"

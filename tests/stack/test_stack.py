@@ -245,7 +245,7 @@ def test_a_bad_setting_leaves_a_stopped_server_and_its_line(
 
 def test_a_store_that_never_becomes_healthy_is_told_by_it_and_by_its_job(engine: Engine, tmp_path: Path) -> None:
     services = Services(engine, tmp_path, "jina-v3-unhealthy")
-    services.secret("PGPASSWORD", "")
+    (tmp_path / "secrets" / "PGPASSWORD").touch()
     try:
         services.up("server")
         services.healthy("server")
