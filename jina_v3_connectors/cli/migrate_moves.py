@@ -52,8 +52,9 @@ MOVE_OPTIONS = (
 IN_PLACE_OPTION = click.option(
     "--in-place",
     "column",
-    metavar="COLUMN",
-    help="PostgreSQL, in place of --to and --into: a new column of the old table, beside the old vectors.",
+    metavar="NAME",
+    help="In place of --to and --into, beside the old vectors: a new column of a table in PostgreSQL, or a new named "
+    "vector of a collection on a Qdrant server.",
 )
 REOPEN_OPTIONS = (
     click.argument("name", required=False),

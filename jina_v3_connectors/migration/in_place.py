@@ -22,6 +22,10 @@ def second_vector(url: str, spec: MigrationSpec, *, to_new: bool = True) -> Seco
         InvalidInput: the collection has no such vectors.
         StoreError: it cannot be opened, or cannot be moved in place.
     """
+    if find_location(url)[0].name == "qdrant":
+        from .qdrant_vector import qdrant_vector
+
+        return qdrant_vector(url, spec, to_new=to_new)
     from .postgres_column import PostgresColumn
 
     return PostgresColumn(url, spec, to_new=to_new)
@@ -38,7 +42,7 @@ def new_vectors(url: str, spec: MigrationSpec) -> Source:
     if stored is None or name is None:
         raise StoreError(f"{where} has no {column_of(spec)!r} yet: run the move first")
     source = open_source(url, spec.source_collection, replace(spec.fields, vector=name))
-    return EachRowAlone(source, stored.contract)
+    return source if source.contract is not None else EachRowAlone(source, stored.contract)
 
 
 def begun_in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
@@ -50,8 +54,17 @@ def begun_in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
     """
     if not spec.in_place:
         return spec
-    if is_export(url) or find_location(url)[0].name != "postgresql":
-        raise InvalidInput("--in-place is for tables in PostgreSQL: give --to and --into, a new collection")
-    from .postgres_column import in_place
+    backend = None if is_export(url) else find_location(url)[0]
+    if backend is not None and backend.name == "postgresql":
+        from . import postgres_column
 
-    return in_place(url, spec)
+        return postgres_column.in_place(url, spec)
+    if backend is not None and backend.name == "qdrant":
+        from . import qdrant_vector
+
+        return qdrant_vector.in_place(url, spec)
+    title = "an export" if backend is None else backend.title
+    raise InvalidInput(
+        f"--in-place is for tables in PostgreSQL and for collections on a Qdrant server, and not for {title}: give "
+        "--to and --into, a new collection"
+    )

@@ -25,7 +25,7 @@ from .in_place import begun_in_place, new_vectors, second_vector
 from .migration import OURS, Migration
 from .rebuild import KeptChunks
 from .records import RECOGNISED, FieldNames, Source
-from .second_vector import EachRowAlone
+from .second_vector import EachRowAlone, SecondVector
 from .sources import open_source
 from .sources.open import is_export
 from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
@@ -112,7 +112,7 @@ def chunker_of(spec: MigrationSpec, source: Source, encoder: TextEncoder, tokeni
 def opened_source(sides: Sides, spec: MigrationSpec, beside: Store | None = None) -> Iterator[Source]:
     """The old collection, for reading. `beside` is a store of it that is open in this process."""
     source = open_source(sides.source, spec.source_collection, spec.fields, beside=beside)
-    if spec.in_place:
+    if spec.in_place and source.contract is None:
         source = EachRowAlone(source)
     try:
         yield source
@@ -161,6 +161,8 @@ def opened_migration(
         changes: list[Changes] = [*notes]
         if source.description == OURS:
             changes.append(WriterNotes(memory))
+        if isinstance(target.store, SecondVector):
+            changes += target.store.changes(target, memory)
 
         def target_records() -> Source:  # no partial: its repr would show the address
             if spec.in_place:
@@ -180,7 +182,16 @@ def _target(
         def beside() -> Store:  # no partial: its repr would show the address
             return second_vector(sides.target, spec)
 
-        return VectorConnector(encoder, spec.target_collection, beside, dimensions=settings.dimensions)
+        return VectorConnector(
+            encoder,
+            spec.target_collection,
+            beside,
+            dimensions=settings.dimensions,
+            late_chunking=settings.reading,
+            window=settings.window,
+            overlap=settings.overlap,
+            chunker=chunker_of(spec, source, encoder, tokenizer_of),
+        )
     return open_store(
         sides.target,
         encoder,
@@ -219,8 +230,8 @@ def open_migration(
         name: Of the move, on this machine; by default that of the new collection. What `settings` leave out of a move
             that was begun stays as it was begun; else chunks are read as in the old collection.
         triggers: In PostgreSQL, note what others write to the old collection.
-        in_place: In PostgreSQL, fill a new column of the old table. `target` is `source`, and `target_collection` table
-            and column, as "articles.embedding_v3".
+        in_place: In PostgreSQL, fill a new column of the old table; on a Qdrant server, a new named vector of the old
+            collection. `target` is `source`, and `target_collection` both names, as "articles.embedding_v3".
         beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
 
     Raises:

@@ -223,12 +223,18 @@ class PostgresColumn(SecondVector):
         """That of the new vectors, where the old column's name stands for them."""
         return self._spec.target_collection if self._is_switched(self._columns()) else self._old
 
-    def check_droppable(self) -> str:
-        """The column that `drop` drops: the new one, or with `to_new` off the old one.
+    @property
+    def after_switch(self) -> str:
+        return (
+            f"the column {self._old} holds the new vectors, {self._old}{KEPT} the old ones. Your application encodes "
+            "questions and new texts with the new model from now on"
+        )
 
-        Raises:
-            StoreError: its vectors are those that searches read.
-        """
+    @property
+    def after_rollback(self) -> str:
+        return f"the column {self._old} holds the old vectors again; rows written since the switch have none"
+
+    def check_droppable(self) -> str:
         switched = self._is_switched(self._columns())
         if switched == self._to_new:
             raise StoreError(

@@ -9,13 +9,17 @@ from typing import NoReturn
 
 from jina_v3_encoder.vectors import FloatArray
 
+from ..connector import VectorConnector
 from ..contract import EmbeddingContract
 from ..documents import Hit
 from ..errors import StoreError
 from ..filters import All, AnyOf, Condition, DocumentId
 from ..fusion import Words
 from ..store import Store, Stored, StoredVector, shared_journal
+from .changes import Changes
 from .records import Record, Source
+from .spec import MigrationSpec, column_of
+from .state import MigrationState
 
 
 class SecondVector(Store):
@@ -41,6 +45,16 @@ class SecondVector(Store):
     def filled(self) -> str | None:
         """The name that the new vectors have now. None where there are none yet."""
 
+    @property
+    @abstractmethod
+    def after_switch(self) -> str:
+        """What a switch has changed, for people."""
+
+    @property
+    @abstractmethod
+    def after_rollback(self) -> str:
+        """What a way back has changed, for people."""
+
     @abstractmethod
     def check_droppable(self) -> str:
         """The name of the vectors that `drop` drops.
@@ -48,6 +62,10 @@ class SecondVector(Store):
         Raises:
             StoreError: they are those that searches read.
         """
+
+    def changes(self, target: VectorConnector, state: MigrationState) -> list[Changes]:
+        """The notes that the collection itself keeps of what others write. `target` is the connector of this store."""
+        return []
 
     def check_adoptable(self, contract: EmbeddingContract) -> NoReturn:
         raise StoreError(f"{self.where}: vectors beside others are filled by a move only")
@@ -99,3 +117,14 @@ def documents_named(where: Condition) -> Iterator[str]:
             yield from documents_named(part)
     elif not isinstance(where, All):
         raise StoreError(f"vectors cannot be removed where {where!r:.100}")
+
+
+def no_name(spec: MigrationSpec) -> str:
+    """How the application of another project's collection is switched, and back."""
+    old, new = spec.fields.vector, column_of(spec)
+    return (
+        f"{spec.source_collection!r} is a collection of another project, whose application names the vector that it "
+        f"searches: let it search with using={new!r} and the new model (LlamaIndex: dense_vector_name, LangChain: "
+        f"vector_name), and let it write that vector; using={old!r} and the old model again to go back. `rollback` "
+        "cannot do that for you"
+    )
