@@ -100,16 +100,17 @@ class QdrantVector(SecondVector):
 
     def create(self, contract: EmbeddingContract) -> None:
         """The metadata first: a vector that nothing is said of would be somebody else's."""
-        old = self._params()[self._old]
         layout = QdrantLayout(vector=self._new)
         if self._is_ours:
             layout = replace(layout_in(self._metadata(), self._collection), vector=self._new, slices=())
+        elif self._params()[self._old].datatype == models.Datatype.FLOAT16:
+            layout = replace(layout, datatype="float16")
         self._say(entries(contract, layout, beside(self._new)))
         if self._new not in self._names():
             config = models.DenseVectorConfig(
                 size=contract.dimensions,
                 distance=models.Distance.COSINE,
-                datatype=None if old.datatype is None else models.VectorStorageDatatype(old.datatype.value),
+                datatype=models.VectorStorageDatatype(layout.datatype),
             )
             with self._errors():
                 self._client.create_vector_name(

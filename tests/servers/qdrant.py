@@ -118,16 +118,6 @@ class Service:
                 return local.upsert(name, models.PointsList(**body).points).model_dump(mode="json")
             case "/delete":
                 return local.delete(name, SELECTOR.validate_python(body)).model_dump(mode="json")
-            case "/vectors":
-                given = models.UpdateVectors(**body)
-                return local.update_vectors(name, given.points).model_dump(mode="json")
-            case "/vectors/delete":
-                stale = models.DeleteVectors(**body)
-                selected = models.PointIdsList(points=stale.points or []) if stale.filter is None else stale.filter
-                return local.delete_vectors(name, stale.vector, selected).model_dump(mode="json")
-            case "/payload":
-                change = models.SetPayload(**body)
-                return local.set_payload(name, change.payload, change.points or []).model_dump(mode="json")
             case "/count":
                 counted = models.CountRequest(**body)
                 return local.count(name, counted.filter, exact=True).model_dump(mode="json")
@@ -142,9 +132,27 @@ class Service:
                     with_vectors=page.with_vector or False,
                 )
                 return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
+            case "/query":
+                (answer,) = local.query_batch_points(name, [models.QueryRequest(**body)])
+                return answer.model_dump(mode="json")
             case "/query/batch":
                 answers = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
                 return [answer.model_dump(mode="json") for answer in answers]
+        return self._parts_of_points(name, rest, body)
+
+    def _parts_of_points(self, name: str, rest: str, body: Any) -> Any:
+        local = self.local
+        match rest:
+            case "/vectors":
+                given = models.UpdateVectors(**body)
+                return local.update_vectors(name, given.points).model_dump(mode="json")
+            case "/vectors/delete":
+                stale = models.DeleteVectors(**body)
+                selected = models.PointIdsList(points=stale.points or []) if stale.filter is None else stale.filter
+                return local.delete_vectors(name, stale.vector, selected).model_dump(mode="json")
+            case "/payload":
+                change = models.SetPayload(**body)
+                return local.set_payload(name, change.payload, change.points or []).model_dump(mode="json")
         raise ValueError(f"route {rest} not found")
 
 
