@@ -314,15 +314,6 @@ class VectorConnector:
         with closing(Journal(self.store.journal_file, self._journal_target(stored.contract))) as journal:
             return journal.whole(self.store.ids())
 
-    def known(self, document_ids: Iterable[str]) -> set[str]:
-        """Those of some documents that are stored whole, as this machine's journal says. It does not look."""
-        stored = self._read(self.store.read_recent, SHORT_RETRY)
-        if stored is None:
-            return set()
-        with closing(Journal(self.store.journal_file, self._journal_target(stored.contract))) as journal:
-            entries = [(document, journal.get(document)) for document in document_ids]
-        return {document for document, entry in entries if entry is not None and entry.digest is not None}
-
     def count(self) -> int:
         """Chunks in the collection, 0 where there is none."""
         return with_retries(self.store.count, SHORT_RETRY) if self._exists() else 0

@@ -8,10 +8,12 @@ by `set_payload`, which leaves all vectors as they are: the next run sees it, si
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from itertools import islice
 from typing import Protocol
 
 from ..connector import VectorConnector
+from ..ingestion.journal import Journal
 from .changes import Noted, documents_of, records_changed
 from .records import Source
 from .state import AT_ONCE, MigrationState
@@ -36,7 +38,7 @@ class Gaps:
     def noted(self, source: Source, state: MigrationState) -> Noted:
         """The journal forgets documents that lost their vectors: it would say that they are unchanged."""
         gaps = list(islice(self._gaps(), AT_ONCE))
-        lost = self._target.known({document for _, document in gaps})
+        lost = self._whole({document for _, document in gaps})
         if lost:
             self._target.delete(lost)
         documents = records_changed(source, state, [key for key, _ in gaps])
@@ -61,8 +63,18 @@ class Gaps:
         lacking = self._points.lacking()
         while page := list(islice(lacking, AT_ONCE)):
             listed = self._state.documents_of([key for key, _ in page])
-            whole = self._target.known({document for _, document in page})
+            whole = self._whole({document for _, document in page})
             yield from ((key, document) for key, document in page if key not in listed or document in whole)
+
+    def _whole(self, documents: set[str]) -> set[str]:
+        """Those of some documents that are stored whole, as the journal says, wherever their vectors are by now."""
+        store = self._target.store
+        stored = store.read()
+        if stored is None:
+            return set()
+        with closing(Journal(store.journal_file, stored.contract.collection_id)) as journal:
+            entries = [(document, journal.get(document)) for document in documents]
+        return {document for document, entry in entries if entry is not None and entry.digest is not None}
 
     def _gone(self) -> list[str]:
         """Listed points that are not there any more."""
