@@ -60,6 +60,8 @@ class Backend:
     aliases: bool = True
     foreign_aliases: bool = True
     """Whether an alias may stand for a collection that another project made."""
+    foreign_in_place: bool = False
+    """Whether the vectors of such a collection can change places with new ones beside them."""
     many_sizes: bool = True
     """Whether one server or folder can hold collections of several sizes. The demo needs that."""
 
@@ -134,6 +136,7 @@ BACKENDS = (
         _postgresql,
         server="postgresql://user@host:5432/database",
         foreign_aliases=False,
+        foreign_in_place=True,
     ),
 )
 PARAMETER = re.compile(r"([?&;])(?!(?:host|port|dbname|sslmode)=[\w./%:,\[\]-]*(?:[&;]|$))[^&;]*")

@@ -30,7 +30,8 @@ def command() -> None:
     """Move a live collection to another model, with a way back.
 
     The old collection is never written. Its texts are encoded by the new model into a new collection. Whatever stops
-    it, `run NAME` goes on. In PostgreSQL, a second column of the old table may take the place of a new collection.
+    it, `run NAME` goes on. A second column of a table in PostgreSQL, or a second vector of a collection on a Qdrant
+    server, may take the place of a new collection (--in-place).
 
     \b
     Example, from a collection that LlamaIndex filled with another model:

@@ -15,7 +15,6 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..migration.opening import Sides
-    from ..migration.spec import MigrationSpec
     from ..migration.state import Progress
 
 
@@ -32,7 +31,7 @@ def command(name: str | None, source: str | None, target: str | None, which: str
     """Delete the old collection once nobody needs a way back, or the new one to give a move up.
 
     It asks for the collection's name. A collection that the switched name stands for is not deleted, and none that this
-    project did not make. Of a move in place, the column with the old vectors is dropped, or the new one.
+    project did not make. Of a move in place, the old vectors are dropped, or the new ones, and nothing else.
 
     \b
     Example:
@@ -50,7 +49,7 @@ def command(name: str | None, source: str | None, target: str | None, which: str
             raise StoreError(f"migration {progress.name!r} is being run by another process: stop it first")
         notes = trigger_notes(sides, spec, progress.name)
         if which != "none" and spec.in_place:
-            _drop_column(sides.target, spec, confirm, new=which == "new")
+            _drop_vectors(sides.target, progress, confirm, new=which == "new")
         elif which != "none":
             _drop_collection(sides, progress, confirm, which)
         for one in notes:
@@ -77,17 +76,18 @@ def _drop_collection(sides: Sides, progress: Progress, confirm: str | None, whic
     say(f"deleted {collection} with {drop_collection(url, collection):,} records")
 
 
-def _drop_column(url: str, spec: MigrationSpec, confirm: str | None, *, new: bool) -> None:
-    """One of the two columns of a move in place."""
-    from ..migration.postgres_column import KEPT, PostgresColumn
-    from ..migration.spec import column_of
+def _drop_vectors(url: str, progress: Progress, confirm: str | None, *, new: bool) -> None:
+    """The new or the old vectors of a move in place."""
+    from ..migration.in_place import second_vector
 
-    column = PostgresColumn(url, spec, to_new=new)
-    name = column_of(spec) if new else f"{spec.fields.vector}{KEPT}"
-    column.check_droppable()
-    _confirm(name, "column", confirm)
-    column.drop()
-    say(f"dropped the column {name} of {spec.source_collection}")
+    spec, alias = progress.spec, progress.alias
+    with closing(second_vector(url, spec, to_new=new)) as store:
+        name = store.check_droppable()
+        if alias is None and not new:
+            say(f"nothing was switched: make sure that no application searches the {store.kind} {name} any more")
+        _confirm(name, store.kind, confirm)
+        store.drop()
+    say(f"dropped the {store.kind} {name} of {spec.source_collection}")
 
 
 def _confirm(name: str, kind: str, confirm: str | None) -> None:

@@ -52,8 +52,9 @@ MOVE_OPTIONS = (
 IN_PLACE_OPTION = click.option(
     "--in-place",
     "column",
-    metavar="COLUMN",
-    help="PostgreSQL, in place of --to and --into: a new column of the old table, beside the old vectors.",
+    metavar="NAME",
+    help="In place of --to and --into, beside the old vectors: a new column of a table in PostgreSQL, or a new named "
+    "vector of a collection on a Qdrant server.",
 )
 REOPEN_OPTIONS = (
     click.argument("name", required=False),
@@ -63,16 +64,16 @@ REOPEN_OPTIONS = (
 
 
 @dataclass(frozen=True)
-class ColumnChoice(SourceChoice):
-    """The new column of a move in place."""
+class InPlaceChoice(SourceChoice):
+    """The new vectors of a move in place."""
 
     spec: MigrationSpec | None = None
 
     def open(self) -> Source:
-        from ..migration.postgres_column import NewVectors
+        from ..migration.in_place import new_vectors
 
         assert self.spec is not None
-        return NewVectors(self.store, self.spec)
+        return new_vectors(self.store, self.spec)
 
 
 def move_options(function: _F) -> _F:
@@ -153,7 +154,7 @@ def sides_of_move(
         spec.fields.vector,
     )
     if spec.in_place:
-        return old, ColumnChoice(addresses.target, spec.target_collection, spec=spec)
+        return old, InPlaceChoice(addresses.target, spec.target_collection, spec=spec)
     return old, SourceChoice(addresses.target, spec.target_collection)
 
 
@@ -225,7 +226,8 @@ def chosen_move(
         InvalidInput: the options are not enough, or impossible.
         StoreError: they contradict what the move was begun with, or a store cannot be asked.
     """
-    from ..migration.opening import check_settings, check_sides, in_place_of, spec_of
+    from ..migration.in_place import begun_in_place
+    from ..migration.opening import check_settings, check_sides, spec_of
     from ..migration.spec import NAMELESS
     from ..migration.state import find_migration
     from ..store import shared_journal
@@ -246,7 +248,7 @@ def chosen_move(
     check_sides(addresses, spec)
     before = find_migration(shared_journal(), called)
     if before is None:
-        spec = replace(in_place_of(addresses, spec), model=model_name(choice))
+        spec = replace(begun_in_place(addresses.source, spec), model=model_name(choice))
         encoder = choice.text_encoder()
     else:
         spec = before.continued(spec)

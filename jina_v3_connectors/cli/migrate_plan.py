@@ -134,7 +134,7 @@ def lines(plan: Plan, model: str, into: str, *, in_place: bool) -> Iterator[str]
     if not totals.records:
         yield "IN THE WAY: the old collection is empty"
     if in_place:
-        yield "the switch: `jina-v3 migrate switch` gives the old column's name to the new one, once nothing is missing"
+        yield "the switch: `jina-v3 migrate switch` puts the new vectors in the old ones' place, once none is missing"
     else:
         yield "the switch: `jina-v3 migrate switch` lets a name stand for the new collection, once nothing is missing"
 

@@ -22,6 +22,7 @@ def command(name: str | None, source: str | None, target: str | None) -> None:
     Example:
       jina-v3 migrate rollback docs-v3
     """
+    from ..migration.in_place import second_vector
     from ..migration.opening import sides_of, store_opener
     from ..migration.state import MigrationState
     from ..migration.switching import rollback
@@ -32,6 +33,7 @@ def command(name: str | None, source: str | None, target: str | None) -> None:
     with closing(MigrationState(shared_journal(), progress.name)) as state:
         alias, collection = rollback(state, store_opener(addresses.target, progress.spec))
     if progress.spec.in_place:
-        say(f"the column {alias} holds the old vectors again; rows written since the switch have none")
+        with closing(second_vector(addresses.target, progress.spec)) as store:
+            say(store.after_rollback)
         return
     say(f"{alias} stands for {collection} again")

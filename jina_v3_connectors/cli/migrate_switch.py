@@ -32,6 +32,9 @@ def command(
     stored. Searches by the name go on meanwhile: each is answered by one of the two collections. The contract of the
     collection tells `jina-v3 search` and our connectors which model, task and size a question needs.
 
+    In place it is the new vectors that take the old ones' place: columns change their names; the contract of one of our
+    Qdrant collections names the new vector; for others it says what to change in your application.
+
     A name stands for collections of one store. Where the old collection is in another store, or is a table of another
     project in PostgreSQL, your application's settings have to be changed too, and `rollback` cannot change them:
     --check says so.
@@ -43,6 +46,7 @@ def command(
     from jina_v3_encoder.errors import InvalidInput
 
     from ..migration.opening import store_opener
+    from ..migration.second_vector import SecondVector
     from ..migration.switching import readiness, switch
 
     known = known_migration(name).spec
@@ -72,11 +76,9 @@ def command(
         spec = migration.spec
         where = "" if spec.source == spec.target else f" in {spec.target}"
         back = f"Back again: jina-v3 migrate rollback {migration.state.name}"
-        if spec.in_place:
-            say(
-                f"the column {alias} holds the new vectors, {alias}_old the old ones. Your application encodes "
-                f"questions and new texts with the new model from now on. {back}"
-            )
+        store = migration.target.store
+        if isinstance(store, SecondVector):
+            say(f"{store.after_switch}. {back}")
             return
         way = back if ready.no_way_back is None else ready.no_way_back[0].upper() + ready.no_way_back[1:]
         say(f"{alias} now stands for {spec.target_collection}{where}. {way}")

@@ -156,7 +156,8 @@ class Migration:
     def missing(self) -> Iterator[str]:
         """Listed documents that the new collection does not hold whole, or that have a record without text.
 
-        One of which a change waits is not missing: it may be gone by now, and counts as waiting.
+        One of which a change waits is not missing: it may be gone by now, and counts as waiting. In place, one that is
+        gone has left nothing behind.
         """
         stored = self.target.chunk_counts()
         without_text = self.state.documents_without_text()
@@ -165,7 +166,7 @@ class Migration:
             expected = 1 if self.rechunks else len(keys)
             if stored.get(document, 0) < expected or document in without_text:
                 waiting = self._waiting_documents() if waiting is None else waiting
-                if document not in waiting:
+                if document not in waiting and not self._is_gone(keys):
                     yield document
 
     def verify(self, sample: int | None = None) -> Verification:
@@ -211,8 +212,12 @@ class Migration:
             yield
 
     def _key_of(self, chunk: Chunk) -> str:
-        """In place, a row keeps its key."""
-        return chunk.document_id if self.spec.in_place else str(chunk.id)
+        """In place, a record of others keeps its key."""
+        return chunk.document_id if self.spec.in_place and not self._keep_ids else str(chunk.id)
+
+    def _is_gone(self, keys: Sequence[str]) -> bool:
+        """Whether a document went together with its new vectors."""
+        return self.spec.in_place and not self.source.read(keys)
 
     def _is_waiting(self, document: str) -> bool:
         """Whether a change of the document is noted now."""

@@ -21,9 +21,11 @@ from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..settings import Settings
 from ..store import Store, Stored, shared_journal
 from .changes import Changes, WriterNotes
+from .in_place import begun_in_place, new_vectors, second_vector
 from .migration import OURS, Migration
 from .rebuild import KeptChunks
 from .records import RECOGNISED, FieldNames, Source
+from .second_vector import EachRowAlone, SecondVector
 from .sources import open_source
 from .sources.open import is_export
 from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
@@ -110,9 +112,7 @@ def chunker_of(spec: MigrationSpec, source: Source, encoder: TextEncoder, tokeni
 def opened_source(sides: Sides, spec: MigrationSpec, beside: Store | None = None) -> Iterator[Source]:
     """The old collection, for reading. `beside` is a store of it that is open in this process."""
     source = open_source(sides.source, spec.source_collection, spec.fields, beside=beside)
-    if spec.in_place:
-        from .postgres_column import EachRowAlone
-
+    if spec.in_place and source.contract is None:
         source = EachRowAlone(source)
     try:
         yield source
@@ -153,7 +153,7 @@ def opened_migration(
         begun = memory.progress()
         spec = begun.continued(spec) if begun else spec
         if begun is None:
-            spec = in_place_of(sides, spec)
+            spec = begun_in_place(sides.source, spec)
         source = stack.enter_context(opened_source(sides, spec, beside))
         if begun is None or begun.stage == PLANNED:
             spec = replace(spec, settings=inherited(spec.settings, source, encoder))
@@ -161,12 +161,12 @@ def opened_migration(
         changes: list[Changes] = [*notes]
         if source.description == OURS:
             changes.append(WriterNotes(memory))
+        if isinstance(target.store, SecondVector):
+            changes += target.store.changes(target, memory)
 
         def target_records() -> Source:  # no partial: its repr would show the address
             if spec.in_place:
-                from .postgres_column import NewVectors
-
-                return NewVectors(sides.target, spec)
+                return new_vectors(sides.target, spec)
             return open_source(sides.target, spec.target_collection, beside=target.store)
 
         yield Migration(spec, source, target, target_records, memory, changes)
@@ -178,12 +178,20 @@ def _target(
     """The connector of the new collection, or of the new column."""
     settings = spec.settings
     if spec.in_place:
-        from .postgres_column import PostgresColumn
 
-        def column() -> Store:
-            return PostgresColumn(sides.target, spec)
+        def beside() -> Store:  # no partial: its repr would show the address
+            return second_vector(sides.target, spec)
 
-        return VectorConnector(encoder, spec.target_collection, column, dimensions=settings.dimensions)
+        return VectorConnector(
+            encoder,
+            spec.target_collection,
+            beside,
+            dimensions=settings.dimensions,
+            late_chunking=settings.reading,
+            window=settings.window,
+            overlap=settings.overlap,
+            chunker=chunker_of(spec, source, encoder, tokenizer_of),
+        )
     return open_store(
         sides.target,
         encoder,
@@ -194,17 +202,6 @@ def _target(
         overlap=settings.overlap,
         chunker=chunker_of(spec, source, encoder, tokenizer_of),
     )
-
-
-def in_place_of(sides: Sides, spec: MigrationSpec) -> MigrationSpec:
-    """A new move in place, with the old column's name. Others stay as they are; see `postgres_column.in_place`."""
-    if not spec.in_place:
-        return spec
-    if is_export(sides.source) or find_location(sides.source)[0].name != "postgresql":
-        raise InvalidInput("--in-place is for tables in PostgreSQL: give --to and --into, a new collection")
-    from .postgres_column import in_place
-
-    return in_place(sides.source, spec)
 
 
 @contextmanager
@@ -233,8 +230,8 @@ def open_migration(
         name: Of the move, on this machine; by default that of the new collection. What `settings` leave out of a move
             that was begun stays as it was begun; else chunks are read as in the old collection.
         triggers: In PostgreSQL, note what others write to the old collection.
-        in_place: In PostgreSQL, fill a new column of the old table. `target` is `source`, and `target_collection` table
-            and column, as "articles.embedding_v3".
+        in_place: In PostgreSQL, fill a new column of the old table; on a Qdrant server, a new named vector of the old
+            collection. `target` is `source`, and `target_collection` both names, as "articles.embedding_v3".
         beside: A store of the old collection that is open in this process. Embedded engines open a folder once.
 
     Raises:
@@ -246,7 +243,7 @@ def open_migration(
     called = name or target_collection
     spec = spec_of(sides, source_collection, target_collection, fields, settings, in_place=in_place)
     if find_migration(shared_journal(), called) is None:
-        spec = in_place_of(sides, spec)
+        spec = begun_in_place(sides.source, spec)
     check_settings(settings, encoder)
     notes = trigger_notes(sides, spec, called, install=True) if triggers else []
     tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
@@ -255,11 +252,11 @@ def open_migration(
 
 
 def store_opener(url: str, spec: MigrationSpec | None = None) -> Callable[[str], Store]:
-    """Opens collections of one backend by name, without a model. For a move in place, give its `spec`."""
+    """Opens collections of one backend by name, without a model. For a move in place, give its `spec`: the name that is
+    switched is that of the old vectors.
+    """
     if spec is not None and spec.in_place:
-        from .postgres_column import column_opener
-
-        return column_opener(url, spec)
+        return lambda _: second_vector(url, spec, to_new=False)
     return lambda name: store_at(url, name)  # no partial: its repr would show the address
 
 

@@ -10,27 +10,24 @@ column find the new vectors from then on.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import DEFAULT_RETRY, with_retries
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract
-from ..documents import Chunk, Hit
+from ..documents import Chunk
 from ..errors import StoreError
-from ..filters import All, AnyOf, Condition, DocumentId
-from ..fusion import Words
+from ..filters import Condition
 from ..limits import WriteLimits
-from ..store import Store, Stored, StoredVector, shared_journal
+from ..store import Stored
 from .postgres_changes import FILLING, LOCK_MILLISECONDS
-from .records import Record, Source
-from .sources.open import open_source
+from .postgres_mark import comment_of, marked
+from .second_vector import SecondVector, documents_named
 from .sources.postgres import TEXT_FORMS, Column, joined, postgres_reader
 from .spec import MigrationSpec, column_of
 
@@ -41,8 +38,6 @@ from psycopg.rows import TupleRow, tuple_row
 from ..postgres.connections import connection_string
 from ..postgres.errors import store_errors
 
-MARK = "jina-v3 "
-"""Before the contract in a column's comment."""
 KEPT = "_old"
 """Behind the name of the old column, after a switch."""
 COLUMNS = """
@@ -80,9 +75,10 @@ class ColumnLayout:
     hybrid: bool = False
 
 
-class PostgresColumn(Store):
+class PostgresColumn(SecondVector):
     """The new column. Rows that hold a vector in it are its chunks, with number 0; a row's key is its document's id."""
 
+    kind = "column"
     write_limits = WriteLimits(rows=200, bytes=8 * 2**20)
     """Rows are locked while they are written."""
 
@@ -106,11 +102,7 @@ class PostgresColumn(Store):
         self._old, self._new = old, column_of(spec)
 
     @property
-    def journal_file(self) -> Path:
-        return shared_journal()
-
-    @property
-    def filled_column(self) -> str | None:
+    def filled(self) -> str | None:
         """The column that holds the new vectors now. None where there is none yet."""
         columns = self._columns()
         if columns.get(self._new) is not None:
@@ -122,20 +114,20 @@ class PostgresColumn(Store):
         name = self._old if self._is_switched(columns) else self._new
         if name not in columns:
             return None
-        mark = _marked(columns[name])
+        mark = marked(columns[name])
         if mark is None:
             raise StoreError(
-                f"{self._where} has a column {name!r} that no move made: name a new one with --in-place, or drop it "
+                f"{self.where} has a column {name!r} that no move made: name a new one with --in-place, or drop it "
                 "first"
             )
-        return Stored(EmbeddingContract.from_dict(mark.contract, self._where), ColumnLayout())
+        return Stored(EmbeddingContract.from_dict(mark.contract, self.where), ColumnLayout())
 
     def create(self, contract: EmbeddingContract) -> None:
         """A column without a default is added at once, whatever the table's size."""
-        text = MARK + json.dumps({"column": self._new, "contract": contract.to_dict()})
+        text = comment_of(self._new, contract)
         kind = sql.SQL(f"vector({contract.dimensions})")
         with self._transaction() as cursor:
-            if self.filled_column is None:
+            if self.filled is None:
                 cursor.execute(
                     sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(self._table, sql.Identifier(self._new), kind)
                 )
@@ -155,7 +147,7 @@ class PostgresColumn(Store):
 
     def delete(self, where: Condition) -> None:
         """Empties the column of rows. Most of them are gone already."""
-        keys = self._divided(list(_documents(where)))
+        keys = self._divided(list(documents_named(where)))
         if not keys[0]:
             return
         with self._writing() as cursor:
@@ -176,12 +168,12 @@ class PostgresColumn(Store):
 
     def settle(self) -> None:
         """Give the new column an index of the kind that the old one has, without stopping those who write."""
-        with store_errors(self._where), psycopg.connect(connection_string(self._url), autocommit=True) as connection:
+        with store_errors(self.where), psycopg.connect(connection_string(self._url), autocommit=True) as connection:
             indexes = [connection.execute(INDEXES, (self._name, name)).fetchall() for name in (self._old, self._new)]
             for _, _, valid, name in indexes[1]:
                 if not valid:  # a stopped call left it
                     connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.SQL(name)))
-            if not indexes[0] or any(valid for _, _, valid, _ in indexes[1]) or self.filled_column != self._new:
+            if not indexes[0] or any(valid for _, _, valid, _ in indexes[1]) or self.filled != self._new:
                 return
             method, operators, _, _ = indexes[0][0]
             operators = operators.replace("halfvec_", "vector_")  # the new column is a vector, whatever the old one is
@@ -209,12 +201,12 @@ class PostgresColumn(Store):
                 return
             if to_new and kept in columns:
                 raise StoreError(
-                    f"{self._where} has a column {kept!r} already: drop or rename it, it is for the old vectors"
+                    f"{self.where} has a column {kept!r} already: drop or rename it, it is for the old vectors"
                 )
             views = [view for (view,) in cursor.execute(BOUND, (self._name, self._old)).fetchall()]
             if views:
                 raise StoreError(
-                    f"{self._where} is read by {', '.join(views)}, and a view keeps its column when that is renamed, "
+                    f"{self.where} is read by {', '.join(views)}, and a view keeps its column when that is renamed, "
                     "so it would go on with the other vectors: drop these views, switch, and make them again. Nothing "
                     "was changed"
                 )
@@ -231,16 +223,22 @@ class PostgresColumn(Store):
         """That of the new vectors, where the old column's name stands for them."""
         return self._spec.target_collection if self._is_switched(self._columns()) else self._old
 
-    def check_droppable(self) -> str:
-        """The column that `drop` drops: the new one, or with `to_new` off the old one.
+    @property
+    def after_switch(self) -> str:
+        return (
+            f"the column {self._old} holds the new vectors, {self._old}{KEPT} the old ones. Your application encodes "
+            "questions and new texts with the new model from now on"
+        )
 
-        Raises:
-            StoreError: its vectors are those that searches read.
-        """
+    @property
+    def after_rollback(self) -> str:
+        return f"the column {self._old} holds the old vectors again; rows written since the switch have none"
+
+    def check_droppable(self) -> str:
         switched = self._is_switched(self._columns())
         if switched == self._to_new:
             raise StoreError(
-                f"the column {self._old!r} of {self._where} is what searches read, so it is not dropped: "
+                f"the column {self._old!r} of {self.where} is what searches read, so it is not dropped: "
                 + ("roll back first" if switched else "switch first")
             )
         return self._new if self._to_new else self._old + KEPT
@@ -254,22 +252,8 @@ class PostgresColumn(Store):
     def close(self) -> None:
         """Each call has a connection of its own."""
 
-    def check_adoptable(self, contract: EmbeddingContract) -> NoReturn:
-        raise StoreError(f"{self._where}: a column is filled by a move only")
-
-    def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
-        raise StoreError(f"{self._where}: a column is filled by a move only")
-
-    def adopt(self, contract: EmbeddingContract) -> NoReturn:
-        raise StoreError(f"{self._where}: a column is filled by a move only")
-
-    def nearest(
-        self, vectors: FloatArray, limit: int, condition: Condition | None, words: Words | None, stored: Stored
-    ) -> list[list[Hit]]:
-        raise StoreError(f"{self._where} is searched by its application's own SQL")
-
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
         return f"table {self._spec.source_collection!r}"
 
     @property
@@ -278,7 +262,7 @@ class PostgresColumn(Store):
 
     @property
     def _column(self) -> sql.Identifier:
-        return sql.Identifier(self.filled_column or self._new)
+        return sql.Identifier(self.filled or self._new)
 
     def _columns(self, cursor: Cursor[TupleRow] | None = None) -> dict[str, str | None]:
         """All columns, with their comments."""
@@ -289,7 +273,7 @@ class PostgresColumn(Store):
 
     def _is_switched(self, columns: dict[str, str | None]) -> bool:
         """The old name has the new vectors: they carry the mark of this move."""
-        mark = _marked(columns.get(self._old))
+        mark = marked(columns.get(self._old))
         return mark is not None and mark.column == self._new and self._new not in columns
 
     def _divided(self, ids: Sequence[str]) -> list[list[str]]:
@@ -322,84 +306,12 @@ class PostgresColumn(Store):
     @contextmanager
     def _transaction(self) -> Iterator[Cursor[TupleRow]]:
         with (
-            store_errors(self._where),
+            store_errors(self.where),
             psycopg.connect(connection_string(self._url)) as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_MILLISECONDS}ms'")
             yield cursor
-
-
-class EachRowAlone:
-    """A `Source` whose records are documents of their own, without metadata: in place, nothing else is carried."""
-
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self.description, self.contract, self.dimensions = source.description, source.contract, source.dimensions
-
-    def records(self, *, vectors: bool, after: str | None = None) -> Iterator[Record]:
-        return map(_alone, self._source.records(vectors=vectors, after=after))
-
-    def read(self, keys: Sequence[str], *, vectors: bool = False) -> list[Record]:
-        return [_alone(record) for record in self._source.read(keys, vectors=vectors)]
-
-    def count(self) -> int:
-        return self._source.count()
-
-    def close(self) -> None:
-        self._source.close()
-
-
-class NewVectors(EachRowAlone):
-    """The same table with the new vectors. It says how they were made."""
-
-    def __init__(self, url: str, spec: MigrationSpec) -> None:
-        """Raises StoreError where nothing was moved yet, or the table cannot be read."""
-        column = PostgresColumn(url, spec)
-        stored, name = column.read(), column.filled_column
-        if stored is None or name is None:
-            raise StoreError(
-                f"table {spec.source_collection!r} has no column {column_of(spec)!r} yet: run the move first"
-            )
-        super().__init__(open_source(url, spec.source_collection, replace(spec.fields, vector=name)))
-        self.contract = stored.contract
-
-
-def _alone(record: Record) -> Record:
-    return Record(record.key, record.text, record.vector)
-
-
-class Mark(NamedTuple):
-    """What a column's comment says of the move that made it."""
-
-    column: str
-    """Its name at first."""
-    contract: dict[str, Any]
-
-
-def _marked(comment: str | None) -> Mark | None:
-    if comment is None or not comment.startswith(MARK):
-        return None
-    try:
-        return Mark(**json.loads(comment.removeprefix(MARK)))
-    except (ValueError, TypeError) as error:
-        raise StoreError(f"the comment {comment!r:.200} of a column was damaged: {error}") from error
-
-
-def _documents(where: Condition) -> Iterator[str]:
-    """The documents of a condition for whole documents. A row has one chunk, so there are no other tails."""
-    if isinstance(where, DocumentId):
-        yield from where.ids
-    elif isinstance(where, AnyOf):
-        for part in where.parts:
-            yield from _documents(part)
-    elif not isinstance(where, All):
-        raise StoreError(f"a column cannot be emptied where {where!r:.100}")
-
-
-def column_opener(url: str, spec: MigrationSpec) -> Callable[[str], Store]:
-    """For `switch` and `rollback`: the name that is switched is the old column's."""
-    return lambda _: PostgresColumn(url, spec, to_new=False)
 
 
 def in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
@@ -422,7 +334,7 @@ def in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
     if column_of(spec) in (old, old + KEPT):
         raise InvalidInput(f"--in-place {column_of(spec)} is a name of the old column: choose another one")
     named = replace(spec, fields=replace(spec.fields, vector=old))
-    if PostgresColumn(url, named).filled_column == old:
+    if PostgresColumn(url, named).filled == old:
         raise InvalidInput(
             f"the column {old!r} was {column_of(spec)!r} when an earlier move made it: choose another name for the new "
             "one"

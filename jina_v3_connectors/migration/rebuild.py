@@ -9,8 +9,9 @@ from typing import Any
 
 from jina_v3_encoder.texts.late_chunking import Span
 
-from ..documents import Cut, Document, TextFormat
+from ..documents import Cut, Document, Mark, TextFormat
 from ..errors import DocumentError
+from ..files.content import PAGE, SECTION
 from ..reassembly import reassemble
 from .records import Record
 
@@ -18,6 +19,8 @@ SEPARATOR = "\n"
 """Between chunks whose places in the document are not known."""
 LONGEST_GAP = 10_000
 """Characters that a gap between two chunks may have."""
+MARKED = (PAGE, "page_label", "page_number", SECTION, "headings")
+"""Metadata that says where in a document a chunk stands, so that it is true of new chunks that start there."""
 SOURCE_ID = "jina_v3_source_id"
 """The metadata field with the old id of a chunk, where the new id does not follow from it."""
 
@@ -52,7 +55,8 @@ def document_id_of(record: Record) -> str:
 def rebuild(records: Sequence[Record], *, keep_cuts: bool, keep_ids: bool) -> Rebuilt:
     """The document of these records, which are all of its records, in order.
 
-    With `keep_cuts`, it is cut as the old collection was. Without `keep_ids`, each chunk's metadata has the old id.
+    With `keep_cuts`, it is cut as the old collection was. Without, pages and sections become marks where the old chunks
+    start, and what else differs between chunks is lost. Without `keep_ids`, each chunk's metadata has the old id.
 
     Raises:
         DocumentError: a record has no text, or overlapping chunks contradict each other.
@@ -69,7 +73,7 @@ def rebuild(records: Sequence[Record], *, keep_cuts: bool, keep_ids: bool) -> Re
     text, spans, exact = _laid_out(name, records) if placed else _joined(records)
     shared = _shared_metadata(records)
     if not keep_cuts:
-        return Rebuilt(Document(name, text, shared), exact)
+        return Rebuilt(Document(name, text, shared, marks=_marks(records, spans, shared)), exact)
     cuts = tuple(
         Cut(start, end, _rest(record, shared, keep_id=keep_ids))
         for (start, end), record in zip(spans, records, strict=True)
@@ -112,6 +116,18 @@ def _shared_metadata(records: Sequence[Record]) -> dict[str, Any]:
         for key, value in first.items()
         if all(key in record.metadata and _same(record.metadata[key], value) for record in records)
     }
+
+
+def _marks(records: Sequence[Record], spans: Sequence[Span], shared: Mapping[str, Any]) -> tuple[Mark, ...]:
+    """Where pages and sections begin, as far as the old chunks tell it."""
+    marks: list[Mark] = []
+    before: dict[str, Any] = {}
+    for record, (start, _) in zip(records, spans, strict=True):
+        here = {key: record.metadata[key] for key in MARKED if key in record.metadata and key not in shared}
+        if not _same(here, before) and (not marks or start > marks[-1].start):
+            marks.append(Mark(start, here))
+            before = here
+    return tuple(marks)
 
 
 def _same(first: object, second: object) -> bool:

@@ -83,7 +83,7 @@ class MigrationSpec:
     settings: MoveSettings = DEFAULTS
     model: ModelName = NAMELESS
     in_place: bool = False
-    """The new vectors are a column of the old table. `target_collection` is table and column, with a point between."""
+    """The new vectors stand beside the old ones. `target_collection` names both, with a point between."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> MigrationSpec:
@@ -131,7 +131,7 @@ class MigrationSpec:
 
 
 def column_of(spec: MigrationSpec) -> str:
-    """The new column of a move in place."""
+    """The name of the new vectors of a move in place."""
     return spec.target_collection.removeprefix(f"{spec.source_collection}.")
 
 

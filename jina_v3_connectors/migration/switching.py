@@ -15,6 +15,7 @@ from ..errors import ContractMissing, DocumentError, StoreBusy, StoreError
 from ..store import Store
 from .changes import held
 from .migration import MAY_WAIT, OURS, Migration
+from .second_vector import no_name
 from .sources.open import is_export
 from .spec import MigrationSpec
 from .state import SWITCHED, MigrationState
@@ -145,7 +146,7 @@ def no_way_back(spec: MigrationSpec, *, is_ours: bool) -> str | None:
     `is_ours`: this project made the old collection.
     """
     if spec.in_place:
-        return None
+        return None if is_ours or backend_of(spec.target).foreign_in_place else no_name(spec)
     old, new = f"{spec.source_collection!r} in {spec.source}", f"{spec.target_collection!r} in {spec.target}"
     if is_export(spec.source):
         return "the old side is an export, which cannot be searched: keep what it was made from until you are sure"

@@ -67,6 +67,8 @@ def client_errors(collection: str) -> Iterator[None]:
     except (ResponseHandlingException, httpx.TransportError, ConnectionError, TimeoutError) as error:
         absent = isinstance(getattr(error, "source", error), httpx.ConnectError)
         raise unreachable(where, error, absent=absent) from error
+    except KeyError as error:  # the client's own store, of a point that is not there
+        raise StoreNotFound(f"{where}: there is no point {error}") from error
     except ValueError as error:
         missing = "not found" in str(error)
         raise (StoreNotFound if missing else StoreError)(f"{where}: {error}") from error

@@ -44,6 +44,8 @@ class QdrantLayout:
     """Store BM25 word weights beside the vectors, for `search(hybrid=True)`."""
     indexes: Mapping[str, IndexKind] = field(default_factory=dict)
     """Metadata fields that filters name often, with their type."""
+    vector: str = VECTOR
+    """The name of the vector that is searched. Another one after a move in place."""
 
     def __post_init__(self) -> None:
         for name, kind in (("on_disk", bool), ("hybrid", bool), ("indexes", Mapping)):
@@ -62,14 +64,16 @@ class QdrantLayout:
         object.__setattr__(self, "slices", tuple(sizes))
 
     def check(self, dimensions: int) -> None:
-        """Raises InvalidInput where a slice is not smaller than the vector."""
+        """Raises InvalidInput where a slice is not smaller than the vector, or the vector has another name."""
+        if self.vector != VECTOR:
+            raise InvalidInput(f"the vector of a new collection is called {VECTOR!r}, got {self.vector!r}")
         if self.slices and self.slices[-1] >= dimensions:
             raise InvalidInput(f"slices must be smaller than the vectors' {dimensions} dimensions, got {self.slices}")
 
     def vectors(self, full: FloatArray) -> dict[str, FloatArray]:
         """The named vectors of rows (n, dimensions): slices are renormalised in float32."""
         slices = {slice_name(size): finish(full[:, :size].copy(), normalize=True) for size in self.slices}
-        return {VECTOR: full, **slices}
+        return {self.vector: full, **slices}
 
     def funnel(self, limit: int) -> list[tuple[str, int]]:
         """(vector, how many to keep) of each stage before the last, the smallest slice first."""

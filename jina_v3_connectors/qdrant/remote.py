@@ -13,7 +13,7 @@ from jina_v3_encoder.vectors import FloatArray
 from ..fusion import RRF_K, fused_depth
 from ..vectors import shortest
 from .filters import Dialect, Translator
-from .layout import OVERSAMPLED, VECTOR, WORDS, QdrantLayout
+from .layout import OVERSAMPLED, WORDS, QdrantLayout
 from .words import WordWeights, query_words
 
 FILTERS = Translator(
@@ -67,7 +67,7 @@ def query_request(
     if words is None:
         return models.QueryRequest(
             query=shortest(row),
-            using=VECTOR,
+            using=layout.vector,
             prefetch=_stages(row, limit, allowed, layout),
             limit=limit,
             filter=allowed,
@@ -76,7 +76,7 @@ def query_request(
         )
     fused = models.RrfQuery(rrf=models.Rrf(k=RRF_K))
     sides = _sides(row, limit, allowed, words, layout)
-    return models.QueryRequest(query=fused, prefetch=sides, limit=limit, with_payload=True, with_vector=[VECTOR])
+    return models.QueryRequest(query=fused, prefetch=sides, limit=limit, with_payload=True, with_vector=[layout.vector])
 
 
 def score_requests(
@@ -86,7 +86,7 @@ def score_requests(
     sides, most = _sides(row, limit, allowed, words, layout), 2 * fused_depth(limit)
     dense, lexical = shortest(row), sparse(query_words(words))
     return (
-        models.QueryRequest(query=dense, using=VECTOR, prefetch=sides, limit=most, params=_params(layout)),
+        models.QueryRequest(query=dense, using=layout.vector, prefetch=sides, limit=most, params=_params(layout)),
         models.QueryRequest(query=lexical, using=WORDS, prefetch=sides, limit=most),
     )
 
@@ -97,7 +97,9 @@ def _sides(
     """The best by meaning, and the best by words."""
     kept, stages, params = fused_depth(limit), _stages(row, limit, allowed, layout), _params(layout)
     return [
-        models.Prefetch(query=shortest(row), using=VECTOR, limit=kept, filter=allowed, prefetch=stages, params=params),
+        models.Prefetch(
+            query=shortest(row), using=layout.vector, limit=kept, filter=allowed, prefetch=stages, params=params
+        ),
         models.Prefetch(query=sparse(query_words(words)), using=WORDS, limit=kept, filter=allowed),
     ]
 

@@ -33,12 +33,10 @@ except ImportError:
     raise MissingExtra("qdrant-client", "qdrant") from None
 
 from .errors import client_errors
+from .metadata import WRITER_KEY, entries, layout_in, searched
 from .remote import FILTERS, collection_config, query_request, score_requests, sparse
 
 PAGE = 1000
-CONTRACT_KEY = "jina_v3"
-LAYOUT_KEY = "jina_v3_layout"
-WRITER_KEY = "jina_v3_writer"
 
 
 class ServerStore(Store):
@@ -62,10 +60,10 @@ class ServerStore(Store):
             info = self._info()
         except StoreNotFound:
             return None
-        values = (info.config.metadata or {}).get(CONTRACT_KEY)
-        if not isinstance(values, Mapping):
+        stored = searched(info.config.metadata, self.collection)
+        if stored is None:
             raise ContractMissing(self.collection)
-        return Stored(EmbeddingContract.from_dict(values, self.collection), self._layout(info))
+        return stored
 
     def writer(self) -> str | None:
         token = (self._info().config.metadata or {}).get(WRITER_KEY)
@@ -81,7 +79,7 @@ class ServerStore(Store):
         with self._errors():
             if not self.client.collection_exists(self.collection):
                 config = collection_config(contract.dimensions, self.new_layout)
-                metadata = _metadata(contract, self.new_layout)
+                metadata = entries(contract, self.new_layout)
                 self.client.create_collection(self.collection, metadata=metadata, **config)
             self._indexed()
 
@@ -98,16 +96,17 @@ class ServerStore(Store):
 
     def sample(self, limit: int, where: Condition | None = None) -> list[StoredVector]:
         allowed = None if where is None else FILTERS.filter(where)
+        vector = self._layout(self._info()).vector
         random = models.SampleQuery(sample=models.Sample.RANDOM)
         request = models.QueryRequest(
-            query=random, filter=allowed, limit=limit, with_payload=True, with_vector=[VECTOR]
+            query=random, filter=allowed, limit=limit, with_payload=True, with_vector=[vector]
         )
         with self._errors():
             (answer,) = self.client.query_batch_points(self.collection, [request])
         return [
-            (stored_chunk(point.id, point.payload or {}), np.asarray(point.vector[VECTOR], np.float32))
+            (stored_chunk(point.id, point.payload or {}), np.asarray(point.vector[vector], np.float32))
             for point in answer.points
-            if isinstance(point.vector, Mapping) and VECTOR in point.vector
+            if isinstance(point.vector, Mapping) and vector in point.vector
         ]
 
     def adopt(self, contract: EmbeddingContract) -> None:
@@ -115,7 +114,7 @@ class ServerStore(Store):
         config = self._info().config.model_dump(mode="json")
         layout = layout_of(config["params"] | {"quantization_config": config["quantization_config"]}, self.new_layout)
         with self._errors():
-            self.client.update_collection(self.collection, metadata=_metadata(contract, layout))
+            self.client.update_collection(self.collection, metadata=entries(contract, layout))
 
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
         named = layout.vectors(vectors)
@@ -152,7 +151,7 @@ class ServerStore(Store):
         with self._errors():
             answers = self.client.query_batch_points(self.collection, requests)
         return [
-            [to_hit(point.id, _cosine(point, row, words), point.payload or {}) for point in answer.points]
+            [to_hit(point.id, _cosine(point, row, words, held.vector), point.payload or {}) for point in answer.points]
             for row, answer in zip(vectors, answers, strict=True)
         ]
 
@@ -237,7 +236,7 @@ class ServerStore(Store):
             return self.client.get_collection(self.collection)
 
     def _layout(self, info: models.CollectionInfo) -> QdrantLayout:
-        return QdrantLayout.from_dict((info.config.metadata or {}).get(LAYOUT_KEY) or {}, self.collection)
+        return layout_in(info.config.metadata, self.collection)
 
     @property
     def _local(self) -> bool:
@@ -249,12 +248,8 @@ class ServerStore(Store):
         return client_errors(self.collection)
 
 
-def _metadata(contract: EmbeddingContract, layout: QdrantLayout) -> dict[str, Any]:
-    return {CONTRACT_KEY: contract.to_dict(), LAYOUT_KEY: layout.to_dict()}
-
-
-def _cosine(point: models.ScoredPoint, row: FloatArray, words: Words | None) -> float:
+def _cosine(point: models.ScoredPoint, row: FloatArray, words: Words | None, vector: str) -> float:
     """The score of a plain search is the cosine. The score of a fused one is a rank, so the cosine is computed."""
     if words is None or not isinstance(point.vector, Mapping):
         return point.score
-    return cosine(point.vector[VECTOR], row)
+    return cosine(point.vector[vector], row)

@@ -14,9 +14,9 @@ import psycopg
 import pytest
 
 from jina_v3_connectors.errors import StoreError
+from jina_v3_connectors.migration.in_place import begun_in_place
 from jina_v3_connectors.migration.opening import (
     Sides,
-    in_place_of,
     open_migration,
     opened_migration,
     spec_of,
@@ -60,7 +60,7 @@ def sql(url: str, *statements: str) -> list[Any]:
 def spec_in_place(url: str, **options: Any) -> MigrationSpec:
     sides = Sides(url, url)
     settings = MoveSettings(dimensions=SIZE, **options)
-    return in_place_of(sides, spec_of(sides, "articles", "articles.fresh", settings=settings, in_place=True))
+    return begun_in_place(url, spec_of(sides, "articles", "articles.fresh", settings=settings, in_place=True))
 
 
 def opened(url: str, encoder: Any = None) -> Any:
@@ -192,7 +192,7 @@ def test_a_key_of_several_columns(database: str) -> None:
         "INSERT INTO pages SELECT n, 'a \"b\" ' || n, 'Page ' || n, NULL FROM generate_series(1, 7) n",
     )
     sides = Sides(database, database)
-    spec = in_place_of(sides, spec_of(sides, "pages", "pages.fresh", settings=MoveSettings(SIZE), in_place=True))
+    spec = begun_in_place(database, spec_of(sides, "pages", "pages.fresh", settings=MoveSettings(SIZE), in_place=True))
     with opened_migration(sides, spec, "pages", FakeEncoder(), Path) as migration:
         assert migration.run(sample=0).is_complete
     assert sql(database, "SELECT count(fresh) FROM pages") == [(7,)]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from jina_v3_connectors.document_checks import check_document
+from jina_v3_connectors.documents import Mark
 from jina_v3_connectors.errors import DocumentError
 from jina_v3_connectors.migration.rebuild import KeptChunks, Rebuilt, rebuild
 from jina_v3_connectors.migration.records import FieldNames, Record
@@ -100,6 +102,22 @@ def test_old_ids_are_kept_where_the_new_ones_are_others() -> None:
 
 def test_a_document_that_is_cut_anew_has_no_cuts() -> None:
     assert rebuilt(chunk(0, "One.", 0), keep_cuts=False).document.cuts is None
+
+
+def test_a_document_that_is_cut_anew_keeps_its_pages_and_sections() -> None:
+    """Where the old chunks start. What belongs to an old chunk alone is no new one's."""
+    chunks = [
+        chunk(0, "Title.", 0, lang="en", weight=1),
+        chunk(1, "One.", 7, lang="en", page=1, section="A", weight=2),
+        chunk(2, "Two.", 12, lang="en", page=1, section="A", weight=3),
+        chunk(3, "Three.", 17, lang="en", page=2, section="A", weight=4),
+        chunk(4, "End.", 24, lang="en", weight=5),
+    ]
+    document = rebuilt(*chunks, keep_cuts=False).document
+    assert document.metadata == {"lang": "en"}
+    assert document.marks == (Mark(7, {"page": 1, "section": "A"}), Mark(17, {"page": 2, "section": "A"}), Mark(24, {}))
+    check_document(document)
+    assert rebuilt(*chunks).document.marks == ()
 
 
 @pytest.mark.parametrize("text", [None, "", " \n"])

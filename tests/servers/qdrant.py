@@ -22,12 +22,15 @@ MAX_BODY = 32 * 2**20
 PORT = 6333
 ROUTE = re.compile(r"/collections/(?P<name>[^/]+)(?P<rest>/.*)?")
 SELECTOR: TypeAdapter[Any] = TypeAdapter(models.PointsSelector)
+VECTOR_NAME: TypeAdapter[Any] = TypeAdapter(models.VectorNameConfig)
 
 
 @contextmanager
-def qdrant_server(failures: Failures | None = None, max_body: int = MAX_BODY) -> Iterator[str]:
+def qdrant_server(
+    failures: Failures | None = None, max_body: int = MAX_BODY, told: str = version("qdrant-client")
+) -> Iterator[str]:
     """The URL of a server that starts empty."""
-    service = Service()
+    service = Service(told=told)
     with serve(service.handle, failures or Failures(), max_body) as url:
         yield url
     service.local.close()
@@ -36,20 +39,23 @@ def qdrant_server(failures: Failures | None = None, max_body: int = MAX_BODY) ->
 class Service:
     """Requests to calls."""
 
-    def __init__(self, folder: str | None = None) -> None:
-        """In memory, or kept in a folder."""
+    def __init__(self, folder: str | None = None, told: str = version("qdrant-client")) -> None:
+        """In memory, or kept in a folder. `told` is the version that it says it is."""
+        self.told = told
         self.local = QdrantClient(":memory:") if folder is None else QdrantClient(path=folder)
 
     def handle(self, method: str, path: str, body: Any) -> Answer:
         if path == "/readyz":
             return 200, {}
         if path == "/":
-            return 200, {"title": "qdrant", "version": version("qdrant-client")}
+            return 200, {"title": "qdrant", "version": self.told}
         try:
             result = self._result(method, path, body)
         except ValueError as error:
             status = 404 if "not found" in str(error) else 409 if "already exists" in str(error) else 400
             return status, {"status": {"error": str(error)}}
+        except KeyError as error:  # the other points of the request were written, as the server does it
+            return 404, {"status": {"error": f"Not found: No point with id {error} found"}}
         return 200, {"result": result, "status": "ok", "time": 0.0}
 
     def _result(self, method: str, path: str, body: Any) -> Any:
@@ -63,6 +69,8 @@ class Service:
         return self._call(method, route["name"], route["rest"] or "", body)
 
     def _call(self, method: str, name: str, rest: str, body: Any) -> Any:
+        if rest.startswith("/vectors/"):
+            return self._vector_name(method, name, rest.removeprefix("/vectors/"), body)
         if rest.startswith("/points"):
             return self._points(name, rest.removeprefix("/points"), body)
         return self._collection(method, name, rest, body)
@@ -90,6 +98,15 @@ class Service:
                 return {"operation_id": 0, "status": "completed"}
         raise ValueError(f"route {method} {rest} not found")
 
+    def _vector_name(self, method: str, name: str, vector: str, body: Any) -> Any:
+        match method:
+            case "PUT":
+                config = VECTOR_NAME.validate_python(body)
+                return self.local.create_vector_name(name, vector, config).model_dump(mode="json")
+            case "DELETE":
+                return self.local.delete_vector_name(name, vector).model_dump(mode="json")
+        raise ValueError(f"route {method} /vectors/{vector} not found")
+
     def _points(self, name: str, rest: str, body: Any) -> Any:
         local = self.local
         match rest:
@@ -102,20 +119,40 @@ class Service:
             case "/delete":
                 return local.delete(name, SELECTOR.validate_python(body)).model_dump(mode="json")
             case "/count":
-                return local.count(name, exact=True).model_dump(mode="json")
+                counted = models.CountRequest(**body)
+                return local.count(name, counted.filter, exact=True).model_dump(mode="json")
             case "/scroll":
                 page = models.ScrollRequest(**body)
                 records, after = local.scroll(
                     name,
+                    page.filter,
                     limit=page.limit or 10,
                     offset=page.offset,
-                    with_payload=page.with_payload or True,
+                    with_payload=True if page.with_payload is None else page.with_payload,
                     with_vectors=page.with_vector or False,
                 )
                 return {"points": [record.model_dump(mode="json") for record in records], "next_page_offset": after}
+            case "/query":
+                (answer,) = local.query_batch_points(name, [models.QueryRequest(**body)])
+                return answer.model_dump(mode="json")
             case "/query/batch":
                 answers = local.query_batch_points(name, models.QueryRequestBatch(**body).searches)
                 return [answer.model_dump(mode="json") for answer in answers]
+        return self._parts_of_points(name, rest, body)
+
+    def _parts_of_points(self, name: str, rest: str, body: Any) -> Any:
+        local = self.local
+        match rest:
+            case "/vectors":
+                given = models.UpdateVectors(**body)
+                return local.update_vectors(name, given.points).model_dump(mode="json")
+            case "/vectors/delete":
+                stale = models.DeleteVectors(**body)
+                selected = models.PointIdsList(points=stale.points or []) if stale.filter is None else stale.filter
+                return local.delete_vectors(name, stale.vector, selected).model_dump(mode="json")
+            case "/payload":
+                change = models.SetPayload(**body)
+                return local.set_payload(name, change.payload, change.points or []).model_dump(mode="json")
         raise ValueError(f"route {rest} not found")
 
 

@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from ...contract import EmbeddingContract
+from jina_v3_encoder.errors import MissingExtra
+
 from ...qdrant.connector import connect
 from ...qdrant.errors import client_errors
-from ...qdrant.server import CONTRACT_KEY
+from ...qdrant.metadata import layout_in, of_vector, searched
 from .qdrant import UNNAMED, USUAL, point_id, row_of
 from .reading import PAGE, Row, chosen_vector
 
-from qdrant_client import QdrantClient  # isort: skip  # qdrant.server says what is missing
+try:
+    from qdrant_client import QdrantClient
+except ImportError:
+    raise MissingExtra("qdrant-client", "qdrant") from None
 
 
 class ServerReader:
@@ -25,13 +29,16 @@ class ServerReader:
         self._client, self._owned = client, owned
         with self._errors():
             config = client.get_collection(collection).config
-        values = (config.metadata or {}).get(CONTRACT_KEY)
-        self.contract = EmbeddingContract.from_dict(values, collection) if isinstance(values, Mapping) else None
         params = config.params.vectors or {}
         named = params if isinstance(params, Mapping) else {UNNAMED: params}
         sizes = {name: kind.size for name, kind in named.items() if kind.multivector_config is None}
-        self._vector = chosen_vector(sizes, vector, USUAL, self.title)
-        self.dimensions = None if self._vector is None else sizes[self._vector]
+        stored = searched(config.metadata, collection)
+        usual = (layout_in(config.metadata, collection).vector, *USUAL)
+        self.vector = chosen_vector(sizes, vector, usual, self.title)
+        if stored is not None and self.vector is not None:
+            stored = of_vector(config.metadata, self.vector, collection) or stored
+        self.contract = None if stored is None else stored.contract
+        self.dimensions = None if self.vector is None else sizes[self.vector]
 
     def pages(self, after: str | None, *, vectors: bool) -> Iterator[Sequence[Row]]:
         offset: Any = None if after is None else point_id(after)
@@ -41,7 +48,7 @@ class ServerReader:
                 records, offset = self._client.scroll(
                     self.collection, limit=PAGE, offset=offset, with_payload=True, with_vectors=asked
                 )
-            if rows := [row_of(record, self._vector) for record in records if str(record.id) != after]:
+            if rows := [row_of(record, self.vector) for record in records if str(record.id) != after]:
                 yield rows
             if offset is None:
                 return
@@ -50,7 +57,7 @@ class ServerReader:
         ids = [point_id(key) for key in keys]
         with self._errors():
             records = self._client.retrieve(self.collection, ids, with_payload=True, with_vectors=self._asked(vectors))
-        return [row_of(record, self._vector) for record in records]
+        return [row_of(record, self.vector) for record in records]
 
     def count(self) -> int:
         with self._errors():
@@ -61,9 +68,9 @@ class ServerReader:
             self._client.close()
 
     def _asked(self, vectors: bool) -> list[str] | bool:
-        if not vectors or self._vector is None:
+        if not vectors or self.vector is None:
             return False
-        return [self._vector] if self._vector else True
+        return [self.vector] if self.vector else True
 
     def _errors(self) -> AbstractContextManager[None]:
         return client_errors(self.collection)

@@ -18,7 +18,7 @@ from jina_v3_connectors import (
     WholeDocument,
 )
 from jina_v3_connectors.qdrant import QdrantConnector
-from jina_v3_connectors.qdrant.server import CONTRACT_KEY
+from jina_v3_connectors.qdrant.metadata import CONTRACT_KEY
 from jina_v3_connectors.store import shared_journal
 from jina_v3_connectors.vectors import shortest
 from jina_v3_encoder.errors import InvalidInput
