@@ -28,7 +28,6 @@ from jina_v3_connectors.bench.corpus import mixed_texts
 from jina_v3_connectors.migration.opening import Sides, opened_migration, spec_of, store_opener, trigger_notes
 from jina_v3_connectors.migration.spec import MoveSettings
 from jina_v3_connectors.migration.switching import switch
-from jina_v3_encoder import Encoder
 from jina_v3_encoder.state import STATE_VARIABLE
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.text_encoder import TextEncoder
@@ -41,6 +40,8 @@ WRITES_A_SECOND = 14
 WORDS = 30
 QUIET_SECONDS = 20.0
 SEED = 7
+LINE = 17
+"""Bytes of a text's line: 16 digits and an end."""
 CREATE = sql.SQL("CREATE TABLE {} (id bigserial PRIMARY KEY, body text, embedding vector({}))").format(
     sql.Identifier(TABLE), OLD_SIZE
 )
@@ -70,6 +71,10 @@ class MigrateBench:
     """Seconds to encode all texts once, storing nothing, beside the application."""
     moving: float = 0.0
     """Seconds of all runs, the killed ones and loading the model again included."""
+    starting: float = 0.0
+    """Of these, seconds until the runs began: new processes that import, load the model and open both sides."""
+    indexing: float = 0.0
+    """Of these, seconds in which the index was built and the planner's statistics were made."""
     texts_encoded: int = 0
     texts_encoded_again: int = 0
     """Of these, how many had been encoded before."""
@@ -86,22 +91,29 @@ class MigrateBench:
 @click.option(
     "--rate", type=click.IntRange(min=1), help="A model elsewhere that reads so many texts a second, in place of nano."
 )
+@click.option("--model", type=click.Path(path_type=Path), help="A folder of a model, in place of nano.")
+@click.option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="How far the move stands back.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def main(url: str, rows: int, rate: int | None, as_json: bool) -> None:
+def main(url: str, rows: int, rate: int | None, model: Path | None, nice: int, as_json: bool) -> None:
     """Move a table while an application writes 14 times a second, and kill the move twice."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ[STATE_VARIABLE] = folder
-        bench = measure(url, rows, rate, Path(folder))
+        bench = measure(url, rows, Mover(rate, model, nice), Path(folder))
     if as_json:
         click.echo(json.dumps(asdict(bench)))
         return
-    model = "nano" if rate is None else f"a model of {rate} texts/s"
-    click.echo(f"{bench.rows:,} rows, {OLD_SIZE} to {NEW_SIZE} dimensions, {model}, {bench.kills} kills")
+    name = (model or "nano") if rate is None else f"a model of {rate} texts/s"
+    click.echo(f"{bench.rows:,} rows, {OLD_SIZE} to {NEW_SIZE} dimensions, {name}, {bench.kills} kills")
     click.echo(f"wrong {bench.wrong}, missing {bench.missing}, lowest cosine {bench.lowest_cosine:.5f}")
     twice = bench.texts_encoded_again / max(bench.texts_encoded, 1)
     click.echo(f"{bench.texts_encoded:,} texts encoded, {bench.texts_encoded_again:,} ({twice:.2%}) of them twice")
     speed = bench.encoding_alone / bench.moving
     click.echo(f"encoding alone {bench.encoding_alone:.1f} s, moving {bench.moving:.1f} s: {speed:.2f} of its speed")
+    rest = bench.moving - bench.starting - bench.indexing
+    click.echo(
+        f"of these, starts {bench.starting:.1f} s and the index {bench.indexing:.1f} s: without them "
+        f"{bench.encoding_alone / rest:.2f} of its speed"
+    )
     for name, latency in bench.latencies.items():
         click.echo(
             f"application's writes {name}: p50 {latency.median} ms, p99 {latency.p99} ms, longest {latency.longest} ms "
@@ -109,47 +121,57 @@ def main(url: str, rows: int, rate: int | None, as_json: bool) -> None:
         )
 
 
-def model_of(rate: int | None) -> TextEncoder:
-    """nano, or one that sleeps as long as a model elsewhere would take."""
-    if rate is None:
-        return Encoder.from_pretrained("nano")
-    encoder = FakeEncoder(dimensions=NEW_SIZE)
-    text_means = encoder.engine.text_means
+@dataclass(frozen=True)
+class Mover:
+    """What moves the rows."""
 
-    def slow(request: Any, progress: Any) -> Any:
-        start = time.perf_counter()
-        means = text_means(request, progress)
-        time.sleep(max(0.0, len(request.texts) / rate - (time.perf_counter() - start)))
-        return means
+    rate: int | None = None
+    model: Path | None = None
+    nice: int = 0
 
-    encoder.engine.text_means = slow  # type: ignore[method-assign]
-    return encoder
+    def encoder(self) -> TextEncoder:
+        """The model, or one that sleeps as long as a model elsewhere would take."""
+        if self.rate is None:
+            from jina_v3_encoder import Encoder
+
+            return Encoder.from_pretrained(self.model or "nano")
+        encoder, rate = FakeEncoder(dimensions=NEW_SIZE), self.rate
+        text_means = encoder.engine.text_means
+
+        def slow(request: Any, progress: Any) -> Any:
+            start = time.perf_counter()
+            means = text_means(request, progress)
+            time.sleep(max(0.0, len(request.texts) / rate - (time.perf_counter() - start)))
+            return means
+
+        encoder.engine.text_means = slow  # type: ignore[method-assign]
+        return encoder
 
 
-def measure(url: str, rows: int, rate: int | None, folder: Path) -> MigrateBench:
+def measure(url: str, rows: int, mover: Mover, folder: Path) -> MigrateBench:
     bench = MigrateBench(rows)
     texts = [" ".join(text.split()[:WORDS]) for text in mixed_texts(rows, SEED)]
     fill(url, texts)
-    writes, encoded = folder / "writes", folder / "encoded"
+    writes, encoded, spent = folder / "writes", folder / "encoded", folder / "spent"
     application = started(write_all_the_time, url, writes)
     try:
         time.sleep(QUIET_SECONDS)
         begun = time.time()
         bench.latencies["before"] = between(writes, 0, begun)
-        encoder = model_of(rate)
+        encoder = mover.encoder()
         start = time.perf_counter()
         encoder.encode(texts, task="retrieval.passage", dimensions=NEW_SIZE)
         bench.encoding_alone = time.perf_counter() - start
         begun, start = time.time(), time.perf_counter()
         for share in (0.3, 0.6):
-            child = started(run, url, encoded, rate)
-            while stored(url) < share * rows and child.is_alive():
+            child = started(run, url, encoded, mover, spent, time.time())
+            while texts_in(encoded) < share * rows and child.is_alive():
                 time.sleep(0.05)
             if child.is_alive():
                 os.kill(child.pid or 0, signal.SIGKILL)
                 bench.kills += 1
             child.join()
-        child = started(run, url, encoded, rate)
+        child = started(run, url, encoded, mover, spent, time.time())
         child.join()
         bench.moving = time.perf_counter() - start
         bench.latencies["during"] = between(writes, begun, time.time())
@@ -160,6 +182,9 @@ def measure(url: str, rows: int, rate: int | None, folder: Path) -> MigrateBench
     finally:
         application.kill()
         application.join()
+    for line in spent.read_text().splitlines():
+        phase, seconds = line.split()
+        setattr(bench, phase, round(getattr(bench, phase) + float(seconds), 2))
     hashes = encoded.read_text().split()
     bench.texts_encoded, bench.texts_encoded_again = len(hashes), len(hashes) - len(set(hashes))
     with opened(url, encoder) as migration:
@@ -199,19 +224,39 @@ def opened(url: str, encoder: TextEncoder) -> Any:
     return opened_migration(sides, spec, NEW, encoder, lambda: Path(), notes=notes)
 
 
-def run(url: str, encoded: str, rate: int | None) -> None:
-    """A run in a process of its own. The number of texts of each call of the model is written down."""
-    encoder = model_of(rate)
+def run(url: str, encoded: str, mover: Mover, spent: Path, begun: float) -> None:
+    """A run in a process of its own. It writes down each text that the model is given, and how long phases took."""
+    os.nice(mover.nice)
+    encoder = mover.encoder()
     text_means = encoder.engine.text_means
 
     def counted(request: Any, progress: Any) -> Any:
         with Path(encoded).open("a") as file:
-            file.writelines(f"{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}\n" for text in request.texts)
+            file.writelines(hashlib.blake2b(text.encode(), digest_size=8).hexdigest() + "\n" for text in request.texts)
         return text_means(request, progress)
 
     encoder.engine.text_means = counted  # type: ignore[method-assign]
     with opened(url, encoder) as migration:
+        note(spent, "starting", time.time() - begun)
+        settle = migration.target.store.settle
+
+        def timed() -> None:
+            start = time.perf_counter()
+            settle()
+            note(spent, "indexing", time.perf_counter() - start)
+
+        migration.target.store.settle = timed
         migration.run(sample=1)
+
+
+def note(spent: Path, phase: str, seconds: float) -> None:
+    with spent.open("a") as file:
+        file.write(f"{phase} {seconds}\n")
+
+
+def texts_in(encoded: Path) -> int:
+    """How many texts the model was given. The database is not asked: that would cost the application time."""
+    return encoded.stat().st_size // LINE if encoded.exists() else 0
 
 
 def write_all_the_time(url: str, writes: str) -> None:
@@ -240,15 +285,6 @@ def write_all_the_time(url: str, writes: str) -> None:
 def between(writes: Path, begun: float, ended: float) -> Latency:
     rows = [line.split() for line in writes.read_text().splitlines() if len(line.split()) == 3]
     return Latency.of([float(took) for at, took, _ in rows if begun <= float(at) <= ended])
-
-
-def stored(url: str) -> int:
-    with psycopg.connect(url) as connection:
-        there = connection.execute("SELECT to_regclass(%s)", (NEW,)).fetchone()
-        if not there or there[0] is None:
-            return 0
-        count = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(NEW))).fetchone()
-        return int(count[0]) if count else 0
 
 
 def differences(url: str) -> list[str]:

@@ -208,7 +208,7 @@ class Journal:
 
     def mark_as_present(self, document_id: str) -> bool:
         """Remember, for this connection only, that a document is in this run. False if it was remembered already."""
-        return self._database.many(("INSERT OR IGNORE INTO present VALUES (?)", [(document_id,)]))[0] > 0
+        return self._database.change("INSERT OR IGNORE INTO present VALUES (?)", document_id) > 0
 
     def absent(self) -> Iterator[str]:
         """Documents that are not in this run, in order. The caller may forget them meanwhile."""

@@ -50,6 +50,11 @@ class JournalFile:
         with self._lock, self._errors():
             return self._database.execute(statement, values).fetchall()
 
+    def change(self, statement: str, *values: object) -> int:
+        """Run one statement, a transaction by itself. Returns how many rows it changed."""
+        with self._lock, self._errors():
+            return self._database.execute(statement, values).rowcount
+
     def many(self, *steps: Step) -> list[int]:
         """Run statements with their rows of values, all or none. Returns how many rows each changed."""
         with self._lock, self._errors(), self._transaction("BEGIN"):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, with_retries
 from jina_v3_encoder.text_encoder import TextEncoder
@@ -19,6 +18,7 @@ from ..chunking.names import DEFAULT_CHUNKER, ChunkerOptions, chunker_named
 from ..connector import VectorConnector, check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..settings import Settings
+from ..shared_encoders import tokenizer_of as usual_tokenizer
 from ..store import Store, Stored, shared_journal
 from .changes import Changes, WriterNotes
 from .in_place import begun_in_place, new_vectors, second_vector
@@ -246,8 +246,9 @@ def open_migration(
         spec = begun_in_place(sides.source, spec)
     check_settings(settings, encoder)
     notes = trigger_notes(sides, spec, called, install=True) if triggers else []
-    tokenizer = encoder.info.tokenizer_file or find_checkpoint("nano").tokenizer_file
-    with opened_migration(sides, spec, called, encoder, lambda: tokenizer, notes=notes, beside=beside) as migration:
+    with opened_migration(
+        sides, spec, called, encoder, lambda: usual_tokenizer(encoder), notes=notes, beside=beside
+    ) as migration:
         yield migration
 
 

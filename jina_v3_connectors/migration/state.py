@@ -11,7 +11,8 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,10 @@ CREATE INDEX IF NOT EXISTS migration_changes_of ON migration_changes (migration,
 """
 KEYS_OF = """
 SELECT key FROM migration_records WHERE migration = ? AND document = ? ORDER BY number, start, key
+"""
+KEYS_BETWEEN = """
+SELECT document, key FROM migration_records WHERE migration = ? AND document > ? AND document <= ?
+ORDER BY document, number, start, key
 """
 DOCUMENT_OF = "SELECT document FROM migration_records WHERE migration = ? AND key = ?"
 ONE = "SELECT name, spec, stage, changed, alias, previous, token, triggers FROM migrations WHERE name = ?"
@@ -259,8 +264,10 @@ class MigrationState:
             )
             if not page:
                 return
-            yield from self.keys_of([document for (document,) in page])
-            (last,) = page[-1]
+            first, last = last, page[-1][0]
+            rows = self._database.all(KEYS_BETWEEN, self.name, first, last)
+            for document, keys in groupby(rows, itemgetter(0)):
+                yield DocumentRows(document, [key for _, key in keys])
 
     def keys_of(self, documents: Sequence[str]) -> list[DocumentRows]:
         """The records of some documents. Unknown documents have none."""

@@ -14,6 +14,7 @@ import jina_v3_encoder
         "import jina_v3_encoder",
         "from jina_v3_encoder import TextEncoder, engine",
         "from jina_v3_encoder import RemoteEncoder",
+        "import jina_v3_connectors.cli.migrate_run, jina_v3_connectors.migration.opening",
         "from jina_v3_encoder.testing import FakeEncoder; FakeEncoder().encode_chunks(['a', 'b'])",
     ],
 )
