@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy, with_retries
 
@@ -19,7 +20,7 @@ from .rebuild import Rebuilt
 from .records import Source
 from .spec import MigrationSpec
 from .state import COMPLETE, PLANNED, RUNNING, DocumentRows, MigrationState, Totals
-from .survey import rebuilt_documents, survey
+from .survey import READ_AT_ONCE, rebuilt_documents, survey
 from .verification import Verification, verify
 
 OURS = "jina-v3"
@@ -159,15 +160,28 @@ class Migration:
         One of which a change waits is not missing: it may be gone by now, and counts as waiting. In place, one that is
         gone has left nothing behind.
         """
+        lacking = self._lacking()
+        while page := list(islice(lacking, READ_AT_ONCE)):
+            there = self._still_there(page)
+            yield from (document for document, keys in page if there is None or not there.isdisjoint(keys))
+
+    def _lacking(self) -> Iterator[DocumentRows]:
+        """Listed documents that are not whole in the new collection, and of which no change waits."""
         stored = self.target.chunk_counts()
         without_text = self.state.documents_without_text()
         waiting: set[str] | None = None
-        for document, keys in self.state.documents():
-            expected = 1 if self.rechunks else len(keys)
-            if stored.get(document, 0) < expected or document in without_text:
+        for rows in self.state.documents():
+            expected = 1 if self.rechunks else len(rows.keys)
+            if stored.get(rows.document, 0) < expected or rows.document in without_text:
                 waiting = self._waiting_documents() if waiting is None else waiting
-                if document not in waiting and not self._is_gone(keys):
-                    yield document
+                if rows.document not in waiting:
+                    yield rows
+
+    def _still_there(self, page: Sequence[DocumentRows]) -> set[str] | None:
+        """Which records of these documents the collection holds, where a move in place makes that matter."""
+        if not self.spec.in_place:
+            return None
+        return {record.key for record in self.source.read([key for rows in page for key in rows.keys])}
 
     def verify(self, sample: int | None = None) -> Verification:
         """Encode documents again and compare them with what is stored; see `verification.verify`.
@@ -214,10 +228,6 @@ class Migration:
     def _key_of(self, chunk: Chunk) -> str:
         """In place, a record of others keeps its key."""
         return chunk.document_id if self.spec.in_place and not self._keep_ids else str(chunk.id)
-
-    def _is_gone(self, keys: Sequence[str]) -> bool:
-        """Whether a document went together with its new vectors."""
-        return self.spec.in_place and not self.source.read(keys)
 
     def _is_waiting(self, document: str) -> bool:
         """Whether a change of the document is noted now."""
