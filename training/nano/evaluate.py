@@ -131,6 +131,7 @@ def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
         yield f"{name} − naive, nDCG@10", difference.all.mean
         yield f"{name} − naive, least", difference.all.low
         yield f"{name} − naive, most", difference.all.high
+        yield f"{name}, nDCG@10 where only the question names the subject", difference.context_ndcg or 0.0
 
 
 def pass_keys(encoder: Encoder, data: Path) -> Measures:
