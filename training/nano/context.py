@@ -24,6 +24,7 @@ from jina_v3_encoder.network.batching import Reading
 from jina_v3_encoder.network.jina_v3 import JinaV3Model
 from jina_v3_encoder.network.packed import PackedNetwork
 from jina_v3_encoder.task import Task
+from jina_v3_encoder.texts.blend import BLEND_WINDOW
 
 from .adapter_data import PASSAGE_TOKENS, QUERY_TOKENS, AdapterData, Example, context_query
 from .adapters import BATCH_PAIRS, AdapterLosses
@@ -39,8 +40,6 @@ from .warm_start import tokenizer_from
 ADAPTER_RATE, BACKBONE_RATE, TOKEN_RATE = 4e-3, 2e-4, 5e-4
 KINDS = {"documents": 0.46, "pairs": 0.17, "crossing": 0.14, "words": 0.13, "kept": 0.1}
 BATCH_CROSSING = 64
-WINDOW_TOKENS = 1024
-"""As blends are read."""
 BATCH_TOKENS = 2600
 ONE_SOURCE = 0.6
 """Share of batches from one collection: all are near, so that only the context tells them apart."""
@@ -164,7 +163,7 @@ class ContextLosses:
         head = [np.array([0]), self.data.prompt]
         if document.title and order.random() < TITLE_IN_FRONT:
             head.append(title)
-        fitting = np.cumsum([len(part) for part in ids]) + sum(map(len, head)) < WINDOW_TOKENS
+        fitting = np.cumsum([len(part) for part in ids]) + sum(map(len, head)) < BLEND_WINDOW
         count = max(1, int(fitting.sum()))
         parts, end = ids[:count], np.array([2])
         owners = [np.full(sum(map(len, head)), first), *(np.full(len(part), first + n) for n, part in enumerate(parts))]
