@@ -44,6 +44,8 @@ class Difference:
     all: Interval
     context: Interval | None
     """Of the questions that name a document whose right chunks do not: only the context tells what these are about."""
+    context_ndcg: float | None
+    """Of the variant itself, for these questions."""
     context_questions: int
     documents: int
     """That the questions are about: the interval is one of documents, and says little of fewer than `FEWEST`."""
@@ -131,8 +133,9 @@ def _differences(dataset: Dataset, questions: Mapping[Variant, Floats], dimensio
             difference = questions[variant] - questions[alone]
             (everything,) = bootstrap(difference, documents)
             some = bootstrap(difference[context], documents[context])[0] if context.any() else None
-            counts = (len(set(documents)), len(set(documents[context])))
-            yield Difference(variant, alone, dimensions, everything, some, int(context.sum()), *counts)
+            ndcg = float(questions[variant][context].mean()) if context.any() else None
+            counts = (int(context.sum()), len(set(documents)), len(set(documents[context])))
+            yield Difference(variant, alone, dimensions, everything, some, ndcg, *counts)
 
 
 def _names(text: str, name: str) -> bool:

@@ -94,6 +94,17 @@ def test_questions_that_only_the_context_answers() -> None:
     assert about(data).tolist() == ["Moon", "Moon", "Tea", "3"]
 
 
+def test_questions_that_only_the_context_answers_are_measured_apart(encoder: FakeEncoder) -> None:
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
+    one = replace(NAMED, queries={"b": NAMED.queries["b"]}, relevance={"b": {"1": 1}})
+    whole = replace(NAMED, relevance={**NAMED.relevance, "b": {"1": 1}})
+    apart, together = (evaluate(data, passages, variants=variants, dimensions=[64]) for data in (one, whole))
+    ndcg = {figure.variant: figure.ndcg for figure in apart.figures}
+    assert [row.context_questions for row in together.differences] == [1, 1]
+    assert [row.context_ndcg for row in together.differences] == [ndcg[Variant.LATE], ndcg[Variant.BLEND]]
+
+
 def test_names_are_words() -> None:
     numbered = [Passage("a", "It began.", "1"), Passage("b", "長城很長", "長城")]
     data = Dataset("n", numbered, {"q": "What began in 1914?", "r": "What is in 1?"}, {"q": {"a": 1}, "r": {"a": 1}})
@@ -127,6 +138,6 @@ def test_each_reading_is_compared_with_chunks_alone(encoder: FakeEncoder) -> Non
     for row in report.differences:
         assert row.all.mean == pytest.approx(ndcg[row.variant] - ndcg[Variant.ROWS])
         assert row.all.low <= row.all.mean <= row.all.high
-        assert (row.context, row.context_questions) == (None, 0)
+        assert (row.context, row.context_ndcg, row.context_questions) == (None, None, 0)
         assert (row.documents, row.context_documents) == (2, 0)
     assert not evaluate(DATA, passages, variants=[Variant.LATE], dimensions=[64]).differences

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.checkpoints.checkpoint import find_checkpoint, load_model
@@ -18,16 +21,25 @@ from jina_v3_encoder.task import Task
 from jina_v3_encoder.testing import tiny_config, write_random_checkpoint
 from training.nano.adapter_data import AdapterData
 from training.nano.context import ContextLosses, between, rate_of
-from training.nano.context_data import basis_of, neighbours, reduced, teacher_texts, wanted_of
-from training.nano.corpus import read_corpus
+from training.nano.context_data import (
+    TEXTS_OF_A_TOKEN,
+    basis_of,
+    neighbours,
+    reduced,
+    teacher_texts,
+    texts_with_new_tokens,
+    wanted_of,
+)
+from training.nano.corpus import Corpus, read_corpus
 from training.nano.teacher import Targets
 from training.nano.textbooks import Document
-from training.nano.titled import Titled, hide_title, read_titled
+from training.nano.titled import Titled, hide_title, in_paragraphs, read_titled
 from training.nano.warm_start import tokenizer_from
 
 SENTENCE = (
     "The flu makes people ill for a week or two, and it comes back every winter in all the places where people meet. "
 )
+VOCABULARIES = ({"<unk>": 0, "tea": 1}, {"<unk>": 0, "tea": 1, "quartz": 2})
 CHINESE = {"lang": "zh", "context": "甲" * 50 + "。" + "乙" * 50 + "。", "qas": [["1", "甚麼？", "乙乙"]]}
 
 
@@ -45,14 +57,33 @@ def titled(folder: Path) -> list[Titled]:
 
 
 def test_documents_with_titles(titled: list[Titled]) -> None:
-    documents = {each.source: each.document for each in titled}
+    documents = {each.source: each.document for each in sorted(titled, key=lambda each: len(each.document.chunks))}
     assert set(documents) == {"medicine", "textbooks", "zh"}, "too short a document is left out"
+    assert len(titled) == 4, "half of the English documents come in paragraphs too"
     flu = documents["medicine"]
     assert flu.title == "Flu"
     assert [chunk for _, chunk in flu.questions] == [0, 5], "a question asks for the chunk that shares most words"
     assert "Everybody" in flu.chunks[5]
     assert documents["zh"].chunks == ["甲" * 50 + "。", "乙" * 50 + "。"]
     assert documents["zh"].questions == [("甚麼？", 1)]
+
+
+def test_documents_in_paragraphs() -> None:
+    document = Document("Flu", list("abcdefg"), [("Why?", 5), ("How?", 6)])
+    joined = in_paragraphs(Titled(document, "medicine"))
+    assert joined == Titled(Document("Flu", ["a b c", "d e f", "g"], [("Why?", 1), ("How?", 2)]), "medicine")
+
+
+def test_texts_with_new_tokens() -> None:
+    """Texts are taken until each new token has come often enough."""
+    before, now = (
+        Tokenizer(WordLevel({w: n for n, w in enumerate(["<unk>", *words])}, "<unk>")) for words in VOCABULARIES
+    )
+    for tokenizer in (before, now):
+        tokenizer.pre_tokenizer = Whitespace()
+    corpus = Corpus(loose=["tea", *(f"tea quartz {number}" for number in range(30)), "quartz"])
+    assert texts_with_new_tokens(corpus, now, before) == corpus.loose[1 : 1 + TEXTS_OF_A_TOKEN]
+    assert texts_with_new_tokens(corpus, now, now) == []
 
 
 def test_titles_are_hidden_in_later_chunks_only() -> None:
@@ -100,7 +131,8 @@ def test_the_basis_turns_the_teachers_vectors_to_the_models(tmp_path: Path) -> N
     assert ((vectors @ turn @ basis) * vectors).sum(1).min() > 0.999
 
 
-def test_the_loss_of_documents_falls(folder: Path, titled: list[Titled], tmp_path: Path) -> None:
+@pytest.mark.parametrize("of_documents", [True, False])
+def test_losses_fall(folder: Path, titled: list[Titled], tmp_path: Path, *, of_documents: bool) -> None:
     start = write_random_checkpoint(tmp_path / "start", tiny_config(), layout="original")
     corpus = read_corpus(folder, 0)
     small = reduced(corpus, titled)
@@ -115,12 +147,15 @@ def test_the_loss_of_documents_falls(folder: Path, titled: list[Titled], tmp_pat
     assert isinstance(model, JinaV3Model)
     tokenizer = tokenizer_from(checkpoint.tokenizer_file)
     data = AdapterData(model.config, small, tokenizer, Targets(tmp_path))
-    losses = ContextLosses(model, Encoder.from_pretrained(start, dtype="float32"), data, titled, torch.eye(size), 0)
+    before = Encoder.from_pretrained(start, dtype="float32")
+    losses = ContextLosses(model, before, data, titled, texts[:9], torch.eye(size), 0)
     model.requires_grad_(True)
     optimizer = torch.optim.Adam([{"params": [p], "lr": rate_of(name) / 4} for name, p in model.named_parameters()])
     values: list[float] = []
     for _ in range(24):
-        loss, tokens = losses.documents(random.Random(1))
+        loss, tokens = (
+            losses.documents(random.Random(1)) if of_documents else losses.texts_with_new_tokens(random.Random(1))
+        )
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional as F
 
 from jina_v3_encoder import Encoder
 
+from .backbone import encode_all
 from .corpus import Corpus, Pair, mostly_latin
 from .teacher import Targets
 from .titled import Titled
@@ -22,6 +24,9 @@ BASIS_TEXTS = 40_000
 PAIRS_OF_A_SOURCE = 3000
 TRANSLATIONS = 20_000
 NEIGHBOURS = 0.3
+TEXTS_OF_A_TOKEN = 14
+NEW_WORDS_WITHIN = 120
+"""Tokens from the start of a text."""
 
 
 def reduced(corpus: Corpus, sections: Sequence[Titled]) -> Corpus:
@@ -43,6 +48,22 @@ def teacher_texts(corpus: Corpus, titled: Sequence[Titled]) -> list[str]:
     named = [document.named(number) for document in documents for number in range(len(document.chunks))]
     paired = [text for pair in corpus.pairs for text in (pair.query, pair.passage) if mostly_latin(text)]
     return list(dict.fromkeys([*chunks, *named, *paired, *(english for _, english, _ in corpus.translations)]))
+
+
+def texts_with_new_tokens(corpus: Corpus, tokenizer: Tokenizer, before: Tokenizer) -> list[str]:
+    """English texts, so many that each token which `before` does not have comes in `TEXTS_OF_A_TOKEN`, if there are."""
+    known = before.get_vocab()
+    wanting = {number: TEXTS_OF_A_TOKEN for token, number in tokenizer.get_vocab().items() if token not in known}
+    texts = [text for pair in corpus.pairs for text in (pair.query, pair.passage) if mostly_latin(text)]
+    texts += [*corpus.loose, *(english for _, english, _ in corpus.translations)]
+    chosen: list[str] = []
+    for ids, text in zip(encode_all(tokenizer, texts, NEW_WORDS_WITHIN) if wanting else (), texts, strict=False):
+        new = {number for number in ids.tolist() if wanting.get(number, 0) > 0}
+        for number in new:
+            wanting[number] -= 1
+        if new:
+            chosen.append(text)
+    return list(dict.fromkeys(chosen))
 
 
 def basis_of(targets: Targets, encoder: Encoder, seed: int) -> Tensor:

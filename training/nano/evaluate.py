@@ -14,6 +14,7 @@ from jina_v3_connectors.evaluation.ranking import measure, rank
 from jina_v3_connectors.evaluation.report import evaluate
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES
+from jina_v3_encoder.texts.blend import BLEND_WINDOW
 
 from .baselines import MiniLM, bm25
 from .eval_sets import (
@@ -118,10 +119,11 @@ def each_task(encoder: Encoder, data: Path) -> Measures:
 def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
     """Chunks of articles alone, read together, and both added: among all, and among those of the right article.
 
-    Of a half, all questions are asked.
+    Read together are windows of `BLEND_WINDOW`, as in training and in blends; and, apart, whole articles. Of a half,
+    all questions are asked.
     """
     dataset = half_of(squad_chunks(data, None if half else SQUAD_QUESTIONS), half)
-    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument(), BLEND_WINDOW, 0)
     variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
     report = evaluate(dataset, passages, variants=variants, dimensions=[encoder.dimensions])
     for figures in report.figures:
@@ -131,6 +133,13 @@ def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
         yield f"{name} − naive, nDCG@10", difference.all.mean
         yield f"{name} − naive, least", difference.all.low
         yield f"{name} − naive, most", difference.all.high
+        yield (
+            f"{dataset.name}, {name}, nDCG@10 where only the question names the subject",
+            difference.context_ndcg or 0.0,
+        )
+    whole = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    articles = evaluate(dataset, whole, variants=[Variant.LATE], dimensions=[encoder.dimensions])
+    yield f"{dataset.name}, {Variant.LATE} of whole articles, nDCG@10", articles.figures[0].ndcg
 
 
 def pass_keys(encoder: Encoder, data: Path) -> Measures:

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MATRYOSHKA = (32, 64, 128, 256, 384)
-SLICES = (32, *MATRYOSHKA)
-"""Of the contrast: the smallest slice, which loses most, counts twice."""
+SLICES = (32, 64, *MATRYOSHKA)
+"""Of the contrast: the smallest slices, which lose most, count twice."""
 FAR_BELOW = -1e4
 TEMPERATURE = 0.05
 CLASS_TEMPERATURE = 0.1

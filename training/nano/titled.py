@@ -6,7 +6,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from .textbooks import DOCUMENT_CHUNKS, Document, read_textbooks, rows, split_se
 LEAST_CHUNKS = 4
 EAST_ASIAN_CHARACTERS = 75
 EAST_ASIAN_END = re.compile(r"(?<=[。！？；])")
+JOINED = 3
+"""Chunks of a paragraph."""
 PRONOUNS = ("it", "this", "they", "the former")
 NAMES_HIDDEN = 0.75
 """Share of the later chunks of a document in which its title is hidden."""
@@ -35,9 +37,18 @@ def read_titled(folder: Path, seed: int, diseases: int, sections: int) -> list[T
     textbooks = [Titled(document, "textbooks") for document in read_textbooks(folder)]
     shuffle.shuffle(medicine)
     shuffle.shuffle(textbooks)
-    titled = [*medicine[:diseases], *textbooks[:sections], *_paragraphs(folder)]
+    english = [*medicine[:diseases], *textbooks[:sections]]
+    titled = [*english, *map(in_paragraphs, english[::2]), *_paragraphs(folder)]
     shuffle.shuffle(titled)
     return titled
+
+
+def in_paragraphs(titled: Titled) -> Titled:
+    """The document in fewer, longer chunks. Paragraphs of one document are each other's hardest negatives."""
+    document = titled.document
+    joined = [" ".join(document.chunks[n : n + JOINED]) for n in range(0, len(document.chunks), JOINED)]
+    questions = [(question, number // JOINED) for question, number in document.questions]
+    return replace(titled, document=replace(document, chunks=joined, questions=questions))
 
 
 def _diseases(folder: Path) -> Iterator[Titled]:
