@@ -12,6 +12,7 @@ from jina_v3_connectors.errors import StoreError
 from jina_v3_connectors.migration.in_place import begun_in_place
 from jina_v3_connectors.migration.opening import Sides, spec_of
 from jina_v3_encoder.errors import InvalidInput
+from jina_v3_encoder.state import STATE_VARIABLE
 
 from ..servers.qdrant import qdrant_server
 from .moving import NEW_SIZE, OLD, corpus, fill
