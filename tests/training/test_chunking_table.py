@@ -36,10 +36,14 @@ def data(tmp_path: Path) -> Path:
         for focus in ("flu", "gout")
         for kind in ("causes", "treatment")
     ]
-    tables = {"squad_dev_eval": squad_rows, "xquad_eval": xquad_rows, "medquad_eval": medquad_rows}
-    for name, rows in tables.items():
+    tables: dict[str, list[dict[str, Any]]] = {
+        "squad_dev_eval": squad_rows,
+        "xquad_eval": xquad_rows,
+        "medquad_eval": medquad_rows,
+    }
+    for name, table_rows in tables.items():
         with gzip.open(tmp_path / f"{name}.jsonl.gz", "wt", encoding="utf-8") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.writelines(json.dumps(row) + "\n" for row in table_rows)
     return tmp_path
 
 
