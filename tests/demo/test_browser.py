@@ -212,9 +212,9 @@ def test_arrows_walk_the_heat_map_and_tell_of_each_cell(page: Page) -> None:
 
 
 @pytest.mark.parametrize("mode", ["plain", "late", "blend"])
-def test_the_map_has_points_rings_and_the_question(page: Page, mode: str) -> None:
+def test_the_map_has_points_rings_and_the_question(page: Page, corpus: Corpus, mode: str) -> None:
     chart = page.locator(f"#map-{mode}")
-    expect(chart.locator(".dot")).to_have_count(54)
+    expect(chart.locator(".dot")).to_have_count(corpus.chunks)
     expect(chart.locator(".hit")).to_have_count(5)
     expect(chart.locator(".star")).to_have_count(1)
     expect(chart.locator(".name")).to_have_count(16)

@@ -18,6 +18,7 @@ from tests.support.texts import ANSWERS
 from .memory import encoded
 
 TEXTS = [passage for _, _, passage in ANSWERS]
+SHORT_TEXTS = ["Bees make honey.", "A river", "Cold rain", "Iron rusts.", "New shoes", "Paris", "Salt water", "Tea"]
 
 
 @pytest.mark.parametrize(
@@ -47,11 +48,14 @@ def test_a_model_that_is_too_small(nano: Encoder) -> None:
 
 
 def test_another_prompt_does_not_fit(nano: Encoder) -> None:
-    """These are near each other, .95 or so: near enough for a search that looks right, and wrong all the same."""
-    sample = Sample(encoded(nano, TEXTS, "retrieval.passage"))
+    """These are near each other, .95 or so: near enough for a search that looks right, and wrong all the same.
+
+    The texts are short. In a passage the prompt weighs so little that nano's vectors move by less than is allowed.
+    """
+    sample = Sample(encoded(nano, SHORT_TEXTS, "retrieval.passage"))
     recipe = task_recipe(nano, 384, "retrieval.passage")
     fit = fit_of(recipe, list(sample.cosines(recipe).values()))
-    assert fit.fitting == len(TEXTS)
+    assert fit.fitting == len(SHORT_TEXTS)
     without = replace(recipe, prompts=False)
     fit = fit_of(without, list(sample.cosines(without).values()))
     assert 0.9 < fit.median < FITS
