@@ -39,6 +39,8 @@ ONE_SIDED = {"medicine": 0.2, "commands": 0.2}
 WORD = re.compile(r"[a-z]{3,16}")
 EAST_ASIAN = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]{2,}")
 RIDGE = 1.0
+SCORE_DIGITS = 5
+"""More only make the file longer."""
 START = "\u2581"
 KNOWN = re.compile(f"{START}[a-z]{{3,}}")
 TABLES = {"word_embeddings.weight": 0, "word_embeddings.lora_A": 1}
@@ -116,6 +118,7 @@ def enlarged_tokenizer(source: Path, new: NewTokens, vocabulary: int) -> dict[st
     entries += [["", 0.0] for _ in range(vocabulary - 1 - len(entries))]
     for word, number, score in zip(new.words, new.numbers, new.scores, strict=True):
         entries[number] = [START + word, score]
+    content["model"]["vocab"] = [[token, round(score, SCORE_DIGITS)] for token, score in entries]
     for added in content["added_tokens"]:
         if added["content"] == "<mask>":
             added["id"] = vocabulary - 1
@@ -175,7 +178,7 @@ def main(start: Path, data: Path, out: Path, vocabulary: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     file = out / "tokenizer.json"
     content = enlarged_tokenizer(checkpoint.tokenizer_file, tokens, vocabulary)
-    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    file.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
     new = tokenizer_from(file)
     save_checkpoint(enlarge(model, new, token_rows(new, teacher_weights()), tokens), file, out)
     click.echo(f"{len(tokens.words):,} new tokens, from {tokens.words[0]!r} to {tokens.words[-1]!r}")
