@@ -72,7 +72,7 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
         "The last two questions were chosen because they show the effect: read inside its document, a passage is found "
         "that never names its subject; and shared words find a name. On the whole the small bundled model gains by "
         "both readings together: on articles of SQuAD in chunks of 40 words, nDCG@10 is .637 for each chunk on its "
-        "own, .627 with late chunking in windows of 1,024 tokens and .648 with both added (this gain is .004 to .019 "
+        "own, .627 with late chunking in windows of 1,024 tokens and .648 with both added (this gain is .003 to .019 "
         "in 95 of 100 samples of articles).\n"
         "\nYour own files:  jina-v3 ingest PATH --to qdrant:./store --blend\n"
         '                 jina-v3 search "…" --from qdrant:./store'
