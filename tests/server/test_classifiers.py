@@ -36,6 +36,7 @@ TOPICS = {
         "Roast the vegetables in a hot oven with olive oil.",
         "The recipe asks for two cups of flour.",
         "Marinate the chicken in lemon and garlic.",
+        "Grate the cheese over the pasta before you serve it.",
     ],
     "sport": [
         "The striker scored in the last minute of the match.",
@@ -46,6 +47,7 @@ TOPICS = {
         "A penalty decided the cup final.",
         "The cyclist broke away on the last climb.",
         "Fans filled the stadium for the derby.",
+        "The goalkeeper saved two shots from close range.",
     ],
     "space": [
         "The probe entered the orbit of Mars.",
@@ -56,9 +58,10 @@ TOPICS = {
         "A comet passes the sun every seventy-six years.",
         "The galaxy holds a hundred billion stars.",
         "The lunar module landed in a crater.",
+        "A satellite measures the light of the northern sky.",
     ],
 }
-SHOWN = 2
+SHOWN = 3
 """Texts of each topic that are learned from; the others are asked for."""
 LEARNED = [{"text": text, "label": label} for label, texts in TOPICS.items() for text in texts[:SHOWN]]
 ASKED = [(text, label) for label, texts in TOPICS.items() for text in texts[SHOWN:]]
@@ -102,7 +105,7 @@ def test_a_few_texts_are_enough(client: httpx.Client) -> None:
     right = sum(row["prediction"] == label for row, label in zip(answer, labels, strict=True))
     zero_shot = client.post("/v1/classify", json={"model": MODEL, "input": texts, "labels": list(TOPICS)}).json()
     by_name = sum(row["prediction"] == label for row, label in zip(zero_shot["data"], labels, strict=True))
-    assert min(right, by_name) >= 15, f"{right} of {len(texts)} are right, {by_name} by the labels' names alone"
+    assert right >= max(by_name, 15), f"{right} of {len(texts)} are right, {by_name} by the labels' names alone"
     for row in answer:
         assert sum(scored["score"] for scored in row["predictions"]) == pytest.approx(1, abs=1e-5)
         assert [scored["label"] for scored in row["predictions"]] == list(TOPICS)

@@ -32,7 +32,7 @@ from .warm_start import teacher_weights, token_rows, tokenizer_from
 VOCABULARY = 19_520
 """As bfloat16 27.5 MB: under 28 with the tokenizer."""
 RARE = 110
-"""Uses in all training texts."""
+"""Uses in the training texts that are not only English."""
 LEAST_PIECES = 3
 ONE_SIDED = {"medicine": 0.2, "commands": 0.2}
 """Weights of sources with words that general texts hardly have."""
