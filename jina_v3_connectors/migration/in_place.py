@@ -60,6 +60,10 @@ def begun_in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
 
         return postgres_column.in_place(url, spec)
     if backend is not None and backend.name == "qdrant":
+        if find_location(url)[1].path is not None:  # before the import: a folder needs no client
+            raise InvalidInput(
+                f"--in-place needs a Qdrant server, and {url} is a folder: give --to and --into, a new collection"
+            )
         from . import qdrant_vector
 
         return qdrant_vector.in_place(url, spec)

@@ -324,12 +324,10 @@ def in_place(url: str, spec: MigrationSpec) -> MigrationSpec:
     """`spec` with the old vector's name, for a new move.
 
     Raises:
-        InvalidInput: a folder in place of a server, settings that cannot be kept in place, or a name that is taken.
+        InvalidInput: settings that cannot be kept in place, or a name that is taken.
         StoreError: the server is too old, or the collection cannot get a second vector.
     """
     location, name, new = find_location(url)[1], spec.source_collection, column_of(spec)
-    if location.path is not None:
-        raise InvalidInput(f"--in-place needs a Qdrant server, and {url} is a folder: {INSTEAD}")
     if spec.settings.rechunk_tokens is not None:
         raise InvalidInput(f"--in-place gives each point a new vector, so chunks stay: without --rechunk, or {INSTEAD}")
     client = connect(location.address or "")
