@@ -153,7 +153,7 @@ class VectorConnector:
 
         It is safe to repeat it and to stop it at any moment. Chunk ids follow from document id and number. A journal
         knows which documents are stored. So a rerun skips unchanged documents, replaces changed ones, and goes on where
-        the last run ended. Documents are read as they are needed, never all at once. Encoding and writing overlap.
+        the last run ended. Documents are read in this thread as they are needed. Cutting, encoding and writing overlap.
 
         Args:
             documents: Any iterable. Ids must be stable between runs, and unique in one. A DocumentError in place of a

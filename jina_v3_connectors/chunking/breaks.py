@@ -55,9 +55,8 @@ def sentences(text: str, start: int, end: int) -> Iterator[int]:
     """After sentences, and after lines that the next one does not go on with in a small letter."""
     for match in SENTENCE.finditer(text, start, end):
         mark, cut = match.span()
-        if match.lastindex and mark - start > CERTAIN:
-            yield cut
-        elif cut < end and (text[mark] not in ".\n" or _ends_sentence(text, mark, cut, start)):
+        is_certain = match.lastindex and mark - start > CERTAIN
+        if is_certain or (cut < end and (text[mark] not in ".\n" or _ends_sentence(text, mark, cut, start))):
             yield cut
 
 
