@@ -25,46 +25,53 @@ ASKING = ("llm-simple", "llm-topics", "llm-summary")
 DEFAULT = LOCAL[0]
 NAMES = (*LOCAL, *ASKING)
 """Those of `chunking.names`, which takes too long to import for `--help`."""
-OPTIONS = (
-    click.option("--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk."),
-    click.option(
-        "--min-chunk-tokens",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="Smaller chunks are joined with a neighbour where both fit in one.",
-    ),
-    click.option(
-        "--chunk-overlap",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        help="What neighbouring chunks share: sentences with --chunker sentences, tokens with fixed.",
-    ),
-    click.option(
-        "--chunk-sentences",
-        type=click.IntRange(min=1),
-        default=5,
-        show_default=True,
-        help="Sentences in a chunk of --chunker sentences.",
-    ),
-    click.option(
-        "--llm",
-        metavar="URL",
-        envvar="JINA_V3_LLM",
-        show_envvar=True,
-        help="For the llm- chunkers: any server of OpenAI's chat interface, as http://127.0.0.1:11434/v1; a key comes "
-        "from $JINA_V3_LLM_KEY.",
-    ),
-    click.option("--llm-model", metavar="NAME", help="The model that it is asked for."),
-    click.option(
-        "--llm-price",
-        nargs=2,
-        type=click.FloatRange(min=0),
-        metavar="IN OUT",
-        help="What a million tokens read and written cost, for the costs at the end.",
-    ),
+TOKENS_OPTION = click.option(
+    "--chunk-tokens", type=click.IntRange(min=1), default=200, show_default=True, help="Largest chunk."
 )
+PRICE_OPTION = click.option(
+    "--llm-price",
+    nargs=2,
+    type=click.FloatRange(min=0),
+    metavar="IN OUT",
+    help="What a million tokens read and written cost, for the costs at the end.",
+)
+
+
+def detail_options(*, defaults: bool) -> list[Callable[[_F], _F]]:
+    """How a chunker of a name cuts. Without `defaults`, an option that is left out is None: a move may go on with it."""
+    least, overlap, sentences = (0, 0, 5) if defaults else (None, None, None)
+    return [
+        click.option(
+            "--min-chunk-tokens",
+            type=click.IntRange(min=0),
+            default=least,
+            show_default=defaults,
+            help="Smaller chunks are joined with a neighbour where both fit in one.",
+        ),
+        click.option(
+            "--chunk-overlap",
+            type=click.IntRange(min=0),
+            default=overlap,
+            show_default=defaults,
+            help="What neighbouring chunks share: sentences with --chunker sentences, tokens with fixed.",
+        ),
+        click.option(
+            "--chunk-sentences",
+            type=click.IntRange(min=1),
+            default=sentences,
+            show_default=defaults,
+            help="Sentences in a chunk of --chunker sentences.",
+        ),
+        click.option(
+            "--llm",
+            metavar="URL",
+            envvar="JINA_V3_LLM" if defaults else None,
+            show_envvar=defaults,
+            help="For the llm- chunkers: any server of OpenAI's chat interface, as http://127.0.0.1:11434/v1; a key "
+            "comes from $JINA_V3_LLM_KEY.",
+        ),
+        click.option("--llm-model", metavar="NAME", help="The model that it is asked for."),
+    ]
 
 
 @dataclass(frozen=True)
@@ -146,7 +153,7 @@ def chunker_options(default: str | None = DEFAULT) -> Callable[[_F], _F]:
             choices = {choice.name: values.pop(choice.name) for choice in fields(ChunkerChoice)}
             return function(cutting=ChunkerChoice(**choices), **values)
 
-        for option in reversed((named, *OPTIONS)):
+        for option in reversed((named, TOKENS_OPTION, *detail_options(defaults=True), PRICE_OPTION)):
             command = option(command)
         return command  # type: ignore[return-value]
 

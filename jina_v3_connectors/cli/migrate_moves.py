@@ -17,7 +17,7 @@ from jina_v3_encoder.texts.blend import Blend
 
 from ..errors import StoreNotFound
 from ..shared_encoders import tokenizer_of
-from .chunkers import LOCAL
+from .chunkers import NAMES, detail_options
 from .migrate_options import SourceChoice
 from .options import DEFAULT_MODEL, ModelChoice, late_options
 
@@ -45,9 +45,10 @@ MOVE_OPTIONS = (
     ),
     click.option(
         "--chunker",
-        type=click.Choice(LOCAL),
-        help="With --rechunk: what cuts them. Default: splitter.",
+        type=click.Choice(NAMES),
+        help="With --rechunk, and so are the next five: what cuts them. Default: splitter.",
     ),
+    *detail_options(defaults=False),
 )
 IN_PLACE_OPTION = click.option(
     "--in-place",
@@ -312,6 +313,11 @@ def options_of(spec: MigrationSpec) -> str:
         "--overlap": settings.overlap,
         "--rechunk": settings.rechunk_tokens,
         "--chunker": settings.chunker,
+        "--min-chunk-tokens": settings.min_chunk_tokens,
+        "--chunk-overlap": settings.chunk_overlap,
+        "--chunk-sentences": settings.chunk_sentences,
+        "--llm": settings.llm,
+        "--llm-model": settings.llm_model,
         "--text-field": fields.text,
         "--document-field": fields.document,
         "--order-field": fields.order,

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jina_v3_encoder.address import without_userinfo
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.retry import DEFAULT_RETRY, SHORT_RETRY, with_retries
 from jina_v3_encoder.text_encoder import TextEncoder
 
 from ..backends import find_location, hides_secrets, open_store, store_at
 from ..chunking import Chunker, WholeDocument
-from ..chunking.names import DEFAULT_CHUNKER, ChunkerOptions, chunker_named
+from ..chunking.llm.chat import KEY_VARIABLE
+from ..chunking.names import DEFAULT_CHUNKER, ChunkerOptions, chunker_named, client_of
 from ..connector import VectorConnector, check_collection_name
 from ..errors import ContractMissing, StoreError, StoreNotFound
 from ..settings import Settings
@@ -28,7 +30,7 @@ from .records import RECOGNISED, FieldNames, Source
 from .second_vector import EachRowAlone, SecondVector
 from .sources import open_source
 from .sources.open import is_export
-from .spec import DEFAULTS, NAMELESS, MigrationSpec, ModelName, MoveSettings, without_password
+from .spec import DEFAULTS, NAMELESS, OF_CHUNKER, MigrationSpec, ModelName, MoveSettings, without_password
 from .state import PLANNED, MigrationState, find_migration
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def check_sides(sides: Sides, spec: MigrationSpec) -> None:
 def inherited(settings: MoveSettings, source: Source, encoder: TextEncoder) -> MoveSettings:
     """The settings of a new collection. How chunks are read is taken over from the old one, unless they say it.
 
-    A window of late chunking is not: its default is the limit of the new model. That of a blend is, where the new model
+    A window of late chunking is not: the new model has a default of its own. That of a blend is, where the new model
     can read it.
     """
     old = source.contract
@@ -92,8 +94,17 @@ def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
     """Refuse what no new collection can have, before anything is noted.
 
     Raises:
-        InvalidInput: a number out of range, or window without late chunking.
+        InvalidInput: a number out of range, window without late chunking, or a chunker where chunks are kept.
     """
+    named = [name for name in OF_CHUNKER if getattr(settings, name) is not None]
+    if settings.rechunk_tokens is None and named:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+        raise InvalidInput(f"{options} without --rechunk TOKENS: the chunks are kept as they are, so nothing is cut")
+    if settings.llm is not None and without_userinfo(settings.llm) != settings.llm:
+        raise InvalidInput(
+            f"--llm {without_userinfo(settings.llm)}: the address is kept with the move, and a password never is: give "
+            f"it without, and the key as ${KEY_VARIABLE}"
+        )
     encoder.info.check_dimensions(settings.dimensions)
     Settings(settings.dimensions, settings.reading, None, settings.window, settings.overlap).check(encoder)
 
@@ -101,11 +112,27 @@ def check_settings(settings: MoveSettings, encoder: TextEncoder) -> None:
 def chunker_of(spec: MigrationSpec, source: Source, encoder: TextEncoder, tokenizer_of: Callable[[], Path]) -> Chunker:
     """How the new collection is cut: anew, as the old one of ours was, or each text as it is."""
     if spec.settings.rechunk_tokens is not None:
-        options = ChunkerOptions(max_tokens=spec.settings.rechunk_tokens, encoder=encoder)
-        return chunker_named(spec.settings.chunker or DEFAULT_CHUNKER, tokenizer_of(), options)
+        return new_chunker(spec.settings, encoder, tokenizer_of())
     if source.contract is not None:
         return KeptChunks(source.contract.chunker)
     return KeptChunks(f"chunks of {source.description}") if spec.settings.late_chunking else WholeDocument()
+
+
+def new_chunker(settings: MoveSettings, encoder: TextEncoder, tokenizer_file: Path) -> Chunker:
+    """What cuts whole documents anew.
+
+    Raises:
+        InvalidInput: there is no such chunker, it has no such option, or its language model is not named.
+    """
+    details = {
+        "max_tokens": settings.rechunk_tokens,
+        "min_tokens": settings.min_chunk_tokens,
+        "overlap": settings.chunk_overlap,
+        "sentences": settings.chunk_sentences,
+    }
+    given: dict[str, Any] = {name: value for name, value in details.items() if value is not None}
+    options = replace(ChunkerOptions(encoder=encoder, llm=client_of(settings.llm, settings.llm_model)), **given)
+    return chunker_named(settings.chunker or DEFAULT_CHUNKER, tokenizer_file, options)
 
 
 @contextmanager

@@ -31,6 +31,13 @@ class MoveSettings:
     """Cut whole documents anew into chunks of at most so many tokens. None keeps the chunks as they are."""
     chunker: str | None = None
     """The name of the chunker that cuts them anew, None for the usual one."""
+    min_chunk_tokens: int | None = None
+    chunk_overlap: int | None = None
+    chunk_sentences: int | None = None
+    """How it cuts; see `ChunkerOptions`."""
+    llm: str | None = None
+    """The address of the language model that it asks. It is kept without a password."""
+    llm_model: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.reading, Blend):
@@ -50,6 +57,8 @@ class MoveSettings:
 
 
 _T = TypeVar("_T", FieldNames, MoveSettings)
+OF_CHUNKER = ("chunker", "min_chunk_tokens", "chunk_overlap", "chunk_sentences", "llm", "llm_model")
+"""Settings that say how documents are cut anew."""
 DECIDED = ("dimensions", "late_chunking", "window", "overlap")
 """Settings that the new collection's contract decides, where the move was begun with their defaults."""
 

@@ -259,6 +259,44 @@ def test_whole_documents_are_cut_anew(store: str, tmp_path: Path) -> None:
     assert all(sentences[slice(*hit["span"])] == hit["text"] for hit in best if hit["document_id"] == "long")
 
 
+def test_a_chunkers_options_are_kept_with_a_move(store: str, tmp_path: Path) -> None:
+    texts = tmp_path / "long.jsonl"
+    sentences = " ".join(f"Sentence number {n} tells of the river." for n in range(12))
+    texts.write_text(json.dumps({"id": "long", "text": sentences}))
+    succeeded(run("ingest", str(texts), "--to", store, "--collection", "old", "--chunk-tokens", "200"))
+    cutting = ("--rechunk", "100", "--chunker", "sentences", "--chunk-sentences", "3", "--chunk-overlap", "1")
+    assert "moved 6 documents (11 chunks" in succeeded(run("migrate", "run", *sides(store), *cutting)).stderr
+    again = succeeded(run("migrate", "run", "new"))
+    assert "--rechunk 100 --chunker sentences --chunk-overlap 1 --chunk-sentences 3" in again.stderr
+    assert "moved 0 documents" in again.stderr
+    refused = run("migrate", "run", "new", "--chunk-sentences", "4")
+    assert refused.exit_code
+    assert "--chunk-sentences: begun with 3, now 4" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--chunker", "lines", "--min-chunk-tokens", "9"), "--chunker, --min-chunk-tokens without --rechunk TOKENS"),
+        (("--rechunk", "30", "--chunk-overlap", "2"), "the chunker splitter has no overlap"),
+        (("--rechunk", "30", "--chunker", "llm-topics"), "asks a language model: name its address and the model"),
+        (
+            ("--rechunk", "30", "--llm", "http://me:Hunter2@127.0.0.1:9/v1", "--llm-model", "m"),
+            "give it without, and the key as $JINA_V3_LLM_KEY",
+        ),
+    ],
+    ids=["kept chunks", "overlap", "no model", "password"],
+)
+def test_a_chunkers_options_are_checked_before_anything_is_noted(
+    store: str, options: tuple[str, ...], told: str
+) -> None:
+    refused = run("migrate", "run", *sides(store), *options)
+    assert refused.exit_code
+    assert told in " ".join(refused.stderr.split())
+    assert "Hunter2" not in refused.stderr
+    assert "no migration was begun" in run("migrate", "status").stdout
+
+
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A table of an application: three texts."""

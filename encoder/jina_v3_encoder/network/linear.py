@@ -142,7 +142,7 @@ class GatedProduct:
 
 def can_pack(weight: Tensor) -> bool:
     """Whether `PackedProduct` works for this weight here."""
-    return weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and has_packed_product()
+    return weight.device.type == "cpu" and weight.dtype in PACKED_DTYPES and has_packed_product(weight.dtype)
 
 
 def product_of(weight: Tensor) -> Product:
@@ -152,7 +152,7 @@ def product_of(weight: Tensor) -> Product:
 
 def can_extend(weight: Tensor) -> bool:
     """Whether `ExtendedProduct` works for this weight here."""
-    return can_pack(weight) and has_extended_product()
+    return can_pack(weight) and has_extended_product(weight.dtype)
 
 
 def can_gate(weight: Tensor) -> bool:
@@ -163,42 +163,55 @@ def can_gate(weight: Tensor) -> bool:
 @cache
 def has_gated_product(dtype: torch.dtype) -> bool:
     """Whether it computes what plain products do, and gives the weight back, in this number format."""
-    x, weight = torch.linspace(-1, 1, 48).view(3, 16).to(dtype), torch.linspace(-2, 1, 128).view(8, 16).to(dtype)
+    x, weight, _ = _probe(dtype)
     first, second = F.linear(x.float(), weight.float()).chunk(2, dim=-1)
     wanted = first * F.gelu(second)
     try:
         with torch.no_grad():
             product = GatedProduct.of(weight, gate_first=False)
-            rounding = 16 * torch.finfo(dtype).eps * float(wanted.abs().max())
-            same = torch.allclose(product(x).float(), wanted, atol=rounding)
-            return same and torch.equal(product.plain(), weight)
+            return _is_same(product(x), wanted) and torch.equal(product.plain(), weight)
     except (AttributeError, RuntimeError):
         return False
 
 
 @cache
-def has_extended_product() -> bool:
-    """Whether it computes what plain products do, GELU included."""
-    x, weight = torch.linspace(-1, 1, 48).view(3, 16), torch.linspace(-2, 1, 128).view(8, 16)
-    first, second = torch.linspace(-1, 2, 64).view(2, 2, 16), torch.linspace(-1, 1, 32).view(2, 8, 2)
-    wanted = F.gelu(F.linear(x, weight, torch.arange(8.0)) + x @ first[1].T @ second[1].T)
+def has_extended_product(dtype: torch.dtype) -> bool:
+    """Whether it computes what plain products do in this number format, GELU included."""
+    x, weight, bias = _probe(dtype)
+    first, second = torch.linspace(-1, 2, 64).view(2, 2, 16).to(dtype), torch.linspace(-1, 1, 32).view(2, 8, 2).to(dtype)
+    sums = F.linear(x.float(), weight.float(), bias.float()) + x.float() @ first[1].T.float() @ second[1].T.float()
     try:
         with torch.no_grad():
             product = ExtendedProduct.of(weight, second, 1.0)
-            states = product(product.extend(x, ((1, slice(0, 3)),), first), torch.arange(8.0), gelu=True)
-            return torch.allclose(states, wanted, atol=1e-4) and torch.equal(product.plain(), weight)
+            states = product(product.extend(x, ((1, slice(0, 3)),), first), bias, gelu=True)
+            return _is_same(states, F.gelu(sums)) and torch.equal(product.plain(), weight)
     except (AttributeError, RuntimeError):
         return False
 
 
 @cache
-def has_packed_product() -> bool:
-    """Whether the operators are there, compute what `F.linear` does, and give the weight back."""
-    x, weight, bias = torch.linspace(-1, 1, 48).view(3, 16), torch.linspace(-2, 1, 128).view(8, 16), torch.arange(8.0)
+def has_packed_product(dtype: torch.dtype) -> bool:
+    """Whether the operators are there for this number format, compute what `F.linear` does, and give the weight back.
+
+    For bfloat16 a processor needs AVX-512.
+    """
+    x, weight, bias = _probe(dtype)
     try:
         with torch.no_grad():
             product = PackedProduct.of(weight)
-            same = torch.allclose(product(x, bias), F.linear(x, weight, bias), atol=1e-5)
-            return same and torch.equal(product.plain(), weight)
+            wanted = F.linear(x.float(), weight.float(), bias.float())
+            return _is_same(product(x, bias), wanted) and torch.equal(product.plain(), weight)
     except (AttributeError, RuntimeError):
         return False
+
+
+def _probe(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows (3, 16), a weight (8, 16) and a bias."""
+    x, weight = torch.linspace(-1, 1, 48).view(3, 16), torch.linspace(-2, 1, 128).view(8, 16)
+    return x.to(dtype), weight.to(dtype), torch.arange(8.0).to(dtype)
+
+
+def _is_same(product: Tensor, wanted: Tensor) -> bool:
+    """Within the rounding of the product's number format."""
+    rounding = 16 * torch.finfo(product.dtype).eps * float(wanted.abs().max())
+    return torch.allclose(product.float(), wanted, atol=rounding)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from jina_v3_encoder.network import linear as module
-from jina_v3_encoder.network.linear import PackedProduct, can_pack, has_packed_product
+from jina_v3_encoder.network.linear import PackedProduct, PlainProduct, can_pack, has_packed_product, product_of
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,15 @@ def probe_afresh() -> Iterator[None]:
     has_packed_product.cache_clear()
 
 
+def packed_dtypes() -> list[torch.dtype]:
+    """Number formats that this processor packs: bfloat16 needs AVX-512."""
+    return [dtype for dtype in (torch.float32, torch.bfloat16) if can_pack(torch.zeros(4, 4, dtype=dtype))]
+
+
 @pytest.mark.parametrize("rows", [1, 2, 15, 64, 333])
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)][: len(packed_dtypes())], ids=str
+)
 def test_the_same_product(rows: int, dtype: torch.dtype, tolerance: float) -> None:
     torch.manual_seed(rows)
     x, weight, bias = torch.randn(rows, 96), torch.randn(40, 96) / 10, torch.randn(40)
@@ -33,7 +40,7 @@ def test_the_same_product(rows: int, dtype: torch.dtype, tolerance: float) -> No
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 13), (48, 32), (300, 1024)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", packed_dtypes(), ids=str)
 def test_the_weight_comes_back_bit_by_bit(shape: tuple[int, int], dtype: torch.dtype) -> None:
     weight = torch.randn(*shape).to(dtype)
     assert torch.equal(PackedProduct.of(weight).plain(), weight)
@@ -56,4 +63,17 @@ def test_without_the_operators(monkeypatch: pytest.MonkeyPatch, error: type[Exce
 
 def test_an_operator_that_computes_something_else_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.PackedProduct, "__call__", lambda self, x, bias: F.linear(x, self.plain()))
-    assert not has_packed_product()
+    assert not has_packed_product(torch.float32)
+
+
+def test_a_processor_that_packs_no_bfloat16_multiplies_it_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    of = PackedProduct.of
+
+    def float32_only(weight: Tensor) -> PackedProduct:
+        if weight.dtype is torch.bfloat16:
+            raise RuntimeError("bf16 path needs the cpu support avx512bw")
+        return of(weight)
+
+    monkeypatch.setattr(module.PackedProduct, "of", float32_only)
+    assert can_pack(torch.zeros(4, 4))
+    assert isinstance(product_of(torch.zeros(4, 4, dtype=torch.bfloat16)), PlainProduct)
