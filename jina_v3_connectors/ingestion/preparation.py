@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -49,7 +49,7 @@ class Preparation:
         self._stored, self._chunker, self._sink, self._journal = stored, chunker, sink, journal
         self._form = json.dumps(stored.contract.deciding(), sort_keys=True).encode()
 
-    def prepared(self, documents: Iterable[Document | DocumentError]) -> Iterator[Prepared]:
+    def prepared(self, documents: Iterable[Document | DocumentError]) -> Generator[Prepared, None, None]:
         """As `prepare`, for each in order. A thread prepares the next ones while the caller encodes.
 
         Documents are read in the caller's thread: their source may belong to it, as a cursor of SQLite does. Close the
