@@ -7,8 +7,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import Task, offered
 from jina_v3_encoder.text_encoder import TextEncoder
-from jina_v3_encoder.texts.blend import Blend, LateChunking, as_late_chunking, resolve_blend_window
-from jina_v3_encoder.texts.late_chunking import resolve_window
+from jina_v3_encoder.texts.blend import Blend, LateChunking, as_late_chunking
 from jina_v3_encoder.vectors import check_dimensions
 
 from .chunking import Chunker, WholeDocument
@@ -43,7 +42,7 @@ class Settings:
         if self.window is not None or self.overlap is not None:
             if self.late_chunking is False:
                 raise InvalidInput(NO_WINDOWS)
-            resolve_window(self.window, self.overlap, encoder.max_tokens)
+            encoder.info.window_size(self.window, self.overlap)
 
 
 def agree(
@@ -118,5 +117,4 @@ def _late_chunking(
         window = stored.window
     if overlap is None and stored is not None and window == stored.window:
         overlap = stored.overlap
-    resolve = resolve_blend_window if isinstance(late, str) and encoder.info.can_read_windows else resolve_window
-    return late, *resolve(window, overlap, encoder.max_tokens)
+    return late, *encoder.info.window_size(window, overlap, blend=isinstance(late, str))

@@ -68,6 +68,9 @@ class ModelConfig:
     bos_token_id: int = 0
     pad_token_id: int = 1
     eos_token_id: int = 2
+    late_chunking_window: int | None = None
+    """Tokens that late chunking reads at once by default, where that was found better than as many as possible. Not a
+    field of the published file, which has no such default."""
     quantization: Quantization | None = None
     """`int8` where the linear layers of the blocks are stored as bytes, as `Encoder.save_pretrained` writes them."""
 
@@ -87,6 +90,8 @@ class ModelConfig:
             raise CheckpointError(
                 f"config.json: max_position_embeddings {self.max_position_embeddings} leaves no room for <s> and </s>"
             )
+        if self.late_chunking_window is not None:
+            check_whole("late_chunking_window", self.late_chunking_window, 2, self.max_tokens)
         if sorted(self.lora_adaptations) != sorted(TASK_NAMES):
             raise CheckpointError(
                 f"config.json: lora_adaptations {list(self.lora_adaptations)} are not the five tasks {list(TASK_NAMES)}"
@@ -194,8 +199,9 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """The fields as they stand in config.json, both readers' names for the rotary base included."""
         values = {config_field.name: getattr(self, config_field.name) for config_field in fields(self)}
-        if self.quantization is None:
-            del values["quantization"]
+        for name in ("quantization", "late_chunking_window"):
+            if values[name] is None:
+                del values[name]
         return {
             **values,
             "lora_adaptations": list(self.lora_adaptations),

@@ -33,7 +33,7 @@ from .network.team import team_of
 from .task import Task, TaskLike, as_task
 from .text_encoder import TextEncoder
 from .texts.inputs import as_spans, as_texts
-from .texts.late_chunking import Span, resolve_window, token_rows, windows
+from .texts.late_chunking import Span, token_rows, windows
 from .texts.tokenizer import IntArray, TextTokenizer
 from .usage import add_tokens
 from .vectors import FloatArray
@@ -81,6 +81,7 @@ class LocalEngine:
             dimensions=model.config.hidden_size,
             trained_dimensions=model.config.matryoshka_dimensions,
             max_tokens=model.config.max_tokens,
+            late_chunking_window=model.config.late_chunking_window,
             can_be_shortened=model.config.can_be_shortened,
             tasks=model.config.tasks,
             prompts=model.config.prompts,
@@ -363,7 +364,7 @@ class Encoder(TextEncoder):
             task=as_task(task, self.tasks),
             dimensions=self.dimensions,
             prompt=prompt,
-            window=resolve_window(window, overlap, self.max_tokens),
+            window=self.info.window_size(window, overlap),
         )
         return self.engine.open_document(request)
 

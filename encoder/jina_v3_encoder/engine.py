@@ -15,7 +15,8 @@ from typing import Protocol, TypeAlias
 
 from .config import Quantization
 from .task import Task
-from .texts.late_chunking import Span, WindowSize
+from .texts.blend import resolve_blend_window
+from .texts.late_chunking import Span, WindowSize, resolve_window
 from .vectors import FloatArray, check_dimensions
 
 Progress: TypeAlias = Callable[[int], None]
@@ -42,6 +43,9 @@ class EncoderInfo:
     """Sizes of shorter vectors that the model was trained for. Empty if they are not known."""
     max_tokens: int
     """Longest text in tokens, specials and prompt included."""
+    late_chunking_window: int | None = None
+    """Tokens that late chunking reads at once by default, where that is less than `max_tokens`. These windows do not
+    overlap by default: on nano an overlap of half a window gained .001 nDCG@10, and each token was read twice."""
     can_be_shortened: bool = True
     """False: the model was not trained for shorter vectors, so these are refused."""
     tasks: tuple[str, ...]
@@ -75,6 +79,18 @@ class EncoderInfo:
             InvalidDimensions: not a whole number from 1 to all, or less than all where that has no use.
         """
         return check_dimensions(dimensions, self.dimensions, shorter=self.can_be_shortened)
+
+    def window_size(self, window: int | None, overlap: int | None, *, blend: bool = False) -> WindowSize:
+        """What late chunking reads at once: the caller's values, or the defaults of the reading and the model.
+
+        Raises:
+            InvalidInput: window outside 2..max_tokens, or overlap not below it.
+        """
+        if blend and self.can_read_windows:
+            return resolve_blend_window(window, overlap, self.max_tokens)
+        if window is None and self.late_chunking_window is not None:
+            window, overlap = self.late_chunking_window, 0 if overlap is None else overlap
+        return resolve_window(window, overlap, self.max_tokens)
 
     def settled(self) -> EncoderInfo:
         """The same with its fingerprint computed: a value for another process."""

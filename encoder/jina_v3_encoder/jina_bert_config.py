@@ -96,6 +96,11 @@ class JinaBertConfig:
         return False
 
     @property
+    def late_chunking_window(self) -> None:
+        """As many tokens as possible."""
+        return None
+
+    @property
     def tasks(self) -> tuple[str, ...]:
         """None at all."""
         return ()

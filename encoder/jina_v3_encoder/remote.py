@@ -62,6 +62,7 @@ class RemoteEngine:
             compute_fingerprint=partial(str, fingerprint or unknown),
             dimensions=server.told_size(described, "max_output_length") or self._size(),
             max_tokens=server.told_size(described, "context_length") or MAX_TOKENS,
+            late_chunking_window=server.told_size(loaded, "late_chunking_window") or None,
             can_be_shortened=like_v3 if shortened is None else shortened,
             tasks=tuple(task for task in TASK_NAMES if task in tasks),
             prompts=PROMPTS if tasks else {},

@@ -169,6 +169,7 @@ class FakeEncoder(TextEncoder):
         fingerprint: str | None = None,
         max_batch_tokens: int | None = None,
         tasks: tuple[str, ...] = TASK_NAMES,
+        late_chunking_window: int | None = None,
     ) -> None:
         """The arguments are what `info` will say. The default fingerprint follows from `model_id` and `dimensions`.
 
@@ -181,6 +182,7 @@ class FakeEncoder(TextEncoder):
             compute_fingerprint=partial(str, fingerprint or made_up),
             dimensions=dimensions,
             max_tokens=max_tokens,
+            late_chunking_window=late_chunking_window,
             can_be_shortened=bool(tasks),
             tasks=tasks,
             prompts=PROMPTS if tasks else {},

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from .engine import EncoderInfo, Engine, Progress, SpanRequest, TextRequest, silent
 from .errors import InputTooLong, InvalidInput, InvalidSpan
 from .task import Task, TaskLike, as_task, as_tasks
-from .texts.blend import Blend, blended, check_blend, chunk_texts, resolve_blend_window
+from .texts.blend import Blend, blended, check_blend, chunk_texts
 from .texts.inputs import as_spans, as_texts
-from .texts.late_chunking import Span, WindowSize, follow_one_another, join_chunks, resolve_window
+from .texts.late_chunking import Span, WindowSize, follow_one_another, join_chunks
 from .vectors import FloatArray, OutputType, check_output_type, finish, to_output
 
 
@@ -192,9 +192,10 @@ class TextEncoder:
             texts: Whole documents.
             spans: For each document its chunks as [start, end) in characters; overlaps and gaps are allowed.
             task, dimensions, normalize, prompt, progress, output_type: As in `encode`.
-            window: Tokens read at once, at most and by default `self.max_tokens`. Longer documents take several.
+            window: Tokens read at once, at most `self.max_tokens`. Longer documents take several. Default: as many as
+                the model can, or what its config.json says (`late_chunking_window`: the bundled model has one).
             overlap: Tokens that a window shares with the one before; their states come from the earlier one. Below the
-                window; default 512, or half the window where that is less.
+                window; default 512, or half the window where that is less; 0 with a model's own window.
             blend: Add the vector of each chunk alone and those of its neighbours, with these weights. The window is
                 then 1,024 tokens without overlap by default, and the cost twice that of one reading. A chunk past the
                 model's limit cannot be read alone. With `normalize=False` it is the sum of unit vectors.
@@ -214,8 +215,7 @@ class TextEncoder:
         one_task = as_task(task, self.tasks)
         size = self._output_size(dimensions, output_type)
         check_blend(blend)
-        resolve = resolve_blend_window if blend and self.info.can_read_windows else resolve_window
-        window_size = resolve(window, overlap, self.max_tokens)
+        window_size = self.info.window_size(window, overlap, blend=blend is not None)
         self._check_prompt([one_task], prompt)
         self._check_windows(document_spans, window_size)
         request = SpanRequest(
@@ -323,7 +323,7 @@ class TextEncoder:
     def _check_windows(self, spans: Sequence[Sequence[Span]], window: WindowSize) -> None:
         if self.info.can_read_windows:
             return
-        if window != resolve_window(None, None, self.max_tokens) or not all(map(follow_one_another, spans)):
+        if window != self.info.window_size(None, None) or not all(map(follow_one_another, spans)):
             raise InvalidInput(
                 f"{self!r} takes the chunks of a document one after the other: no window or overlap, and spans without "
                 "gap or overlap from 0 on. `jina-v3 serve` takes any"

@@ -38,7 +38,7 @@ PRICE_OPTION = click.option(
 
 
 def detail_options(*, defaults: bool) -> list[Callable[[_F], _F]]:
-    """How a chunker of a name cuts. Without `defaults`, an option that is left out is None: a move may go on with it."""
+    """How a chunker of a name cuts. Without `defaults` an option left out is None, and a move has its own value."""
     least, overlap, sentences = (0, 0, 5) if defaults else (None, None, None)
     return [
         click.option(

@@ -10,8 +10,6 @@ import click
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.task import Task
-from jina_v3_encoder.texts.blend import resolve_blend_window
-from jina_v3_encoder.texts.late_chunking import resolve_window
 
 from .chunkers import DEFAULT, ChunkerChoice, chunker_options
 from .options import ModelChoice, default_task_option, model_options, task_or_default
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     help="Chunks read inside their document, on their own, both beside each other, both added, or all of these.",
 )
 @chunker_options(default=None)
-@click.option("--window", type=int, help="Tokens read at once; default the model's limit, 1024 in a blend.")
+@click.option("--window", type=int, help="Tokens read at once; default the model's own, 1024 in a blend.")
 @click.option("--overlap", type=int, help="Tokens shared by windows; default 512, at most half; 0 in a blend.")
 @default_task_option("--query-task", Task.RETRIEVAL_QUERY)
 @default_task_option("--passage-task", Task.RETRIEVAL_PASSAGE)
@@ -91,8 +89,7 @@ def command(
     dataset = read_dataset(folder, split)
     encoder = choice.load()
     if late_chunking != "off":
-        check = resolve_blend_window if late_chunking in ("blend", "all") else resolve_window
-        check(window, overlap, encoder.max_tokens)
+        encoder.info.window_size(window, overlap, blend=late_chunking in ("blend", "all"))
     elif window is not None or overlap is not None:
         raise InvalidInput("--window and --overlap belong to late chunking: leave them out with --late-chunking off")
     reports = [

@@ -51,6 +51,7 @@ def describe(encoder: Encoder) -> dict[str, Any]:
         "dimensions": encoder.dimensions,
         "matryoshka_dimensions": ", ".join(map(str, config.matryoshka_dimensions)),
         "max_tokens": encoder.max_tokens,
+        "late_chunking_window": encoder.info.window_size(None, None).tokens,
         "layers": config.num_hidden_layers,
         "vocabulary": config.vocab_size,
         "scripts_not_read": ", ".join(encoder.engine.tokenizer.unread_scripts()) or "none of those that are tried",

@@ -129,7 +129,7 @@ LATE_OPTIONS = (
         help="Read each chunk on its own. The default of these three is that of the collection there is, or this.",
     ),
     click.option(
-        "--window", type=int, help="Tokens read at once in late chunking; default the model's limit, 1024 in a blend."
+        "--window", type=int, help="Tokens read at once in late chunking; default the model's own, 1024 in a blend."
     ),
     click.option(
         "--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half; 0 in a blend."

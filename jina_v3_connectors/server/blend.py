@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from jina_v3_encoder.texts.blend import Blend, blended, chunk_texts, resolve_blend_window
+from jina_v3_encoder.texts.blend import Blend, blended, chunk_texts
 from jina_v3_encoder.texts.late_chunking import check_spans, join_chunks
 
 from .clients import Client
@@ -24,7 +24,7 @@ async def both_readings(service: Service, question: Question, client: Client) ->
     encoder = question.model.encoder
     if not question.is_told and encoder.tasks:
         question = replace(question, task=service.settings.default_task, is_told=True)
-    window, overlap = resolve_blend_window(question.window, question.overlap, encoder.max_tokens)
+    window, overlap = encoder.info.window_size(question.window, question.overlap, blend=True)
     texts = question.texts
     if question.spans is None:
         texts = [text.strip() for text in texts]

@@ -222,5 +222,10 @@ def described(name: str, model: Model) -> dict[str, Any]:
         "pricing": dict.fromkeys(
             ("prompt", "completion", "image", "request", "input_cache_read", "input_cache_write"), "0"
         ),
-        "loaded": {"model": encoder.model_id, "revision": encoder.revision, "fingerprint": encoder.fingerprint},
+        "loaded": {
+            "model": encoder.model_id,
+            "revision": encoder.revision,
+            "fingerprint": encoder.fingerprint,
+            "late_chunking_window": encoder.info.late_chunking_window,
+        },
     }

@@ -19,7 +19,6 @@ from jina_v3_encoder.texts.late_chunking import (
     WindowSize,
     check_spans,
     join_chunks,
-    resolve_window,
     tokens_read,
     window_starts,
 )
@@ -262,7 +261,7 @@ class Service:
             spans = check_spans(question.spans, len(text), 0)
             check_layers(spans, len(text))
         encoder = question.model.encoder
-        size = resolve_window(question.window, question.overlap, encoder.max_tokens)
+        size = encoder.info.window_size(question.window, question.overlap)
         if not isinstance(encoder, ReadsInSteps) or not spans:
             return await self._whole_document_job(replace(question, texts=[text], spans=spans), size, gone)
         overlap = min(size.overlap, most_overlap(size))

@@ -26,6 +26,7 @@ def values(*arguments: str, **environment: str) -> Any:
 def test_the_bundled_model_is_the_default(nano: Encoder) -> None:
     info = values()
     assert (info["model"], info["dimensions"], info["max_tokens"]) == ("nano", 384, 8192)
+    assert info["late_chunking_window"] == 1024
     assert info["fingerprint"] == nano.fingerprint
     assert info["matryoshka_dimensions"] == "32, 64, 128, 256, 384"
 

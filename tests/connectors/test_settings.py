@@ -38,6 +38,17 @@ def test_defaults_of_a_new_collection() -> None:
     assert contract.collection_id == ""
 
 
+def test_a_models_own_window_is_the_default_of_late_chunking_alone() -> None:
+    encoder = FakeEncoder(late_chunking_window=600)
+    fresh = agree(Settings(late_chunking=True), encoder, None, "docs")
+    assert (fresh.window, fresh.overlap) == (600, 0)
+    blended = agree(Settings(late_chunking="blend"), encoder, None, "docs")
+    assert (blended.window, blended.overlap) == (1024, 0)
+    whole = agree(Settings(late_chunking=True, window=8192), encoder, None, "docs")
+    assert (whole.window, whole.overlap) == (8192, 512)
+    assert agree(Settings(), encoder, whole, "docs") == whole, "a collection keeps its window"
+
+
 def test_late_chunking_has_a_window_and_an_overlap() -> None:
     contract = agreed(late_chunking=True)
     assert (contract.window, contract.overlap) == (ENCODER.max_tokens, DEFAULT_OVERLAP)

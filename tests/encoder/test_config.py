@@ -23,6 +23,12 @@ def test_defaults_are_the_published_model() -> None:
     assert config.lora_scaling == 0.25
 
 
+def test_the_published_file_has_no_window_of_late_chunking() -> None:
+    assert "late_chunking_window" not in ModelConfig().to_dict()
+    config = ModelConfig(late_chunking_window=512)
+    assert ModelConfig.from_dict(config.to_dict()).late_chunking_window == 512
+
+
 def test_banks_follow_the_order_of_the_file() -> None:
     swapped = ("retrieval.passage", "retrieval.query", "separation", "classification", "text-matching")
     assert ModelConfig().bank(Task.RETRIEVAL_PASSAGE) == 1
@@ -99,6 +105,9 @@ def test_a_resaved_hf_config_takes_the_base_from_rope_parameters_and_the_rest_fr
         ({"bos_token_id": -1}, "bos_token_id must be a whole number from 0"),
         ({"eos_token_id": 250_002}, "eos_token_id must be a whole number from 0 to 250001, got 250002"),
         ({"pad_token_id": "1"}, "pad_token_id"),
+        ({"late_chunking_window": 1}, "late_chunking_window must be a whole number from 2 to 8192, got 1"),
+        ({"late_chunking_window": 8193}, "late_chunking_window must be a whole number from 2 to 8192, got 8193"),
+        ({"late_chunking_window": "512"}, "late_chunking_window"),
         ({"quantization": ["int8"]}, "quantization"),
         ({"quantization": {}}, "quantization"),
     ],
@@ -121,7 +130,14 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
 )
-NAMES = [*ModelConfig().to_dict(), "rope_parameters", "quantization", "emb_pooler", "truncate_dim"]
+NAMES = [
+    *ModelConfig().to_dict(),
+    "late_chunking_window",
+    "rope_parameters",
+    "quantization",
+    "emb_pooler",
+    "truncate_dim",
+]
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4))

@@ -23,7 +23,7 @@ from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_encoder.state import STATE_VARIABLE
 
 from ..support.backends import REACHED_BY_OTHERS, Backend, release, reopen
-from ..support.stopping import exit_code, process
+from ..support.stopping import PATIENCE, exit_code, process
 from .moving import NEW, OLD, clean_vectors, corpus, fill, move, old_collection, read_all
 
 When = Literal["before", "after"]
@@ -52,6 +52,8 @@ OF_A_WRITE: dict[str, type] = {
 """What a write to both collections changes."""
 OF_A_SWITCH: dict[str, type] = {"point": MigrationState, "point_alias": EmbeddedStore, "reach": MigrationState}
 KILLED = -signal.SIGKILL
+SLOWEST = 20
+"""Documents a second that are moved on a busy machine."""
 CHANGED = [*corpus(8)[:3], *corpus(8, version=2)[4:], Document("new", "A new one. In two parts.")]
 
 
@@ -99,10 +101,11 @@ def switch_over(url: str, stop: tuple[type, str, When, int] | None = None) -> No
         switch(migration, "live", store_opener(url))
 
 
-def ended(function: Callable[..., None], *arguments: Any) -> int:
+def ended(function: Callable[..., None], *arguments: Any, documents: int = 0) -> int:
+    """How a process ended. One that may have to move many `documents` may take longer."""
     child = process(function, *arguments)
     child.start()
-    return exit_code(child)
+    return exit_code(child, PATIENCE + documents / SLOWEST)
 
 
 def moved(url: str) -> dict[str, list[float]]:
@@ -201,7 +204,7 @@ def test_many_kills_on_the_way(backend: Backend, direction: str, tmp_path: Path)
     for number in range(int(os.environ.get("JINA_V3_MIGRATION_KILLS", "2"))):
         effect = chance.choice(["upsert", "record", "open_encoded"])
         arguments = effect, chance.choice(["before", "after"]), 1 + (number if len(documents) > 1000 else 0)
-        kills += ended(run_between, source, target, *arguments) == KILLED
+        kills += ended(run_between, source, target, *arguments, documents=len(documents)) == KILLED
     assert kills
     with move(source, target) as migration:
         assert migration.run(sample=0).is_complete

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -52,6 +53,19 @@ def test_another_model_behind_the_address_is_refused(url: str, encoder: Encoder,
             store.ingest([Document("a", "text")])
         with pytest.raises(ContractMismatch, match="fingerprint"):
             QdrantConnector(small, "docs", path=tmp_path, dimensions=32, chunker=WholeDocument())
+
+
+def test_long_documents_are_read_in_the_models_own_windows(url: str, remote: RemoteEncoder, exact: Encoder) -> None:
+    chunks = [f"{TEXTS[number % 3]} This is sentence number {number}." for number in range(120)]
+    wanted = exact.encode_chunks(chunks, task="retrieval.passage")
+    assert exact.count_tokens(" ".join(chunks)) > 1024
+    assert remote.info.late_chunking_window == exact.info.late_chunking_window == 1024
+    assert np.allclose(remote.encode_chunks(chunks, task="retrieval.passage"), wanted, atol=1e-5)
+    asked = {"model": "jina-embeddings-v3", "input": chunks, "late_chunking": True, "task": "retrieval.passage"}
+    told = httpx.post(f"{url}/v1/embeddings", json=asked).raise_for_status().json()["data"]
+    assert np.allclose([row["embedding"] for row in told], wanted, atol=1e-5)
+    whole = exact.encode_chunks(chunks, task="retrieval.passage", window=exact.max_tokens)
+    assert not np.allclose(whole, wanted, atol=1e-3)
 
 
 def test_haystack(remote: RemoteEncoder, exact: Encoder) -> None:

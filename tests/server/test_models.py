@@ -192,6 +192,7 @@ def test_the_list_serves_both_kinds_of_clients() -> None:
             "model": ENCODER.model_id,
             "revision": ENCODER.revision,
             "fingerprint": ENCODER.fingerprint,
+            "late_chunking_window": None,
         }
 
 

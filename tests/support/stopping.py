@@ -69,6 +69,8 @@ VERSIONS = {
     3: "Third one of {0}. Third two of {0}. Third three of {0}.",
 }
 COLLECTION = "docs"
+PATIENCE = 120.0
+"""Seconds that a process may take for a few documents."""
 SETTINGS: dict[str, Any] = {"dimensions": 32, "late_chunking": True, "chunker": Sentences()}
 
 
@@ -111,9 +113,9 @@ def process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
     return context.Process(target=_with_environment, args=(dict(os.environ), function, arguments))
 
 
-def exit_code(child: BaseProcess) -> int:
-    """Of a process that ends, or is killed, within two minutes."""
-    child.join(120)
+def exit_code(child: BaseProcess, seconds: float = PATIENCE) -> int:
+    """Of a process that ends, or is killed, in time."""
+    child.join(seconds)
     assert child.exitcode is not None, "it hangs"
     return child.exitcode
 

@@ -14,7 +14,6 @@ from jina_v3_connectors.evaluation.ranking import measure, rank
 from jina_v3_connectors.evaluation.report import evaluate
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.task import TASK_NAMES
-from jina_v3_encoder.texts.blend import BLEND_WINDOW
 
 from .baselines import MiniLM, bm25
 from .eval_sets import (
@@ -119,11 +118,11 @@ def each_task(encoder: Encoder, data: Path) -> Measures:
 def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
     """Chunks of articles alone, read together, and both added: among all, and among those of the right article.
 
-    Read together are windows of `BLEND_WINDOW`, as in training and in blends; and, apart, whole articles. Of a half,
+    Read together are the model's own windows, as in training and in blends; and, apart, whole articles. Of a half,
     all questions are asked.
     """
     dataset = half_of(squad_chunks(data, None if half else SQUAD_QUESTIONS), half)
-    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument(), BLEND_WINDOW, 0)
+    passages = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
     variants = [Variant.ROWS, Variant.LATE, Variant.BLEND]
     report = evaluate(dataset, passages, variants=variants, dimensions=[encoder.dimensions])
     for figures in report.figures:
@@ -137,7 +136,7 @@ def late(encoder: Encoder, data: Path, half: Half | None = None) -> Measures:
             f"{dataset.name}, {name}, nDCG@10 where only the question names the subject",
             difference.context_ndcg or 0.0,
         )
-    whole = PassageEncoder(encoder, "retrieval.passage", WholeDocument())
+    whole = PassageEncoder(encoder, "retrieval.passage", WholeDocument(), encoder.max_tokens)
     articles = evaluate(dataset, whole, variants=[Variant.LATE], dimensions=[encoder.dimensions])
     yield f"{dataset.name}, {Variant.LATE} of whole articles, nDCG@10", articles.figures[0].ndcg
 

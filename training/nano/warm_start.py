@@ -14,6 +14,7 @@ from torch import Tensor
 
 from jina_v3_encoder.config import ModelConfig
 from jina_v3_encoder.network.jina_v3 import JinaV3Model
+from jina_v3_encoder.texts.blend import BLEND_WINDOW
 
 from .teacher import teacher_folder
 
@@ -98,6 +99,7 @@ def config_for(vocabulary: int) -> ModelConfig:
         num_attention_heads=12,
         intermediate_size=1536,
         matryoshka_dimensions=(32, 64, 128, 256, 384),
+        late_chunking_window=BLEND_WINDOW,
     )
 
 

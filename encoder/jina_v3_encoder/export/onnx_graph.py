@@ -65,9 +65,10 @@ def write_onnx(network: nn.Module, path: Path, *, with_tasks: bool) -> None:
 
 
 def quantize_onnx(source: Path, target: Path) -> None:
-    """Write `target`: products with weights in int8, a scale per output; activations are rounded as they come.
+    """Write `target`: products with weights in 8 bits, a scale per output; activations are rounded as they come.
 
-    Tables and the products of attention stay float32.
+    Tables and the products of attention stay float32. The weights are unsigned: onnxruntime's products of signed ones
+    overflow on processors without VNNI, and a file may go anywhere.
 
     Raises:
         MissingExtra: onnxruntime is not installed.
@@ -77,7 +78,9 @@ def quantize_onnx(source: Path, target: Path) -> None:
     except ImportError as error:
         raise MissingExtra("onnxruntime", "export") from error
     with _quiet():
-        quantize_dynamic(source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QInt8)
+        quantize_dynamic(
+            source, target, op_types_to_quantize=["MatMul"], per_channel=True, weight_type=QuantType.QUInt8
+        )
 
 
 def onnx_vectors(path: Path, texts: PaddedTexts) -> FloatArray:

@@ -178,7 +178,10 @@ def has_gated_product(dtype: torch.dtype) -> bool:
 def has_extended_product(dtype: torch.dtype) -> bool:
     """Whether it computes what plain products do in this number format, GELU included."""
     x, weight, bias = _probe(dtype)
-    first, second = torch.linspace(-1, 2, 64).view(2, 2, 16).to(dtype), torch.linspace(-1, 1, 32).view(2, 8, 2).to(dtype)
+    first, second = (
+        torch.linspace(-1, 2, 64).view(2, 2, 16).to(dtype),
+        torch.linspace(-1, 1, 32).view(2, 8, 2).to(dtype),
+    )
     sums = F.linear(x.float(), weight.float(), bias.float()) + x.float() @ first[1].T.float() @ second[1].T.float()
     try:
         with torch.no_grad():
