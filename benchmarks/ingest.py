@@ -26,19 +26,21 @@ from jina_v3_connectors.chunking.base import cuts_of
 from jina_v3_connectors.chunking.names import CHUNKERS, DEFAULT_CHUNKER, ChunkerOptions, chunker_named
 from jina_v3_connectors.cli.options import ModelChoice, model_options
 from jina_v3_connectors.connector import VectorConnector
-from jina_v3_connectors.documents import Chunk, Document
+from jina_v3_connectors.documents import Chunk, Document, TextFormat
 from jina_v3_connectors.ingestion.report import IngestReport
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_connectors.qdrant.layout import QdrantLayout
 from jina_v3_connectors.shared_encoders import tokenizer_of
 from jina_v3_encoder.testing import FakeEncoder
 from jina_v3_encoder.text_encoder import TextEncoder
+from jina_v3_encoder.texts.late_chunking import Span
 from jina_v3_encoder.vectors import FloatArray
 
 from .command import Benchmark
 
 TASK = "retrieval.passage"
 FAKE_DIMENSIONS = 256
+WHOLE = WholeDocument()
 JOINED = 10
 """So many texts are one document where documents are cut."""
 
@@ -57,6 +59,8 @@ class IngestBench:
     overheads: list[float] = field(default_factory=list)
     overlaps: list[float] = field(default_factory=list)
     """Wall time of the slow ingest over the larger of its encoding and its writing."""
+    cuttings: list[float] = field(default_factory=list)
+    """Wall time with a chunker that waits as long as the encoder encodes, over the larger of both."""
     chunkings: list[float] = field(default_factory=list)
     """Wall time of an ingest whose documents are cut on the way, over that of the same documents cut before."""
     memory_chunks: int = 0
@@ -72,11 +76,16 @@ class IngestBench:
         return statistics.median(self.overlaps)
 
     @property
+    def cutting(self) -> float:
+        return statistics.median(self.cuttings)
+
+    @property
     def chunking(self) -> float:
         return statistics.median(self.chunkings)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "overhead": self.overhead, "overlap": self.overlap, "chunking": self.chunking}
+        ratios = {"overhead": self.overhead, "overlap": self.overlap, "cutting": self.cutting}
+        return {**asdict(self), **ratios, "chunking": self.chunking}
 
 
 class SlowStore(EmbeddedStore):
@@ -87,6 +96,17 @@ class SlowStore(EmbeddedStore):
     def upsert(self, chunks: Sequence[Chunk], vectors: FloatArray, layout: QdrantLayout) -> None:
         super().upsert(chunks, vectors, layout)
         time.sleep(self.pause * len(chunks))
+
+
+class WaitingChunker(WholeDocument):
+    """Waits so many seconds for each document, as one that asks a language model."""
+
+    def __init__(self, pause: float) -> None:
+        self._pause = pause
+
+    def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
+        time.sleep(self._pause)
+        return super().spans(text, text_format)
 
 
 def bench_ingest(
@@ -112,6 +132,7 @@ def bench_ingest(
         alone = time.perf_counter() - start
         fast = _ingest(encoder, texts, pause=0.0)
         slow = _ingest(encoder, texts, pause=alone / documents)
+        cut = _ingest(encoder, texts, pause=0.0, chunker=WaitingChunker(alone / documents))
         before, after = (_ingest_all(encoder, side, chunker) for side in (cut_before, cut_after))
         if run:
             result.chunkings.append(after / before)
@@ -119,6 +140,7 @@ def bench_ingest(
             result.fast.append(fast.seconds)
             result.slow.append(slow.seconds)
             result.overheads.append(fast.seconds / alone - 1)
+            result.cuttings.append(cut.seconds / max(cut.seconds_encoding, alone))
             result.overlaps.append(slow.seconds / max(slow.seconds_encoding, slow.seconds_writing))
     if memory_chunks:
         announce(f"ingesting {memory_chunks:,} chunks with a fake encoder")
@@ -139,8 +161,8 @@ def _numbered(count: int) -> Iterator[Document]:
     return (Document(str(number), f"document {number} of a long run", {"n": number}) for number in range(count))
 
 
-def _ingest(encoder: TextEncoder, texts: Sequence[str], *, pause: float) -> IngestReport:
-    with tempfile.TemporaryDirectory() as folder, _connect(encoder, Path(folder), pause) as store:
+def _ingest(encoder: TextEncoder, texts: Sequence[str], *, pause: float, chunker: Chunker = WHOLE) -> IngestReport:
+    with tempfile.TemporaryDirectory() as folder, _connect(encoder, Path(folder), pause, chunker) as store:
         return store.ingest(Document(str(number), text) for number, text in enumerate(texts))
 
 
@@ -151,10 +173,10 @@ def _ingest_all(encoder: TextEncoder, documents: Sequence[Document], chunker: Ch
             return connector.ingest(documents).seconds
 
 
-def _connect(encoder: TextEncoder, folder: Path, pause: float) -> VectorConnector:
+def _connect(encoder: TextEncoder, folder: Path, pause: float, chunker: Chunker = WHOLE) -> VectorConnector:
     store = SlowStore(folder, "bench", QdrantLayout())
     store.pause = pause
-    return VectorConnector(encoder, "bench", store, chunker=WholeDocument())
+    return VectorConnector(encoder, "bench", store, chunker=chunker)
 
 
 def _peak() -> int:
@@ -209,6 +231,7 @@ def command(documents: int, runs: int, memory_chunks: int, chunker: str, choice:
     slower = f"{result.overlap:.3f} × the slower of encoding and writing"
     table.add_row("ingest, store as slow as the encoder", slow, slower)
     Console().print(table)
+    Console().print(f"a chunker as slow as the encoder: {result.cutting:.3f} × the slower of encoding and cutting")
     Console().print(f"{chunker} on the way: {result.chunking:.3f} × the same documents cut before")
     if memory_chunks:
         grown = result.memory_growth / 2**20

@@ -33,7 +33,7 @@ from .filters import Condition, Filter, as_condition, chunks_of
 from .fusion import Hybrid, Words, check_words, fusion_of
 from .ingestion.ingestion import Ingestion, IngestOptions
 from .ingestion.journal import Journal, locked_journal
-from .ingestion.reconcile import claim, reconcile
+from .ingestion.reconcile import claim, holds_nothing, reconcile
 from .ingestion.report import IngestReport
 from .ingestion.writing import DELETED_AT_ONCE, delete_documents
 from .limits import check_limit, check_vectors
@@ -153,7 +153,7 @@ class VectorConnector:
 
         It is safe to repeat it and to stop it at any moment. Chunk ids follow from document id and number. A journal
         knows which documents are stored. So a rerun skips unchanged documents, replaces changed ones, and goes on where
-        the last run ended. Documents are read as they are needed, never all at once. Encoding and writing overlap.
+        the last run ended. Documents are read in this thread as they are needed. Cutting, encoding and writing overlap.
 
         Args:
             documents: Any iterable. Ids must be stable between runs, and unique in one. A DocumentError in place of a
@@ -179,7 +179,6 @@ class VectorConnector:
         stored = self._make(retry)
         if self.chunker.description != stored.contract.chunker:
             raise ContractMismatch(self.collection, {"chunker": (stored.contract.chunker, self.chunker.description)})
-        options = IngestOptions(skip_bad, retry, on_progress)
         with self._journal(stored.contract, retry.total) as journal:
             hold = claim(self.collection, journal, self.store, retry, take_over=take_over)
             complete, remarks = reconcile(journal, self.store, retry)
@@ -189,7 +188,7 @@ class VectorConnector:
                 self.chunker,
                 self.store,
                 journal,
-                options,
+                IngestOptions(skip_bad, retry, on_progress),
                 complete=complete,
                 check_writer=hold.check_now_and_then,
             )
@@ -410,7 +409,10 @@ class VectorConnector:
 
     def _check(self, stored: Stored | None) -> Stored | None:
         """Check `stored` and return it with the contract in use. Set `self.contract` and `self.stored`."""
-        contract = agree(self._settings, self.encoder, stored.contract if stored else None, self.collection)
+        try:
+            contract = agree(self._settings, self.encoder, stored.contract if stored else None, self.collection)
+        except ContractMismatch as error:
+            raise ContractMismatch(self.collection, error.differences, empty=holds_nothing(self.store)) from None
         checked = replace(stored, contract=contract) if stored else None
         self.contract, self.stored = contract, checked
         return checked
@@ -451,8 +453,7 @@ class VectorConnector:
     def _has_moved(self, stored: Stored) -> bool:
         """Whether the name is an alias that stands for another collection by now."""
         if self._named is None or self._named[0] != stored.contract:
-            name = with_retries(self.store.real_name, SHORT_RETRY)
-            self._named = stored.contract, name != self.collection
+            self._named = stored.contract, with_retries(self.store.real_name, SHORT_RETRY) != self.collection
         return self._named[1] and self._require().contract != stored.contract
 
     def _nearest(

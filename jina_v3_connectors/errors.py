@@ -74,14 +74,21 @@ class AnotherWriter(StoreError):
 class ContractMismatch(StoreError):
     """A collection was filled with another model, task, dimension or chunking than this connector uses."""
 
-    def __init__(self, collection: str, differences: Mapping[str, tuple[object, object]]) -> None:
+    def __init__(
+        self, collection: str, differences: Mapping[str, tuple[object, object]], *, empty: bool = False
+    ) -> None:
+        """`empty` says that the collection holds nothing."""
         lines = [
             f"{name}: the collection has {stored!r}, you use {used!r}" for name, (stored, used) in differences.items()
         ]
+        reason, remedy = "was filled in another way, so its vectors cannot be compared with yours", ""
+        if empty:
+            reason = "was made for another way of filling it, and is still empty: its first ingest stored nothing"
+            remedy = ", or delete this one"
         super().__init__(
-            f"collection {collection!r} was filled in another way, so its vectors cannot be compared with yours:\n  "
+            f"collection {collection!r} {reason}:\n  "
             + "\n  ".join(lines)
-            + "\nOpen it with the settings on the left, or ingest into a new collection. Nothing was changed."
+            + f"\nOpen it with the settings on the left, or ingest into a new collection{remedy}. Nothing was changed."
         )
         self.differences = dict(differences)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
-from itertools import pairwise
 
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span
@@ -49,25 +47,23 @@ def segments(text: str, max_length: int) -> list[Span]:
 
 
 def _cut(text: str, start: int, end: int, max_length: int) -> list[Span]:
+    """As many neighbouring sentences together as fit. Stops alone are no sentence: one has a character before them."""
     if end - start <= max_length:
         return [(start, end)]
     spans: list[Span] = []
-    for first, after in pairwise((start, *_sentence_ends(text, start, end))):
-        if spans and after - spans[-1][0] <= max_length:
-            spans[-1] = (spans[-1][0], after)
-        else:
-            spans.append((first, after))
-    return spans
-
-
-def _sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
-    """Where sentences end, at last the line itself. Stops alone are no sentence: one has a character before them."""
+    after = start
     for stop in STOP.finditer(text, start, end):
-        if stop.start() > start:
-            start = stop.end()
-            yield start
-    if start < end:
-        yield end
+        mark, cut = stop.span()
+        if mark == after:
+            continue
+        if cut - start > max_length and after > start:
+            spans.append((start, after))
+            start = after
+        after = cut
+    if after < end and end - start > max_length and after > start:
+        spans.append((start, after))
+        start = after
+    return [*spans, (start, end)]
 
 
 class Utf16:

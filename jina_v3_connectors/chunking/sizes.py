@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from unicodedata import category
 
 from jina_v3_encoder.errors import InvalidInput
@@ -91,11 +91,14 @@ class SizedText:
         They have no white space at their ends.
         """
         given = list(spans)
-        for span, tokens in zip(given, self._counted.counts(given), strict=True):
-            if tokens <= self._most:
+        tokens = self._counted.counts(given)
+        large = [span for span, size in zip(given, tokens, strict=True) if size > self._most]
+        chunks = self._cut(large, levels)
+        for span, size in zip(given, tokens, strict=True):
+            if size <= self._most:
                 yield span
             else:
-                yield from self._cut(*span, levels)
+                yield from next(chunks)
 
     def _limited(self, start: int, end: int, levels: Sequence[Breaks]) -> Iterator[Span]:
         start, end = trimmed(self.text, start, end)
@@ -104,29 +107,39 @@ class SizedText:
         if self.fits(start, end):
             yield start, end
         else:
-            yield from self._cut(start, end, levels)
+            yield from next(self._cut([(start, end)], levels))
 
-    def _cut(self, start: int, end: int, levels: Sequence[Breaks]) -> Iterator[Span]:
-        """Chunks of characters that are too many for one."""
+    def _cut(self, spans: Sequence[Span], levels: Sequence[Breaks]) -> Iterator[Iterator[Span]]:
+        """Chunks of each of `spans`, which are too large for one. The pieces of all of them are counted at once."""
+        cut = [self._pieces(*span, levels) for span in spans]
+        counts = iter(self._counted.counts([piece for pieces, _ in cut for piece in pieces]))
+        for span, (pieces, weaker) in zip(spans, cut, strict=True):
+            sizes = list(islice(counts, len(pieces)))
+            yield self._grouped(pieces, sizes, weaker) if pieces else self._by_characters(*span)
+
+    def _pieces(self, start: int, end: int, levels: Sequence[Breaks]) -> tuple[list[Span], Sequence[Breaks]]:
+        """The parts between the strongest breaks, and the weaker levels. No parts where there is no break."""
         for number, level in enumerate(levels):
             cuts = list(level(self.text, start, end))
             if cuts:
-                yield from self.packed(list(zip([start, *cuts], [*cuts, end], strict=True)), levels[number + 1 :])
-                return
-        yield from self._by_characters(start, end)
+                return list(zip([start, *cuts], [*cuts, end], strict=True)), levels[number + 1 :]
+        return [], ()
 
     def packed(self, pieces: Sequence[Span], levels: Sequence[Breaks] = PROSE) -> Iterator[Span]:
         """As many neighbours together as fit. A piece that does not fit alone is cut at `levels`."""
+        return self._grouped(pieces, self._counted.counts(pieces), levels)
+
+    def _grouped(self, pieces: Sequence[Span], counts: Sequence[int], levels: Sequence[Breaks]) -> Iterator[Span]:
         group: list[Span] = []
         size = 0
-        for (start, end), tokens in zip(pieces, self._counted.counts(pieces), strict=True):
+        for piece, tokens in zip(pieces, counts, strict=True):
             if group and size + tokens > self._most:
                 yield from self._closed(group, levels)
                 group, size = [], 0
             if tokens > self._most:
-                yield from self._limited(start, end, levels)
+                yield from self._limited(*piece, levels)
             else:
-                group.append((start, end))
+                group.append(piece)
                 size += tokens
         yield from self._closed(group, levels)
 
@@ -134,9 +147,12 @@ class SizedText:
         """One span of a group; several where joining it made more tokens than its parts have."""
         while group:
             last = len(group)
-            while last > 1 and not self.fits(*trimmed(self.text, group[0][0], group[last - 1][1])):
+            while last > 1 and not self.fits(*(span := trimmed(self.text, group[0][0], group[last - 1][1]))):
                 last -= 1
-            yield from self._limited(group[0][0], group[last - 1][1], levels)
+            if last == 1:
+                yield from self._limited(*group[0], levels)
+            elif span[0] < span[1]:
+                yield span
             group = group[last:]
 
     def _by_characters(self, start: int, end: int) -> Iterator[Span]:
@@ -191,7 +207,14 @@ def trimmed(text: str, start: int, end: int) -> Span:
 
 def trimmed_spans(text: str, spans: Iterable[Span]) -> list[Span]:
     """`spans` without white space at their ends, none blank."""
-    return [span for start, end in spans if (span := trimmed(text, start, end))[0] < span[1]]
+    kept = []
+    for start, end in spans:  # as `trimmed`; a call for each would take longer than the work
+        piece = text[start:end].rstrip()
+        end = start + len(piece)
+        start = end - len(piece.lstrip())
+        if start < end:
+            kept.append((start, end))
+    return kept
 
 
 def _between_letters(text: str, start: int, cut: int) -> int:

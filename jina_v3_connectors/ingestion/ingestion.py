@@ -1,10 +1,11 @@
-"""The ingest engine: moves documents from stage to stage. Encoding and writing run at the same time."""
+"""The ingest engine: moves documents from stage to stage. Cutting, encoding and writing run at the same time."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from queue import Queue
 
@@ -68,7 +69,7 @@ class Share:
 
 
 class Ingestion:
-    """One run. Prepares and encodes in the caller's thread, writes in another."""
+    """One run. Reads and encodes in the caller's thread, cuts ahead in another, and writes in a third."""
 
     def __init__(
         self,
@@ -141,17 +142,18 @@ class Ingestion:
 
     def _encode_all(self, documents: Iterable[Document | DocumentError]) -> None:
         """The caller's thread. Ends early where the writer has failed."""
-        for document in documents:
-            match self._preparation.prepare(document):
-                case Unchanged():
-                    self._tally.unchanged()
-                case Refused(reason):
-                    self._tally.refused(reason)
-                    self._tally.handled(1)
-                case ChunkedDocument() as chunked:
-                    self._encode(self._batches.add(chunked))
-            if self._failure is not None:
-                return
+        with closing(self._preparation.prepared(documents)) as outcomes:
+            for outcome in outcomes:
+                match outcome:
+                    case Unchanged():
+                        self._tally.unchanged()
+                    case Refused(reason):
+                        self._tally.refused(reason)
+                        self._tally.handled(1)
+                    case ChunkedDocument() as chunked:
+                        self._encode(self._batches.add(chunked))
+                if self._failure is not None:
+                    return
         self._tally.show()
         self._encode(self._batches.close())
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import deque
+from collections.abc import Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..chunking import Chunker
 from ..document_checks import check_document, check_id, is_text
@@ -12,9 +16,12 @@ from ..documents import Document
 from ..errors import DocumentError
 from ..limits import check_chunks
 from ..store import Stored
-from .chunked import ChunkedDocument, chunks_of
+from .chunked import BATCH_CHARACTERS, ChunkedDocument, chunks_of
 from .journal import Journal
 from .writing import Sink
+
+AHEAD = 16
+"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,9 @@ class Refused:
     reason: DocumentError
 
 
+Prepared: TypeAlias = ChunkedDocument | Unchanged | Refused
+
+
 class Preparation:
     """Checks documents against the journal and the limits of the store, and cuts them into chunks."""
 
@@ -39,7 +49,30 @@ class Preparation:
         self._stored, self._chunker, self._sink, self._journal = stored, chunker, sink, journal
         self._form = json.dumps(stored.contract.deciding(), sort_keys=True).encode()
 
-    def prepare(self, document: Document | DocumentError) -> ChunkedDocument | Unchanged | Refused:
+    def prepared(self, documents: Iterable[Document | DocumentError]) -> Generator[Prepared, None, None]:
+        """As `prepare`, for each in order. A thread prepares the next ones while the caller encodes.
+
+        Documents are read in the caller's thread: their source may belong to it, as a cursor of SQLite does. Close the
+        iterator, or use it up: the thread then has ended.
+        """
+        ahead: deque[tuple[int, Future[Prepared]]] = deque()
+        characters = 0
+        with ThreadPoolExecutor(1, "jina-v3-chunker") as thread:
+            try:
+                for document in documents:
+                    ahead.append((_characters(document), thread.submit(self.prepare, document)))
+                    characters += ahead[-1][0]
+                    while len(ahead) > 1 and (len(ahead) > AHEAD or characters > BATCH_CHARACTERS):
+                        size, outcome = ahead.popleft()
+                        characters -= size
+                        yield outcome.result()
+                while ahead:
+                    yield ahead.popleft()[1].result()
+            finally:
+                for _, outcome in ahead:
+                    outcome.cancel()
+
+    def prepare(self, document: Document | DocumentError) -> Prepared:
         """Mark the document as part of this run, and say what has to be done with it.
 
         An error in its place refuses a document that cannot be read.
@@ -101,3 +134,8 @@ class Preparation:
             digest.update(len(content).to_bytes(8))
             digest.update(content)
         return digest.digest()
+
+
+def _characters(document: Document | DocumentError) -> int:
+    """Those of its text. Nothing is checked yet."""
+    return len(document.text) if isinstance(document, Document) and isinstance(document.text, str) else 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import NamedTuple
 
-from jina_v3_encoder.retry import RetryPolicy, with_retries
+from jina_v3_encoder.retry import SHORT_RETRY, RetryPolicy, with_retries
 
 from ..errors import AnotherWriter, StoreError
 from ..store import Store
@@ -128,6 +128,14 @@ def reconcile(journal: Journal, store: Store, retry: RetryPolicy) -> Reconciled:
         difference = with_retries(lambda: journal.compare(store.ids()), retry)
         remarks = list(_remarks(difference, journal.expected().unknown))
     return Reconciled(journal.expected().unknown == 0 and store.counts_after == 0, remarks)
+
+
+def holds_nothing(store: Store) -> bool:
+    """Whether a collection is empty, as after an ingest whose first document was refused. False in doubt."""
+    try:
+        return store.counts_after == 0 and with_retries(store.count, SHORT_RETRY) == 0
+    except StoreError:
+        return False
 
 
 def _counts_agree(journal: Journal, store: Store, retry: RetryPolicy) -> bool:

@@ -24,6 +24,8 @@ def test_rounds_and_ratios() -> None:
     assert result.overhead == statistics.median(result.overheads)
     assert len(result.chunkings) == 2
     assert result.chunking == statistics.median(result.chunkings) > 0
+    assert len(result.cuttings) == 2
+    assert result.cutting == statistics.median(result.cuttings) > 0
     assert result.overlap == statistics.median(result.overlaps) > 0
     assert result.to_dict()["documents"] == 40
 
@@ -48,5 +50,6 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert json.loads(done.stdout)["memory_chunks"] == 200
     shown = CliRunner().invoke(command, arguments)
     assert "× encoding alone" in shown.stdout
+    assert "× the slower of encoding and cutting" in shown.stdout
     assert "splitter on the way:" in shown.stdout
     assert "peak memory grew by" in shown.stdout

@@ -13,7 +13,7 @@ import pytest
 from jina_v3_connectors.connector import VectorConnector, check_collection_name
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.documents import Chunk, Document, Hit
-from jina_v3_connectors.errors import ContractMismatch, StoreNotFound
+from jina_v3_connectors.errors import ContractMismatch, DocumentError, StoreNotFound
 from jina_v3_connectors.filters import Condition
 from jina_v3_connectors.fusion import Words
 from jina_v3_connectors.limits import WriteLimits
@@ -169,6 +169,20 @@ def test_other_settings_are_refused_on_opening(settings: dict[str, Any]) -> None
     with pytest.raises((ContractMismatch, InvalidDimensions), match=r"was filled in another way|dimensions must be"):
         DictConnector(shelf, **settings)
     assert shelf == before
+
+
+def test_an_empty_collection_of_other_settings_is_told_from_a_full_one() -> None:
+    """As it is left by an ingest whose first document was refused."""
+    shelf: Shelf = {}
+    with pytest.raises(DocumentError, match="null character"):
+        DictConnector(shelf).ingest([Document("a", "bad\0"), Document("b", "good")])
+    told = r"'docs' was made for another way of filling it, and is still empty.*new collection, or delete this one\."
+    with pytest.raises(ContractMismatch, match=f"(?s){told}") as mismatch:
+        DictConnector(shelf, dimensions=16)
+    assert mismatch.value.differences == {"dimensions": (FakeEncoder().dimensions, 16)}
+    DictConnector(shelf).ingest([Document("b", "good")])
+    with pytest.raises(ContractMismatch, match=r"(?s)'docs' was filled in another way.*new collection\. Nothing"):
+        DictConnector(shelf, dimensions=16)
 
 
 def test_hits_are_ranked_by_cosine() -> None:

@@ -54,6 +54,13 @@ def test_sentences(text: str, data: st.DataObject | None) -> None:
     assert list(breaks.sentences(text, start, end)) == list(sentence_ends(text, start, end))
 
 
+def test_a_stop_behind_small_letters_may_end_an_abbreviation_or_a_part_of_a_word() -> None:
+    text = "Ask prof. Alva. She plays the piano. A xprof. Bo is approx. Ten"
+    ends = [text.index(next_sentence) for next_sentence in ("She", "A x", "Bo")]
+    assert list(breaks.sentences(text, 0, len(text))) == list(sentence_ends(text, 0, len(text))) == ends
+    assert list(breaks.sentences("piano. A", 3, 8)) == list(sentence_ends("piano. A", 3, 8)) == []
+
+
 @given(text=st.one_of(texts(), STOPS), most=st.integers(1, 60))
 def test_sentences_of_long_lines(text: str, most: int) -> None:
     wanted: list[tuple[int, int]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -368,6 +369,42 @@ def test_encoding_goes_on_while_the_store_is_writing(tmp_path: Path) -> None:
             return super().encode(texts, **settings)
 
     assert Bench(tmp_path / "j", Waits(), Tells()).run(documents(200)).documents == 200
+
+
+def test_the_next_documents_are_cut_while_others_are_encoded(tmp_path: Path) -> None:
+    """The first batch is encoded after another document was cut; taking turns, this would never end."""
+    cutting = threading.Event()
+
+    class Cuts(Sentences):
+        encoding = False
+
+        def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+            if self.encoding:
+                cutting.set()
+            else:
+                time.sleep(0.01)  # so that not all were cut before
+            return super().spans(text, text_format)
+
+    chunker = Cuts()
+
+    class Waits(FakeEncoder):
+        def encode(self, texts: Any, **settings: Any) -> np.ndarray:
+            chunker.encoding = True
+            assert cutting.wait(10), "nothing was cut meanwhile"
+            return super().encode(texts, **settings)
+
+    assert Bench(tmp_path / "j", encoder=Waits(), chunker=chunker).run(documents(100)).documents == 100
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, StoreError])
+def test_a_stop_leaves_no_thread_behind(tmp_path: Path, stop: type[BaseException]) -> None:
+    class Stops(Shelf):
+        def before(self) -> None:
+            raise stop("now")
+
+    with pytest.raises(stop, match="now"):
+        Bench(tmp_path / "j", Stops()).run(documents(200))
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("jina-v3")] == []
 
 
 def test_a_slow_store_holds_reading_back(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,10 @@ import pytest
 
 from jina_v3_connectors.documents import Document
 from jina_v3_connectors.errors import AnotherWriter, DocumentError
-from jina_v3_connectors.ingestion.chunked import ChunkedDocument, EncodedDocument
+from jina_v3_connectors.ingestion.chunked import BATCH_CHARACTERS, ChunkedDocument, EncodedDocument
 from jina_v3_connectors.ingestion.encoding import Encoding
 from jina_v3_connectors.ingestion.journal import Entry, Journal
-from jina_v3_connectors.ingestion.preparation import Preparation, Refused, Unchanged
+from jina_v3_connectors.ingestion.preparation import AHEAD, Preparation, Refused, Unchanged
 from jina_v3_connectors.ingestion.report import IngestReport, Tally
 from jina_v3_connectors.ingestion.writing import Writing
 from jina_v3_connectors.store import Stored
@@ -56,6 +58,66 @@ def test_a_document_is_cut_refused_or_unchanged(journal: Journal) -> None:
     journal.record([("b", Entry(chunked.digest, 2))])
     assert isinstance(prepared(journal, Document("b", DOCUMENT.text)), Unchanged)
     assert isinstance(prepared(journal, Document("b\x00", "Text.")), Refused)
+
+
+def chunker_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("jina-v3-chunker")]
+
+
+def test_documents_are_read_here_and_cut_ahead_in_order(journal: Journal) -> None:
+    read_in, cut_in = set(), set()
+
+    class Cuts(Sentences):
+        def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+            cut_in.add(threading.current_thread().name)
+            return super().spans(text, text_format)
+
+    def source() -> Iterator[Document | DocumentError]:
+        for number in range(50):
+            read_in.add(threading.current_thread())
+            yield DocumentError("unreadable") if number == 20 else Document(f"d{number}", f"Text {number}.")
+
+    outcomes = list(Preparation(STORED, Cuts(), Shelf(), journal).prepared(source()))
+    texts = [outcome.document.text for outcome in outcomes if isinstance(outcome, ChunkedDocument)]
+    assert texts == [f"Text {number}." for number in range(50) if number != 20]
+    assert isinstance(outcomes[20], Refused)
+    assert read_in == {threading.current_thread()}
+    assert cut_in == {"jina-v3-chunker_0"}
+    assert chunker_threads() == []
+
+
+@pytest.mark.parametrize(("characters", "most"), [(10, AHEAD + 1), (BATCH_CHARACTERS, 2), (BATCH_CHARACTERS // 4, 5)])
+def test_few_documents_are_read_ahead(journal: Journal, characters: int, most: int) -> None:
+    """Of large ones, only the next one: memory does not grow."""
+    read = 0
+
+    def endless() -> Iterator[Document]:
+        nonlocal read
+        while True:
+            read += 1
+            yield Document(f"d{read}", "x" * (characters - 1) + ".")
+
+    with closing(Preparation(STORED, Sentences(), Shelf(), journal).prepared(endless())) as outcomes:
+        for number in range(1, 20):
+            assert isinstance(next(outcomes), ChunkedDocument)
+            assert read == number - 1 + most
+    assert chunker_threads() == []
+
+
+def test_what_a_chunker_raises_rises_in_its_turn_and_ends_the_thread(journal: Journal) -> None:
+    class Breaks(Sentences):
+        def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+            if "5" in text:
+                raise RuntimeError(f"cannot cut {text}")
+            return super().spans(text, text_format)
+
+    outcomes = Preparation(STORED, Breaks(), Shelf(), journal).prepared(Document(f"d{n}", f"{n}.") for n in range(30))
+    assert [outcome.id for outcome in islice(outcomes, 5) if isinstance(outcome, ChunkedDocument)] == [
+        f"d{number}" for number in range(5)
+    ]
+    with pytest.raises(RuntimeError, match=r"cannot cut 5\."):
+        next(outcomes)
+    assert chunker_threads() == []
 
 
 def test_the_digest_of_a_document_without_marks_is_that_of_earlier_versions(journal: Journal) -> None:
