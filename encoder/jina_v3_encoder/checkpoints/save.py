@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import torch
@@ -134,7 +135,11 @@ def _config_values(model: PackedNetwork, dtype: torch.dtype) -> dict[str, Any]:
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    """Whoever may read other new files may read this one: safetensors leaves it to its owner alone."""
+    path.touch()
+    mode = S_IMODE(path.stat().st_mode)
     save_file(tensors, path, metadata={"format": "pt"})
+    path.chmod(mode)
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

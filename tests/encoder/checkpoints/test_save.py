@@ -84,3 +84,12 @@ def test_saving_onto_itself_keeps_the_tokenizer(tmp_path: Path) -> None:
     before = (folder / "tokenizer.json").read_bytes()
     Encoder.from_pretrained(folder, dtype="bfloat16", device="cpu").save_pretrained(folder)
     assert (folder / "tokenizer.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("layout", ["original", "hf"])
+def test_whoever_may_read_the_folder_may_read_its_weights(encoder: Encoder, tmp_path: Path, layout: Layout) -> None:
+    encoder.save_pretrained(tmp_path, layout=layout)
+    wanted = (tmp_path / "config.json").stat().st_mode
+    weights = list(tmp_path.rglob("*.safetensors"))
+    assert weights
+    assert all(path.stat().st_mode == wanted for path in weights)
