@@ -6,6 +6,7 @@ JinaV3Error
  └─ StoreError             a collection cannot be opened, read or written
      ├─ StoreNotFound      nothing was ever ingested there
      ├─ ContractMissing    the collection was not made by this project; `adopt` takes it over
+     ├─ ServerTooOld       the server's version lacks what a new collection needs; nothing was made
      ├─ StoreBusy (Busy)   the same request may succeed later; the ingest engine waits and repeats it
      ├─ AnotherWriter      another journal knows what the collection holds, this one does not
      └─ ContractMismatch   the collection was filled in another way; both sides are listed
@@ -45,6 +46,10 @@ class ContractMissing(StoreError):
             "by this project. jina-v3 migrate reads it into a new collection; or, if it was filled by this very model "
             "and settings, open it with adopt=True (--adopt). Nothing was changed."
         )
+
+
+class ServerTooOld(StoreError):
+    """A server's version lacks what a new collection needs. Nothing was made."""
 
 
 class StoreBusy(StoreError, Busy):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..backends import BACKENDS
+from ..errors import ServerTooOld
 from ..shared_encoders import tokenizer_of
 from .options import ModelChoice, encoder_options
 from .terminal import printable
@@ -53,24 +54,35 @@ def command(stores: tuple[str, ...], choice: ModelChoice) -> None:
         for store in collections.stores:
             before = collections.written
             connectors = [collections.connector(store, size, mode) for mode in Mode]
-            blend, words = connectors[-1], collections.connector(store, size, Mode.BLEND, hybrid=True)
+            blend, words, lacking = connectors[-1], None, ""
+            ways = ["each chunk on its own", "late chunking", "both added"]
+            try:
+                words = collections.connector(store, size, Mode.BLEND, hybrid=True)
+                ways.append("these with words")
+            except ServerTooOld as error:
+                lacking = escape(printable(str(error)))
             console.print(
                 f"[bold]{len(corpus.documents)} documents[/] in nine languages, {blend.count()} chunks, "
                 f"model {escape(printable(encoder.model_id))}, {size} of {encoder.dimensions} dimensions; "
-                f"stored four times in {store}: each chunk on its own, late chunking, both added, and these with words "
+                f"stored {len(ways)} times in {store}: {', '.join(ways)} "
                 f"({collections.written - before} documents written now), {time.perf_counter() - start:.1f} s"
             )
+            if lacking:
+                console.print(f"  Without shared words: {lacking}")
             if stores:
-                console.print(f"  collections: {', '.join(one.collection for one in (*connectors, words))}")
+                names = [one.collection for one in (*connectors, words) if one is not None]
+                console.print(f"  collections: {', '.join(names)}")
         console.print()
         console.print(_answers(blend))
         console.print()
         console.print(_comparison(connectors))
-        console.print()
-        console.print(_hybrid(blend, words))
+        if words is not None:
+            console.print()
+            console.print(_hybrid(blend, words))
+            console.print("This question was chosen because it shows the effect: shared words find a name.")
     console.print(
-        "The last two questions were chosen because they show the effect: read inside its document, a passage is found "
-        "that never names its subject; and shared words find a name. On the whole the small bundled model gains by "
+        "The question of the three ways was chosen because it shows the effect: read inside its document, a passage is "
+        "found that never names its subject. On the whole the small bundled model gains by "
         "both readings together: on articles of SQuAD in chunks of 40 words, nDCG@10 is .637 for each chunk on its "
         "own, .627 with late chunking in windows of 1,024 tokens and .648 with both added (this gain is .003 to .019 "
         "in 95 of 100 samples of articles).\n"

@@ -18,7 +18,7 @@ from jina_v3_encoder.vectors import FloatArray
 from ..contract import EmbeddingContract, check_vector
 from ..disk import TO_DELETE, TO_WRITE, check_room, room_to_write
 from ..documents import Chunk, Document, Hit
-from ..errors import ContractMissing, StoreBusy, StoreError, StoreNotFound, not_adoptable
+from ..errors import ContractMissing, ServerTooOld, StoreBusy, StoreError, StoreNotFound, not_adoptable
 from ..filters import Condition
 from ..fusion import Words
 from ..limits import WriteLimits
@@ -126,7 +126,7 @@ class MilvusStore(Store):
     def _create_collection(self, contract: EmbeddingContract) -> None:
         version = self.client.get_server_version(timeout=TIMEOUT)
         if lacking := lacks(version, self.new_layout):
-            raise StoreError(f"collection {self.collection!r}: Milvus {version} {lacking}; nothing was made")
+            raise ServerTooOld(f"collection {self.collection!r}: Milvus {version} {lacking}; nothing was made")
         try:
             self.client.create_collection(
                 self.collection,

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
 
 from jina_v3_connectors import SemanticChunker, demo
+from jina_v3_connectors.cli import main
 from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
+from jina_v3_encoder.state import STATE_VARIABLE
 from tests.servers.qdrant import qdrant_server
 from tests.support.running import running
 
@@ -90,6 +94,24 @@ def test_several_stores_are_filled_by_a_model_on_a_server(nano: Encoder, tmp_pat
         assert {client.count(name).count for name in names} == {chunks}
         client.close()
     assert "Milvus, embedded" in result.stdout
+
+
+def test_a_milvus_without_bm25_is_filled_without_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MilvusClient, "get_server_version", lambda *_, **__: "v2.3.5")
+    store = f"milvus:{tmp_path / 'demo.db'}"
+    environment = {"COLUMNS": "200", STATE_VARIABLE: str(tmp_path / "state")}
+    result = CliRunner().invoke(main, ["demo", "--store", store], env=environment)
+    assert result.exit_code == 0, result.output
+    told = " ".join(result.stdout.split())
+    assert "stored 3 times in Milvus, embedded: each chunk on its own, late chunking, both added (48 documents" in told
+    assert "has no BM25: leave out hybrid, or use 2.5 or later; nothing was made" in told
+    assert demo.LATE_QUESTION.text in told
+    assert demo.HYBRID_QUESTION.text not in told
+    client = MilvusClient(str(tmp_path / "demo.db"))
+    assert set(client.list_collections()) == set(
+        re.findall(r"demo_[0-9a-f]{8}_\w+_256(?=,| A| Q|$)", told.split("collections:")[1])
+    )
+    client.close()
 
 
 def test_the_bundled_model_is_small_and_in_the_original_layout(nano: Encoder) -> None:

@@ -33,4 +33,4 @@ def shown_table(pytestconfig: pytest.Config) -> dict[str, str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     for name, value in config.stash.get(TABLE, {}).items():
-        terminalreporter.write_line(f"{name:<42}{value:>12}")
+        terminalreporter.write_line(f"{name:<44}{value:>10}")

@@ -56,8 +56,8 @@ def test_weights_come_from_the_hub_cache_of_this_machine(engine: Engine, tmp_pat
     write_random_checkpoint(model / "snapshots" / REVISION)
     (model / "refs").mkdir()
     (model / "refs" / "main").write_text(REVISION)
-    tmp_path.chmod(0o755)
-    (model / "snapshots" / REVISION / "model.safetensors").chmod(0o644)  # as the hub's client leaves it
+    for path in (tmp_path, *tmp_path.rglob("*")):  # as the hub's client leaves them, whatever the umask is here
+        path.chmod(0o755 if path.is_dir() else 0o644)
     cache = [f"--volume={tmp_path}:/models:ro", "--env=HF_HUB_OFFLINE=1"]
     told = engine("run", "--rm", "--network=none", *HARDENED, *cache, IMAGE, "info", "--model=somebody/tiny")
     assert "somebody/tiny" in told

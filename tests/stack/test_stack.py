@@ -6,12 +6,14 @@ The tests build on one another in this order, as one life of the stack; each tak
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +31,12 @@ from .services import DATABASES, Services
 
 pytestmark = pytest.mark.stack
 PASSWORD = "sesame-of-the-stack"
-ROUNDS = ("server", "store", "job", "store", "server", "store", "job")
-"""What is killed in the middle of an ingest, for each database: 21 kills in all."""
-DOCUMENTS = 80
-"""New ones in each round."""
+KILLS = int(os.environ.get("JINA_V3_STACK_KILLS", "3"))
+"""In the middle of an ingest, for each of the three databases."""
+VICTIMS = ("server", "store", "job", "store")
+"""Killed in turns."""
+DOCUMENTS = 60
+"""New ones in each round, so that there is always something to write."""
 JOB_SECONDS = 240.0
 WRITTEN = re.compile(r"\((\d+) documents written now\)")
 TITLES = {
@@ -106,8 +110,10 @@ def test_the_second_run_of_a_job_writes_nothing(databases: Services, database: s
     assert databases.engine("wait", databases.container(job), seconds=JOB_SECONDS).split()[-1] == "0"
     databases.engine("start", databases.container(job))
     assert databases.engine("wait", databases.container(job), seconds=JOB_SECONDS).split()[-1] == "0"
-    written = WRITTEN.findall(" ".join(databases.logs(job).split()))
-    assert written == ["48", "0"], databases.logs(job)
+    log = " ".join(databases.logs(job).split())
+    old = database == "milvus"  # 2.3.5, without BM25
+    assert WRITTEN.findall(log) == ["48" if old else "64", "0"], log
+    assert ("has no BM25" in log) == old
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)")
@@ -152,23 +158,55 @@ def test_memory_at_rest(databases: Services, shown_table: dict[str, str]) -> Non
         assert databases.memory(service) > 0
 
 
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files; each has the documents of the one before, and new ones."""
+    folder = tmp_path_factory.mktemp("documents")
+    for number in range(1, 2 * KILLS + 1):
+        write_documents(folder / f"{number}.jsonl", number * DOCUMENTS)
+    folder.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    databases: Services, documents: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[int], Vectors]:
+    """What an embedded store holds after the first files were ingested without a kill."""
+    reference = Embedded(tmp_path_factory.mktemp("reference"), Failures())
+    held: list[Vectors] = []
+
+    def after(files: int) -> Vectors:
+        while len(held) < files:
+            fill(databases, reference, documents / f"{len(held) + 1}.jsonl")
+            held.append(reference.vectors())
+        return held[files - 1]
+
+    return after
+
+
 @pytest.mark.parametrize("database", DATABASES)
 def test_killed_in_the_middle_of_an_ingest(
-    databases: Services, database: str, tmp_path: Path, shown_table: dict[str, str]
+    databases: Services,
+    database: str,
+    documents: Path,
+    undisturbed: Callable[[int], Vectors],
+    tmp_path: Path,
+    shown_table: dict[str, str],
 ) -> None:
-    documents = tmp_path / "documents"
-    documents.mkdir()
-    documents.chmod(0o755)
     order = random.Random(database)
-    reached = interrupted = 0
-    for number, victim in enumerate(ROUNDS, 1):
-        write_documents(documents / f"{number}.jsonl", number * DOCUMENTS)
-        requests = asked(databases)
+    kills: Counter[str] = Counter()
+    number = 0
+    while kills.total() < KILLS:
+        number += 1
+        assert number <= 2 * KILLS, f"most kills came after the end and show nothing: {kills}"
+        victim = VICTIMS[kills.total() % len(VICTIMS)]
+        requests = answered(databases)
         job = start_job(databases, database, documents, number)
-        while asked(databases) == requests and job.poll() is None:
+        while answered(databases) == requests and job.poll() is None:
             time.sleep(0.05)
-        time.sleep(order.uniform(0, 1.0))
-        reached += job.poll() is None
+        time.sleep(order.uniform(0, 0.5))
+        kills[victim] += job.poll() is None
         if victim == "job":
             job.kill()
             databases.engine("rm", "--force", "--time=0", f"job-{database}")
@@ -177,17 +215,14 @@ def test_killed_in_the_middle_of_an_ingest(
             databases.kill(killed)
             time.sleep(1)
             databases.started_again(killed)
-        interrupted += job.wait(timeout=JOB_SECONDS) != 0
-    last = start_job(databases, database, documents, len(ROUNDS))
+        job.communicate(timeout=JOB_SECONDS)
+    last = start_job(databases, database, documents, number)
     told, _ = last.communicate(timeout=JOB_SECONDS)
     assert last.returncode == 0, told
-    reference = Embedded(tmp_path, Failures())
-    fill(databases, reference, documents / f"{len(ROUNDS)}.jsonl")
     vectors = stored(databases, database, tmp_path)
-    assert len(vectors) >= DOCUMENTS * len(ROUNDS)
-    assert same_vectors(vectors, reference.vectors()), "nothing lost, nothing twice, every vector right"
-    shown_table[f"kills during an ingest: {database}"] = f"{reached} of {len(ROUNDS)}"
-    assert reached >= len(ROUNDS) // 2, "kills that came after the end show nothing"
+    assert len(vectors) >= DOCUMENTS * number
+    assert same_vectors(vectors, undisturbed(number)), "nothing lost, nothing twice, every vector right"
+    shown_table[f"kills in the middle of an ingest: {database}"] = str(kills.total())
 
 
 def test_down_and_up_again_and_the_data_are_there(databases: Services, tmp_path: Path) -> None:
@@ -254,7 +289,7 @@ def test_a_store_that_never_becomes_healthy_is_told_by_it_and_by_its_job(engine:
         assert "holds no password" in services.compose("logs", "postgres")
         services.compose("up", "--detach", "--no-build", "--no-deps", "ingest-postgres")
         assert services.stopped("ingest-postgres") == 1
-        assert re.search(r"error: .*cannot be reached", services.compose("logs", "ingest-postgres"))
+        assert re.search(r"error: .*failed to resolve host 'postgres'", services.compose("logs", "ingest-postgres"))
         assert search(services, "bees")["hits"]["late"], "the others go on"
     finally:
         services.down(volumes=True)
@@ -262,7 +297,7 @@ def test_a_store_that_never_becomes_healthy_is_told_by_it_and_by_its_job(engine:
 
 def test_a_job_whose_store_is_not_there_ends_with_a_line(stack: Services) -> None:
     command = compose()["services"]["ingest-qdrant"]["command"]
-    stack.engine("rm", "--force", "--time=0", *stack.containers("qdrant"))
+    assert stack.containers("qdrant") == []
     network = f"--network={stack.project}_default"
     with pytest.raises(Failed, match=r"ended with 1: (.|\n)*error: .*cannot be reached"):
         stack.engine("run", "--rm", "--init", network, image_of("server"), *command)
@@ -274,13 +309,13 @@ def write_documents(file: Path, count: int) -> None:
     with file.open("w") as lines:
         for number in range(count):
             sentences = [f"Fact {words.randrange(10**6)} of document {number} is about {word}." for word in WORDS]
-            lines.write(json.dumps({"id": f"d{number}", "text": " ".join(sentences * words.randint(1, 4))}) + "\n")
+            lines.write(json.dumps({"id": f"d{number}", "text": " ".join(sentences * words.randint(1, 3))}) + "\n")
 
 
-WORDS = ("bees", "towers", "printing", "the sea", "tea", "glass", "snow", "maps")
+WORDS = ("bees", "towers", "the sea", "maps")
 
 
-def asked(stack: Services) -> int:
+def answered(stack: Services) -> int:
     """How many lines of requests for vectors the server has written."""
     return stack.logs("server").count("POST /v1/embeddings")
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from pymilvus import MilvusClient, SegmentState
 
-from jina_v3_connectors import Chunk, Document, RetryPolicy, StoreError
+from jina_v3_connectors import Chunk, Document, RetryPolicy, ServerTooOld, StoreError
 from jina_v3_connectors.documents import Tail
 from jina_v3_connectors.filters import chunks_of
 from jina_v3_connectors.ingestion.chunked import FIRST_CHUNKS
@@ -349,7 +349,7 @@ def test_every_index_finds(open_docs: Any, index: Any) -> None:
 )
 def test_what_version_2_3_cannot_do_is_refused(open_docs: Any, layout: MilvusLayout, told: str) -> None:
     with open_docs(layout=layout) as store:
-        with pytest.raises(StoreError, match=f"collection 'docs': Milvus v2.3.5-lite {told}"):
+        with pytest.raises(ServerTooOld, match=f"collection 'docs': Milvus v2.3.5-lite {told}"):
             store.ingest([Document("a", "A text.", {"tenant": "b"})])
         assert not client_of(store).has_collection("docs")
 
