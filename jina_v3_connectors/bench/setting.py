@@ -17,9 +17,10 @@ import torch
 
 from jina_v3_encoder import Encoder
 from jina_v3_encoder.config import ModelConfig
+from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.network.kernels import processor
 from jina_v3_encoder.network.linear import Product, product_of
-from jina_v3_encoder.network.quantize import Int8Product, quantize_weight
+from jina_v3_encoder.network.quantize import Int8Product, check_int8, quantize_weight
 from jina_v3_encoder.network.team import team_of
 
 from .corpus import full_geometry
@@ -84,6 +85,16 @@ def random_model(setting: Setting) -> Iterator[Path]:
             yield full_geometry(Path(name), setting.layers, setting.vocabulary)
     finally:
         torch.set_num_threads(before)
+
+
+def usual_formats(device: str) -> tuple[str, ...]:
+    """All number formats that the device multiplies: not every processor has an instruction for bytes."""
+    formats = ("bfloat16", "float32")
+    try:
+        check_int8(torch.device(device), torch.float32)
+    except InvalidInput:
+        return formats
+    return (*formats, INT8)
 
 
 def load(folder: Path, number_format: str, device: str = "cpu", threads: int | None = None) -> Encoder:

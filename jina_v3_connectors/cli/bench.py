@@ -81,9 +81,7 @@ def sides_options(function: _F) -> _F:
             "formats",
             multiple=True,
             type=click.Choice(FORMATS),
-            default=FORMATS,
-            show_default=True,
-            help="Number formats; may be repeated.",
+            help="Number formats; may be repeated. Default: all that the processor multiplies.",
         ),
     )
     for option in reversed(options):
@@ -107,10 +105,11 @@ def encode(
       jina-v3 bench encode --against sentence-transformers
     """
     from ..bench.encode import bench_encode
+    from ..bench.setting import usual_formats
 
     with measured(options) as (setting, show):
-        chosen = _task(task)
-        show(bench_encode(setting, corpus=corpus, texts=texts, formats=formats, against=against, task=chosen))
+        sides, chosen = formats or usual_formats(setting.device), _task(task)
+        show(bench_encode(setting, corpus=corpus, texts=texts, formats=sides, against=against, task=chosen))
 
 
 @command.command("query")
@@ -125,9 +124,11 @@ def query(against: tuple[str, ...], formats: tuple[str, ...], task: str, **optio
       jina-v3 bench query --against sentence-transformers --layers 24
     """
     from ..bench.encode import bench_query
+    from ..bench.setting import usual_formats
 
     with measured(options) as (setting, show):
-        show(bench_query(setting, formats=formats, against=against, task=_task(task)))
+        sides = formats or usual_formats(setting.device)
+        show(bench_query(setting, formats=sides, against=against, task=_task(task)))
 
 
 @contextmanager

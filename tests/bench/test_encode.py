@@ -60,18 +60,15 @@ def test_exported_graphs_compute_the_same_vectors() -> None:
     rows = {row["name"]: row for row in json.loads(answer.stdout)["rows"]}
     least = {"float32": 0.99999, "bfloat16": 0.999, "int8": 0.99}
     others = [name for name in rows if not name.startswith("jina-v3")]
-    assert sorted(others) == [
-        "onnxruntime float32",
-        "onnxruntime int8",
-        "openvino bfloat16",
-        "openvino float32",
-        "openvino int8",
-    ]
+    bytes_too = has_int8_product()
+    wanted = ["onnxruntime float32", "onnxruntime int8", "openvino bfloat16", "openvino float32", "openvino int8"]
+    assert sorted(others) == [name for name in wanted if bytes_too or not name.endswith("int8")]
     for name in others:
         number_format = name.split()[-1]
         assert rows[name]["against"] == f"jina-v3 {number_format}"
         assert rows[name]["worst_cosine"] >= least[number_format]
-    assert rows["jina-v3 int8"]["against"] == "jina-v3 bfloat16"
+    if bytes_too:
+        assert rows["jina-v3 int8"]["against"] == "jina-v3 bfloat16"
 
 
 def test_a_busy_machine_has_a_neighbour_that_ends_with_the_measurement() -> None:

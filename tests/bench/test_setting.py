@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from jina_v3_connectors.bench import setting as module
-from jina_v3_connectors.bench.setting import Roof, Setting, load, operations_per_token, random_model
+from jina_v3_connectors.bench.setting import Roof, Setting, load, operations_per_token, random_model, usual_formats
 from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.network.kernels import processor
-from jina_v3_encoder.network.quantize import check_int8
+from jina_v3_encoder.network.quantize import check_int8, has_int8_product
 
 
 def test_the_roof_counts_the_linear_layers_of_a_block() -> None:
@@ -56,6 +56,12 @@ def test_threads_are_given_back_after_a_failure(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("number_format", ["float32", "bfloat16"])
 def test_formats_are_those_of_the_encoder(original_folder: Path, number_format: str) -> None:
     assert load(original_folder, number_format).dtype is getattr(torch, number_format)
+
+
+def test_usual_formats_are_those_that_the_device_multiplies() -> None:
+    assert usual_formats("meta") == ("bfloat16", "float32")
+    wanted = ("bfloat16", "float32", *(["int8"] if has_int8_product() else []))
+    assert usual_formats("cpu") == wanted
 
 
 def test_int8_is_a_format_too(original_folder: Path) -> None:
