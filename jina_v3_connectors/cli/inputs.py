@@ -158,10 +158,11 @@ class Meter:
     def __init__(self, progress: Progress, bar: TaskID) -> None:
         self._progress, self._bar = progress, bar
         self._lock = threading.Lock()
-        self._ends: deque[int] = deque()
-        """Where the documents end that are read and not done with, in bytes of all files."""
+        self._ends: deque[tuple[int, str]] = deque()
+        """Where the documents end that are read and not done with, in bytes of all files; what each is a part of."""
         self._done = self._before = self._total = 0
         self._last_end = 0
+        self._reading = ""
 
     def begin(self, total: int) -> None:
         """So many bytes will be read."""
@@ -169,15 +170,17 @@ class Meter:
         self._progress.update(self._bar, total=total)
 
     def describe(self, name: str) -> None:
-        """What is read now."""
-        from rich.markup import escape
-
-        self._progress.update(self._bar, description=f"ingesting {escape(printable(name))}")
+        """What is read now. It is shown when all that was read before is done with."""
+        with self._lock:
+            self._reading = name
+            is_next = not self._ends
+        if is_next:
+            self._progress.update(self._bar, description=_description(name))
 
     def read(self, position: int) -> None:
         """One more document is read, up to this position in the current file."""
         with self._lock:
-            self._ends.append(self._before + position)
+            self._ends.append((self._before + position, self._reading))
 
     def end_of_file(self, size: int) -> None:
         """The next file begins."""
@@ -188,15 +191,22 @@ class Meter:
         with self._lock:
             while self._ends and self._done + 1 <= report.handled + TOLERANCE:
                 self._done += 1
-                self._last_end = self._ends.popleft()
-            following = self._ends[0] if self._ends else self._last_end
+                self._last_end, _ = self._ends.popleft()
+            following, name = self._ends[0] if self._ends else (self._last_end, self._reading)
             part = max(0.0, report.handled - self._done)
             position = self._last_end + part * (following - self._last_end)
-        self._progress.update(self._bar, completed=position, rate=f"{report.chunks:,} chunks")
+        rate = f"{report.chunks:,} chunks"
+        self._progress.update(self._bar, completed=position, description=_description(name), rate=rate)
 
     def finish(self) -> None:
         """All is done, what came after the last document too."""
         self._progress.update(self._bar, completed=self._total)
+
+
+def _description(name: str) -> str:
+    from rich.markup import escape
+
+    return f"ingesting {escape(printable(name))}".rstrip()
 
 
 TOLERANCE = 1e-6
