@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 )
 @chunker_options(default=None)
 @click.option("--window", type=int, help="Tokens read at once; default the model's own, 1024 in a blend.")
-@click.option("--overlap", type=int, help="Tokens shared by windows; default 512, at most half; 0 in a blend.")
+@click.option(
+    "--overlap",
+    type=int,
+    help="Tokens shared by windows; default 512, at most half; 0 in a blend or a model's own window.",
+)
 @default_task_option("--query-task", Task.RETRIEVAL_QUERY)
 @default_task_option("--passage-task", Task.RETRIEVAL_PASSAGE)
 @click.option(

@@ -46,7 +46,7 @@ MOVE_OPTIONS = (
     click.option(
         "--chunker",
         type=click.Choice(NAMES),
-        help="With --rechunk, and so are the next five: what cuts them. Default: splitter.",
+        help="With --rechunk: what cuts them, by the five options that follow. Default: splitter.",
     ),
     *detail_options(defaults=False),
 )

@@ -132,7 +132,9 @@ LATE_OPTIONS = (
         "--window", type=int, help="Tokens read at once in late chunking; default the model's own, 1024 in a blend."
     ),
     click.option(
-        "--overlap", type=int, help="Tokens shared by neighbouring windows; default 512, at most half; 0 in a blend."
+        "--overlap",
+        type=int,
+        help="Tokens shared by neighbouring windows; default 512, at most half; 0 in a blend or a model's own window.",
     ),
 )
 URL_OPTION = click.option(

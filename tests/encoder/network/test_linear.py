@@ -20,16 +20,16 @@ def probe_afresh() -> Iterator[None]:
     has_packed_product.cache_clear()
 
 
-def packed_dtypes() -> list[torch.dtype]:
-    """Number formats that this processor packs: bfloat16 needs AVX-512."""
-    return [dtype for dtype in (torch.float32, torch.bfloat16) if can_pack(torch.zeros(4, 4, dtype=dtype))]
+def skip_unless_packed(dtype: torch.dtype) -> None:
+    """Float32 is packed everywhere; bfloat16 needs AVX-512."""
+    if dtype is torch.bfloat16 and not can_pack(torch.zeros(4, 4, dtype=dtype)):
+        pytest.skip("this processor packs no bfloat16")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 15, 64, 333])
-@pytest.mark.parametrize(
-    ("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)][: len(packed_dtypes())], ids=str
-)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 def test_the_same_product(rows: int, dtype: torch.dtype, tolerance: float) -> None:
+    skip_unless_packed(dtype)
     torch.manual_seed(rows)
     x, weight, bias = torch.randn(rows, 96), torch.randn(40, 96) / 10, torch.randn(40)
     wanted = F.linear(x.to(dtype).double(), weight.to(dtype).double(), bias.to(dtype).double())
@@ -40,8 +40,9 @@ def test_the_same_product(rows: int, dtype: torch.dtype, tolerance: float) -> No
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 13), (48, 32), (300, 1024)])
-@pytest.mark.parametrize("dtype", packed_dtypes(), ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_weight_comes_back_bit_by_bit(shape: tuple[int, int], dtype: torch.dtype) -> None:
+    skip_unless_packed(dtype)
     weight = torch.randn(*shape).to(dtype)
     assert torch.equal(PackedProduct.of(weight).plain(), weight)
 
