@@ -24,7 +24,7 @@ import numpy as np
 import psycopg
 from psycopg import sql
 
-from jina_v3_connectors.bench.corpus import mixed_texts
+from jina_v3_connectors.bench.corpus import full_geometry, mixed_texts
 from jina_v3_connectors.migration.opening import Sides, opened_migration, spec_of, store_opener, trigger_notes
 from jina_v3_connectors.migration.spec import MoveSettings
 from jina_v3_connectors.migration.switching import switch
@@ -38,6 +38,7 @@ TABLE, NEW, ALIAS = "bench_articles", "bench_articles_v3", "bench_live"
 OLD_SIZE, NEW_SIZE = 64, 256
 WRITES_A_SECOND = 14
 WORDS = 30
+VOCABULARY = 250_002
 QUIET_SECONDS = 20.0
 SEED = 7
 LINE = 17
@@ -92,17 +93,32 @@ class MigrateBench:
     "--rate", type=click.IntRange(min=1), help="A model elsewhere that reads so many texts a second, in place of nano."
 )
 @click.option("--model", type=click.Path(path_type=Path), help="A folder of a model, in place of nano.")
+@click.option("--v3-size", is_flag=True, help="Random weights of the published model's widths, in place of nano.")
+@click.option("--layers", type=click.IntRange(min=1), default=24, show_default=True, help="With --v3-size.")
+@click.option("--threads", type=click.IntRange(min=1), help="Cores that the model takes.  [default: all]")
 @click.option("--nice", type=click.IntRange(0, 19), default=0, show_default=True, help="How far the move stands back.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def main(url: str, rows: int, rate: int | None, model: Path | None, nice: int, as_json: bool) -> None:
+def main(
+    url: str,
+    rows: int,
+    rate: int | None,
+    model: Path | None,
+    v3_size: bool,
+    layers: int,
+    threads: int | None,
+    nice: int,
+    as_json: bool,
+) -> None:
     """Move a table while an application writes 14 times a second, and kill the move twice."""
     with tempfile.TemporaryDirectory() as folder:
         os.environ[STATE_VARIABLE] = folder
-        bench = measure(url, rows, Mover(rate, model, nice), Path(folder))
+        if v3_size:
+            model = full_geometry(Path(folder) / f"{layers} layers of v3's widths", layers, VOCABULARY)
+        bench = measure(url, rows, Mover(rate, model, threads, nice), Path(folder))
     if as_json:
         click.echo(json.dumps(asdict(bench)))
         return
-    name = (model or "nano") if rate is None else f"a model of {rate} texts/s"
+    name = (model.name if model else "nano") if rate is None else f"a model of {rate} texts/s"
     click.echo(f"{bench.rows:,} rows, {OLD_SIZE} to {NEW_SIZE} dimensions, {name}, {bench.kills} kills")
     click.echo(f"wrong {bench.wrong}, missing {bench.missing}, lowest cosine {bench.lowest_cosine:.5f}")
     twice = bench.texts_encoded_again / max(bench.texts_encoded, 1)
@@ -127,6 +143,7 @@ class Mover:
 
     rate: int | None = None
     model: Path | None = None
+    threads: int | None = None
     nice: int = 0
 
     def encoder(self) -> TextEncoder:
@@ -134,7 +151,7 @@ class Mover:
         if self.rate is None:
             from jina_v3_encoder import Encoder
 
-            return Encoder.from_pretrained(self.model or "nano")
+            return Encoder.from_pretrained(self.model or "nano", threads=self.threads)
         encoder, rate = FakeEncoder(dimensions=NEW_SIZE), self.rate
         text_means = encoder.engine.text_means
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
 from itertools import islice
 
+from ..background import Background
 from ..errors import DocumentError
 from .rebuild import Rebuilt, document_id_of, rebuild
 from .records import Record, Source
 from .state import DocumentRows, MigrationState, RecordRow, Totals
 
 READ_AT_ONCE = 500
-"""Records whose texts are in memory at a time."""
+"""Records of a page. The texts of two pages are in memory at a time."""
 
 
 def survey(source: Source, state: MigrationState, on_progress: Callable[[int], None] = lambda _: None) -> Totals:
@@ -47,18 +51,30 @@ def rebuilt_documents(
 ) -> Iterator[Rebuilt | DocumentError]:
     """The documents of the list, read now. An error stands for one that cannot be rebuilt.
 
-    A document whose records were all deleted since they were listed is left out.
+    While the documents of a page are used, a thread reads the next page. A document whose records were all deleted
+    since they were listed is left out.
     """
-    while page := _page(rows):
+
+    def read(page: list[DocumentRows]) -> list[Rebuilt | DocumentError]:
         records = {record.key: record for record in source.read([key for _, keys in page for key in keys])}
-        for _, keys in page:
-            still_there = [records[key] for key in keys if key in records]
-            if not still_there:
-                continue
-            try:
-                yield rebuild(still_there, keep_cuts=keep_cuts, keep_ids=keep_ids)
-            except DocumentError as error:
-                yield error
+        found = ([records[key] for key in keys if key in records] for _, keys in page)
+        return [_rebuilt(there, keep_cuts=keep_cuts, keep_ids=keep_ids) for there in found if there]
+
+    with Background("jina-v3-reader") as thread:
+        pages: deque[Future[list[Rebuilt | DocumentError]]] = deque()
+        while page := _page(rows):
+            pages.append(thread.submit(partial(read, page)))
+            if len(pages) > 1:
+                yield from pages.popleft().result()
+        while pages:
+            yield from pages.popleft().result()
+
+
+def _rebuilt(records: list[Record], *, keep_cuts: bool, keep_ids: bool) -> Rebuilt | DocumentError:
+    try:
+        return rebuild(records, keep_cuts=keep_cuts, keep_ids=keep_ids)
+    except DocumentError as error:
+        return error
 
 
 def _page(rows: Iterator[DocumentRows]) -> list[DocumentRows]:

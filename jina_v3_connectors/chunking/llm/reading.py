@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from jina_v3_encoder.errors import InvalidInput
 
+from ...background import Background
 from .answers import Parts, parts_of, plain, question
 from .cache import AnswerCache
 from .chat import Answer, ChatClient, UselessAnswer
@@ -68,8 +69,9 @@ class Reader:
         """
         if len(windows) < 2:
             return [self._window(window) for window in windows]
-        with ThreadPoolExecutor(min(self._concurrent, len(windows))) as threads:
-            return list(threads.map(self._window, windows))
+        with Background("jina-v3-llm", min(self._concurrent, len(windows))) as threads:
+            answers = [threads.submit(partial(self._window, window)) for window in windows]
+            return [answer.result() for answer in answers]
 
     def _window(self, sentences: Sequence[str]) -> Parts | None:
         with self._lock:
