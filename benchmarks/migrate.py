@@ -121,14 +121,17 @@ def main(
     name = (model.name if model else "nano") if rate is None else f"a model of {rate} texts/s"
     click.echo(f"{bench.rows:,} rows, {OLD_SIZE} to {NEW_SIZE} dimensions, {name}, {bench.kills} kills")
     click.echo(f"wrong {bench.wrong}, missing {bench.missing}, lowest cosine {bench.lowest_cosine:.5f}")
-    twice = bench.texts_encoded_again / max(bench.texts_encoded, 1)
+    useful, twice = bench.texts_encoded - bench.texts_encoded_again, bench.texts_encoded_again / bench.texts_encoded
     click.echo(f"{bench.texts_encoded:,} texts encoded, {bench.texts_encoded_again:,} ({twice:.2%}) of them twice")
-    speed = bench.encoding_alone / bench.moving
-    click.echo(f"encoding alone {bench.encoding_alone:.1f} s, moving {bench.moving:.1f} s: {speed:.2f} of its speed")
+    alone = bench.rows / bench.encoding_alone
+    click.echo(
+        f"encoding alone {bench.rows:,} texts in {bench.encoding_alone:.1f} s, moving {useful:,} in {bench.moving:.1f} s, "
+        f"with those written meanwhile: {useful / bench.moving / alone:.2f} of its speed"
+    )
     rest = bench.moving - bench.starting - bench.indexing
     click.echo(
         f"of these, starts {bench.starting:.1f} s and the index {bench.indexing:.1f} s: without them "
-        f"{bench.encoding_alone / rest:.2f} of its speed"
+        f"{useful / rest / alone:.2f} of its speed"
     )
     for name, latency in bench.latencies.items():
         click.echo(

@@ -18,12 +18,13 @@ from ..documents import Document
 from ..errors import DocumentError
 from ..limits import check_chunks
 from ..store import Stored
-from .chunked import BATCH_CHARACTERS, ChunkedDocument, chunks_of
+from .chunked import BATCH_CHARACTERS, MOST_CHUNKS, ChunkedDocument, chunks_of
 from .journal import Journal
 from .writing import Sink
 
-AHEAD = 16
-"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one."""
+AHEAD = MOST_CHUNKS
+"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one: with fewer
+than a batch has, the encoder would wait for the rest of the next one."""
 
 
 @dataclass(frozen=True)

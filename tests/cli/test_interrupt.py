@@ -19,6 +19,8 @@ from jina_v3_connectors.qdrant import QdrantConnector
 from jina_v3_encoder.encoder import Encoder
 from jina_v3_encoder.errors import JinaV3Error
 
+from ..servers.chat import Reply, chat_server
+
 DOCUMENTS = 4_000
 COMMAND = [sys.executable, "-m", "jina_v3_connectors", "ingest"]
 
@@ -54,6 +56,30 @@ def test_stopped_and_run_again(corpus: Path, original_folder: Path, tmp_path: Pa
     assert count(store, encoder) < DOCUMENTS
     subprocess.run([*COMMAND, *arguments], capture_output=True, check=True)
     assert count(store, encoder) == DOCUMENTS
+
+
+def test_ctrl_c_does_not_wait_for_a_language_model(original_folder: Path, tmp_path: Path) -> None:
+    """Several windows are asked about at once, and none is answered for two minutes."""
+    (tmp_path / "long.txt").write_text(" ".join(f"This is sentence number {number}." for number in range(400)))
+    with chat_server(lambda *_: Reply('{"starts": [1]}', stall=120)) as server:
+        arguments = [
+            str(tmp_path / "long.txt"),
+            "--to",
+            f"qdrant:{tmp_path / 'store'}",
+            "--model",
+            str(original_folder),
+        ]
+        model = ["--chunker", "llm-simple", "--llm", server.url, "--llm-model", "slow"]
+        process = subprocess.Popen([*COMMAND, *arguments, *model], stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 60
+        while len(server.requests) < 2 and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert len(server.requests) >= 2
+    assert process.returncode == 1
+    assert "stopped; what the store acknowledged is kept" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_signal_that_a_finaliser_swallowed_is_not_lost() -> None:

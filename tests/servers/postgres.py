@@ -3,7 +3,7 @@
 It listens on a socket in a folder of its own, and refuses to run as root: then it runs as `nobody`, who must be able to
 read the programs. It does not wait for the disk: only a kill of the whole machine would tell.
 
-`python -m tests.servers.postgres` runs one until Ctrl-C.
+`python -m tests.servers.postgres` runs one until Ctrl-C; `… postgres fsync=on` one that waits for the disk.
 """
 
 from __future__ import annotations
@@ -133,7 +133,8 @@ def postgres_server(**settings: str) -> Iterator[PostgresServer]:
 
 
 if __name__ == "__main__":
-    with postgres_server() as server, suppress(KeyboardInterrupt):
+    given = dict(setting.split("=", 1) for setting in sys.argv[1:])
+    with postgres_server(**given) as server, suppress(KeyboardInterrupt):
         sys.stdout.write(f"{server.url()}\n")
         sys.stdout.flush()
         signal.pause()

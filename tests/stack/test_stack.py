@@ -31,7 +31,7 @@ from .services import DATABASES, Services
 
 pytestmark = pytest.mark.stack
 PASSWORD = "sesame-of-the-stack"
-KILLS = int(os.environ.get("JINA_V3_STACK_KILLS", "3"))
+KILLS = int(os.environ.get("JINA_V3_STACK_KILLS", "7"))
 """In the middle of an ingest, for each of the three databases."""
 VICTIMS = ("server", "store", "job", "store")
 """Killed in turns."""
