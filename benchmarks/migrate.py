@@ -125,8 +125,8 @@ def main(
     click.echo(f"{bench.texts_encoded:,} texts encoded, {bench.texts_encoded_again:,} ({twice:.2%}) of them twice")
     alone = bench.rows / bench.encoding_alone
     click.echo(
-        f"encoding alone {bench.rows:,} texts in {bench.encoding_alone:.1f} s, moving {useful:,} in {bench.moving:.1f} s, "
-        f"with those written meanwhile: {useful / bench.moving / alone:.2f} of its speed"
+        f"encoding alone {bench.rows:,} texts in {bench.encoding_alone:.1f} s, moving {useful:,}, with those written "
+        f"meanwhile, in {bench.moving:.1f} s: {useful / bench.moving / alone:.2f} of its speed"
     )
     rest = bench.moving - bench.starting - bench.indexing
     click.echo(

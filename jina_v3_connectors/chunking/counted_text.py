@@ -98,15 +98,13 @@ class CountedText:
         return sums, self._ends
 
     def _each(self, starts: IntArray, ends: IntArray, head: bool = False) -> IntArray:
-        spans = list(zip(starts.tolist(), ends.tolist(), strict=True))
-        long = np.flatnonzero(ends - starts > LONGEST_WORD).tolist()
-        words = [self.text[start:end] for start, end in spans]
-        for number in long:
-            words[number] = ""
-        counts = self._counter.counts(words, head)
-        for number in long:
-            counts[number] = self._word(*spans[number], head)
-        return counts
+        text, known = self.text, self._first if head else self._later
+        spans = zip(starts.tolist(), ends.tolist(), strict=True)
+        counts = [
+            known[text[start:end]] if end - start <= LONGEST_WORD else self._word(start, end, head)
+            for start, end in spans
+        ]
+        return np.array(counts, dtype=np.int64)
 
     def _word(self, start: int, end: int, head: bool = False) -> int:
         """Tokens of a word or a part of one, at the head of a text or behind a space."""
@@ -130,7 +128,7 @@ class CountedText:
         long = ((ends[1:] - ends[:-1] > LONGEST_WORD + 1).nonzero()[0] + 1).tolist()
         for number in [0, *long]:  # the first is counted as the head of a text where it is needed
             words[number] = ""
-        counts = self._counter.counts(words, head=False)
+        counts = self._counter.later_counts(words)
         if long:
             counts[long] = 0
         sums[0] = 0

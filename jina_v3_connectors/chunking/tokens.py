@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,9 @@ class TokenCounter:
         """Whether words end at line breaks, as at spaces."""
         self.by_words = self.breaks_are_spaces or kinds[:1] == ["Metaspace"]
         """Whether a text has as many tokens as its words together."""
-        self._first = _Words(self.tokenizer)
-        self._later = _Words(self.tokenizer, f"{BEFORE} ", self.exact(BEFORE))
+        self._first = _Words(self.exact)
+        before = self.exact(BEFORE)
+        self._later = _Words(lambda word: self.exact(f"{BEFORE} {word}") - before)
 
     def exact(self, text: str) -> int:
         """Tokens of `text`, by the tokenizer.
@@ -80,17 +80,12 @@ class TokenCounter:
         """Tokens of any word, at the head of a text or behind another; a new one is counted when it is asked for."""
         return self._first if head else self._later
 
-    def counts(self, words: Sequence[str], head: bool) -> NDArray[np.int64]:
-        """Tokens of each of the words, all at the head of a text or all behind another."""
-        memory = self._first if head else self._later
-        if len(memory) > KEPT_WORDS:
-            memory.clear()
-        counts = np.fromiter(map(memory.get, words, repeat(-1)), dtype=np.int64, count=len(words))
-        new = np.flatnonzero(counts < 0).tolist()
-        if new:
-            memory.learn({words[number] for number in new})
-            counts[new] = [memory[words[number]] for number in new]
-        return counts
+    def later_counts(self, words: list[str]) -> NDArray[np.int64]:
+        """Tokens of each of the words, all of them behind another."""
+        for memory in (self._first, self._later):
+            if len(memory) > KEPT_WORDS:
+                memory.clear()
+        return np.fromiter(map(self._later.__getitem__, words), dtype=np.int64, count=len(words))
 
 
 @cache
@@ -102,28 +97,15 @@ def counter_of(tokenizer_file: Path) -> TokenCounter:
 class _Words(dict[str, int]):
     """Tokens by word; a new one is counted when it is asked for."""
 
-    def __init__(self, tokenizer: Tokenizer, before: str = "", before_tokens: int = 0) -> None:
+    def __init__(self, count: Callable[[str], int]) -> None:
         super().__init__()
-        self._tokenizer, self._before, self._before_tokens = tokenizer, before, before_tokens
+        self._count = count
 
     def __missing__(self, word: str) -> int:
-        (count,) = self._counted([word])
+        count = self._count(word)
         if len(word) <= LONGEST_WORD:
             self[word] = count
         return count
-
-    def learn(self, words: Collection[str]) -> None:
-        """Count several words at once, which is faster."""
-        self.update(zip(words, self._counted(words), strict=True))
-
-    def _counted(self, words: Collection[str]) -> list[int]:
-        texts = [self._before + word for word in words]
-        try:
-            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        except TypeError:
-            check_unicode(texts)
-            raise
-        return [len(encoding) - self._before_tokens for encoding in encodings]
 
 
 def _kinds(pre_tokenizer: dict[str, Any] | None) -> list[str]:

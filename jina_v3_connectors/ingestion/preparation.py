@@ -23,8 +23,8 @@ from .journal import Journal
 from .writing import Sink
 
 AHEAD = MOST_CHUNKS
-"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one: with fewer
-than a batch has, the encoder would wait for the rest of the next one."""
+"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one. With
+fewer than a batch has, the encoder would wait for the rest of the next one."""
 
 
 @dataclass(frozen=True)
