@@ -36,6 +36,14 @@ class AnnotatingChunker(Chunker, Protocol):
         """As `spans`, with metadata."""
 
 
+@runtime_checkable
+class WaitingChunker(Chunker, Protocol):
+    """A chunker that waits for others, such as a language model."""
+
+    def stop(self) -> None:
+        """Have calls that wait now end with CancelledError, soon. The chunker can be used again at once."""
+
+
 def cuts_of(chunker: Chunker, text: str, text_format: TextFormat = "text") -> Sequence[Cut]:
     """What any chunker makes of a text, with the metadata of its chunks where it has some."""
     if isinstance(chunker, AnnotatingChunker):

@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
-from ..background import Background
 from ..chunking import Chunker
+from ..chunking.base import WaitingChunker
 from ..document_checks import check_document, check_id, is_text
 from ..documents import Document
 from ..errors import DocumentError
@@ -56,20 +55,27 @@ class Preparation:
         """As `prepare`, for each in order. A thread prepares the next ones while the caller encodes.
 
         Documents are read in the caller's thread: their source may belong to it, as a cursor of SQLite does. Close the
-        iterator, or use it up: what is prepared then is not waited for, and asks the journal nothing any more.
+        iterator, or use it up: the thread then has ended, without the answer that a chunker was waiting for.
         """
         ahead: deque[tuple[int, Future[Prepared]]] = deque()
         characters = 0
-        with Background("jina-v3-chunker") as thread:
-            for document in documents:
-                ahead.append((_characters(document), thread.submit(partial(self.prepare, document))))
-                characters += ahead[-1][0]
-                while len(ahead) > 1 and (len(ahead) > AHEAD or characters > BATCH_CHARACTERS):
-                    size, outcome = ahead.popleft()
-                    characters -= size
-                    yield outcome.result()
-            while ahead:
-                yield ahead.popleft()[1].result()
+        with ThreadPoolExecutor(1, "jina-v3-chunker") as thread:
+            try:
+                for document in documents:
+                    ahead.append((_characters(document), thread.submit(self.prepare, document)))
+                    characters += ahead[-1][0]
+                    while len(ahead) > 1 and (len(ahead) > AHEAD or characters > BATCH_CHARACTERS):
+                        prepared = ahead[0][1].result()
+                        characters -= ahead.popleft()[0]
+                        yield prepared
+                while ahead:
+                    prepared = ahead[0][1].result()
+                    ahead.popleft()
+                    yield prepared
+            finally:
+                thread.shutdown(wait=False, cancel_futures=True)
+                while isinstance(self._chunker, WaitingChunker) and any(outcome.running() for _, outcome in ahead):
+                    self._chunker.stop()
 
     def prepare(self, document: Document | DocumentError) -> Prepared:
         """Mark the document as part of this run, and say what has to be done with it.

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from functools import partial
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from ..background import Background
-from ..errors import DocumentError
+from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
+
+from ..errors import DocumentError, StoreError
 from .rebuild import Rebuilt, document_id_of, rebuild
 from .records import Record, Source
 from .state import DocumentRows, MigrationState, RecordRow, Totals
 
 READ_AT_ONCE = 500
 """Records of a page. The texts of two pages are in memory at a time."""
+ONE_TRY = RetryPolicy(total=0.0)
+"""In a thread, which Ctrl-C does not reach. The caller's own is patient with a busy store."""
 
 
 def survey(source: Source, state: MigrationState, on_progress: Callable[[int], None] = lambda _: None) -> Totals:
@@ -55,19 +57,28 @@ def rebuilt_documents(
     since they were listed is left out.
     """
 
-    def read(page: list[DocumentRows]) -> list[Rebuilt | DocumentError]:
-        records = {record.key: record for record in source.read([key for _, keys in page for key in keys])}
+    def read(page: list[DocumentRows], retry: RetryPolicy = DEFAULT_RETRY) -> list[Rebuilt | DocumentError]:
+        asked = [key for _, keys in page for key in keys]
+        records = {record.key: record for record in source.read(asked, retry=retry)}
         found = ([records[key] for key in keys if key in records] for _, keys in page)
         return [_rebuilt(there, keep_cuts=keep_cuts, keep_ids=keep_ids) for there in found if there]
 
-    with Background("jina-v3-reader") as thread:
-        pages: deque[Future[list[Rebuilt | DocumentError]]] = deque()
+    def finished(
+        page: list[DocumentRows], coming: Future[list[Rebuilt | DocumentError]]
+    ) -> list[Rebuilt | DocumentError]:
+        try:
+            return coming.result()
+        except StoreError:
+            return read(page)
+
+    with ThreadPoolExecutor(1, "jina-v3-reader") as thread:
+        pages: deque[tuple[list[DocumentRows], Future[list[Rebuilt | DocumentError]]]] = deque()
         while page := _page(rows):
-            pages.append(thread.submit(partial(read, page)))
+            pages.append((page, thread.submit(read, page, ONE_TRY)))
             if len(pages) > 1:
-                yield from pages.popleft().result()
+                yield from finished(*pages.popleft())
         while pages:
-            yield from pages.popleft().result()
+            yield from finished(*pages.popleft())
 
 
 def _rebuilt(records: list[Record], *, keep_cuts: bool, keep_ids: bool) -> Rebuilt | DocumentError:

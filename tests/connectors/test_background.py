@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from concurrent.futures import CancelledError, Future
 from functools import partial
 
 import pytest
@@ -50,24 +51,40 @@ def test_several_threads_work_at_once() -> None:
         assert sorted(future.result(10) for future in futures) == [0, 1, 2]
 
 
-def test_the_end_waits_for_no_call_and_drops_those_that_have_not_begun() -> None:
+def test_the_end_waits_for_no_call() -> None:
+    """Who waits is told; what has not begun is dropped; the answer that comes late is nobody's."""
     begun, release = threading.Event(), threading.Event()
 
     def waits() -> bool:
         begun.set()
         return release.wait(60)
 
+    told: list[type[BaseException]] = []
+
+    def wait_for(future: Future[bool]) -> None:
+        try:
+            future.result(60)
+        except CancelledError as error:
+            told.append(type(error))
+
     with Background("of-this-test") as background:
         running, dropped = background.submit(waits), background.submit(lambda: True)
         assert begun.wait(10)
-    assert not running.done(), "nobody waited for it"
+        waiting = threading.Thread(target=wait_for, args=(running,))
+        waiting.start()
+    waiting.join(10)
+    assert told == [CancelledError]
     assert dropped.cancelled()
+    with pytest.raises(CancelledError):
+        background.submit(lambda: True)
     release.set()
-    assert running.result(10)
-    (thread,) = (each for each in threading.enumerate() if each.name == "of-this-test_0") if names() else (None,)
-    if thread is not None:
-        thread.join(10)
+    for thread in threading.enumerate():
+        if thread.name == "of-this-test_0":
+            thread.join(10)
     assert names() == []
+    with pytest.raises(CancelledError):
+        running.result(0)
+    background.close()
 
 
 def test_a_cancelled_call_is_passed_over() -> None:

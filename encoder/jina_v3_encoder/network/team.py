@@ -11,9 +11,11 @@ instead of waiting for the next: one query of 24 layers then takes half as long 
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -123,7 +125,10 @@ class _Threads:
 
     def submit(self, work: Callable[[], Result]) -> Future[Result]:
         future: Future[Result] = Future()
-        self._works.put((future, work))
+        if _ending.is_set():
+            self._do(future, work)
+        else:
+            self._works.put((future, work))
         return future
 
     def _run(self, cores: int, started: threading.Semaphore) -> None:
@@ -135,8 +140,13 @@ class _Threads:
         torch.get_num_threads()
         torch.set_num_threads(cores)
         started.release()
+        thread = threading.get_ident()
         while True:
-            self._do(*self._works.get())
+            future, work = self._works.get()
+            _computing.add(thread)
+            self._do(future, work)
+            del future, work  # what frees tensors is inside torch too
+            _computing.discard(thread)
 
     @staticmethod
     def _do(future: Future[Any], work: Callable[[], Any]) -> None:
@@ -148,5 +158,26 @@ class _Threads:
             future.set_exception(error)
 
 
+_computing: set[int] = set()
+"""The threads that are at work."""
+_ending = threading.Event()
+
+
+@atexit.register
+def _finish() -> None:
+    """Wait for what is being computed, as a batch after Ctrl-C. The end of an interpreter stops daemons wherever they
+    are, and inside torch that is an abort. Whoever still encodes after this computes in their own thread.
+    """
+    _ending.set()
+    while _computing:
+        time.sleep(0.005)
+
+
+def _forget() -> None:
+    """A process that was forked has none of these threads."""
+    _teams.clear()
+    _computing.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_teams.clear)
+    os.register_at_fork(after_in_child=_forget)

@@ -32,6 +32,10 @@ class LlmChunker:
         """What the model was asked so far."""
         return self._reader.report
 
+    def stop(self) -> None:
+        """Have calls that wait for the model end with CancelledError."""
+        self._reader.stop()
+
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none.
 
@@ -96,6 +100,10 @@ class SummaryChunker:
     def report(self) -> LlmReport:
         """What the model was asked so far."""
         return self._chunker.report
+
+    def stop(self) -> None:
+        """As `LlmChunker.stop`."""
+        self._chunker.stop()
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """As `LlmChunker.spans`."""

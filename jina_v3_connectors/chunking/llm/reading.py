@@ -60,18 +60,27 @@ class Reader:
         self._cache = AnswerCache() if cache is None else cache
         self._concurrent = concurrent
         self._lock = threading.Lock()
+        self._asking: set[Background] = set()
 
     def read(self, windows: Sequence[Sequence[str]]) -> list[Parts | None]:
         """The parts of each window, None where the splitter has to cut it.
 
         Raises:
             RemoteError: the endpoint cannot be reached, or refuses.
+            CancelledError: `stop` was called meanwhile.
         """
-        if len(windows) < 2:
-            return [self._window(window) for window in windows]
         with Background("jina-v3-llm", min(self._concurrent, len(windows))) as threads:
-            answers = [threads.submit(partial(self._window, window)) for window in windows]
-            return [answer.result() for answer in answers]
+            self._asking.add(threads)
+            try:
+                answers = [threads.submit(partial(self._window, window)) for window in windows]
+                return [answer.result() for answer in answers]
+            finally:
+                self._asking.remove(threads)
+
+    def stop(self) -> None:
+        """Have `read` end with CancelledError wherever it waits now. Answers that come later are not used."""
+        for threads in list(self._asking):
+            threads.close()
 
     def _window(self, sentences: Sequence[str]) -> Parts | None:
         with self._lock:

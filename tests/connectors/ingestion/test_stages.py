@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -101,6 +102,34 @@ def test_few_documents_are_read_ahead(journal: Journal, characters: int, most: i
         for number in range(1, 20):
             assert isinstance(next(outcomes), ChunkedDocument)
             assert read == number - 1 + most
+    assert chunker_threads() == []
+
+
+def test_a_chunker_that_waits_is_told_to_stop_and_nothing_is_cut_after_it(journal: Journal) -> None:
+    """As one that asks a language model. The second document waits, while the first is used."""
+
+    class Waits(Sentences):
+        def __init__(self) -> None:
+            self.texts: list[str] = []
+            self.waiting, self.answer = threading.Event(), threading.Event()
+
+        def spans(self, text: str, text_format: str = "text") -> list[tuple[int, int]]:
+            self.texts.append(text)
+            if len(self.texts) == 2:
+                self.waiting.set()
+                assert self.answer.wait(60), "nobody stopped it"
+                raise CancelledError
+            return super().spans(text, text_format)
+
+        def stop(self) -> None:
+            self.answer.set()
+
+    chunker = Waits()
+    several = [Document(f"d{number}", f"Text {number}." + "x" * (BATCH_CHARACTERS // 3)) for number in range(5)]
+    with closing(Preparation(STORED, chunker, Shelf(), journal).prepared(several)) as outcomes:
+        assert isinstance(next(outcomes), ChunkedDocument)
+        assert chunker.waiting.wait(10)
+    assert len(chunker.texts) == 2
     assert chunker_threads() == []
 
 

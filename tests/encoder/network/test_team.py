@@ -188,3 +188,36 @@ def test_helpers_are_released_and_start_again() -> None:
     release_helpers()
     assert len(list(TASKS.iterdir())) < threads
     assert team.together(lambda: torch.ones(2**20).add_(1).sum()) == wanted == 2**21
+
+
+INTERRUPTED = """
+import _thread, atexit, sys, threading, time
+from functools import partial
+atexit.register(lambda: print("later", list(team.each([lambda: 1, lambda: 2])), team.alone(lambda: 3)))
+import torch
+from jina_v3_encoder.network.team import team_of
+
+def work(states):
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        states = torch.tanh(states @ states)
+    return states
+
+team = team_of(int(sys.argv[1]))
+threading.Timer(0.7, _thread.interrupt_main).start()
+try:
+    for states in team.each(partial(work, torch.rand(300, 300)) for _ in range(100)):
+        pass
+except KeyboardInterrupt:
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_interpreter_that_ends_lets_computations_end(threads: int) -> None:
+    """Stopped inside torch, a thread would abort the process. What is registered to run at the end may compute."""
+    command = [sys.executable, "-c", INTERRUPTED, str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout == "later [1, 2] 3\n"
+    assert "terminate" not in done.stderr
