@@ -19,8 +19,8 @@ MOMENT = 0.2
 class Background:
     """Works off calls in order, as questions to a model far away. `ThreadPoolExecutor` would wait for the answers.
 
-    The threads are daemons: an interpreter that ends stops them wherever they are. That is safe while they wait in Python
-    for a socket. Inside a library in Rust or C++ it would end the process by an abort: compute in other threads.
+    The threads are daemons: an interpreter that ends stops them wherever they are. That is safe while they wait in
+    Python for a socket. Inside a library in Rust or C++ it would end the process by an abort: compute in other threads.
     """
 
     def __init__(self, name: str, threads: int = 1) -> None:
