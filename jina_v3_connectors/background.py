@@ -51,10 +51,9 @@ class Background:
             self._closed = True
             for future, _ in self._calls:
                 future.cancel()
-            for future in self._running:
-                future.set_exception(CancelledError())
             self._calls.clear()
-            self._running.clear()
+            while self._running:
+                self._running.pop().set_exception(CancelledError())
             self._changed.notify_all()
         end = time.monotonic() + MOMENT
         for thread in self._threads:
@@ -79,6 +78,7 @@ class Background:
                 if future in self._running:  # else it was left to itself
                     self._running.remove(future)
                     tell()
+            del work, future, call, tell  # else the last answer would stay in memory while the thread waits
 
     def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
         """The next call that nobody has cancelled. None at the end."""

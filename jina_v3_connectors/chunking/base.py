@@ -40,8 +40,8 @@ class AnnotatingChunker(Chunker, Protocol):
 class WaitingChunker(Chunker, Protocol):
     """A chunker that waits for others, such as a language model."""
 
-    def stop(self) -> None:
-        """Have calls that wait now end with CancelledError, soon. The chunker can be used again at once."""
+    def stop(self, thread: int) -> None:
+        """Have a call of the thread with this identifier end with CancelledError, if it waits now."""
 
 
 def cuts_of(chunker: Chunker, text: str, text_format: TextFormat = "text") -> Sequence[Cut]:

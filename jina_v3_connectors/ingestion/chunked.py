@@ -20,7 +20,7 @@ BATCH_CHUNKS = 64
 """Enough to fill the encoder's own batches, unless the chunks are very short."""
 MOST_CHUNKS = 256
 FIRST_CHUNKS = 4
-DONE_PER_BATCH, DONE_PER_LARGE_BATCH = 8, 100
+DONE_PER_BATCH, DONE_PER_LARGE_BATCH = 8, 200
 """A batch is at most this part of what the collection holds already, so that a kill costs little of the work at any
 moment. Small batches are slower, so they grow fast: 64 chunks after 512. Larger ones come late: 64 chunks of 30 words
 cost a tenth more time than 256."""

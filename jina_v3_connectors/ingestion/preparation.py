@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import get_ident
 from typing import TypeAlias
 
 from ..chunking import Chunker
@@ -21,9 +22,13 @@ from .chunked import BATCH_CHARACTERS, MOST_CHUNKS, ChunkedDocument, chunks_of
 from .journal import Journal
 from .writing import Sink
 
-AHEAD = MOST_CHUNKS
-"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one. With
-fewer than a batch has, the encoder would wait for the rest of the next one."""
+AHEAD = 16
+"""So many documents may be prepared before they are asked for, or `BATCH_CHARACTERS` of them, and always one."""
+STOP_SECONDS = 0.05
+"""So often a chunker that waits is told to stop."""
+READ_PER_AHEAD = 50
+"""Later, one of so many that were read, up to `MOST_CHUNKS`: as many as a batch has, else the encoder waits for them. A
+stop costs what is ahead."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +63,14 @@ class Preparation:
         iterator, or use it up: the thread then has ended, without the answer that a chunker was waiting for.
         """
         ahead: deque[tuple[int, Future[Prepared]]] = deque()
-        characters = 0
-        with ThreadPoolExecutor(1, "jina-v3-chunker") as thread:
+        characters, threads = 0, list[int]()
+        with ThreadPoolExecutor(1, "jina-v3-chunker", lambda: threads.append(get_ident())) as thread:
             try:
-                for document in documents:
+                for read, document in enumerate(documents):
+                    most = min(MOST_CHUNKS, max(AHEAD, read // READ_PER_AHEAD))
                     ahead.append((_characters(document), thread.submit(self.prepare, document)))
                     characters += ahead[-1][0]
-                    while len(ahead) > 1 and (len(ahead) > AHEAD or characters > BATCH_CHARACTERS):
+                    while len(ahead) > 1 and (len(ahead) > most or characters > BATCH_CHARACTERS):
                         prepared = ahead[0][1].result()
                         characters -= ahead.popleft()[0]
                         yield prepared
@@ -74,8 +80,10 @@ class Preparation:
                     yield prepared
             finally:
                 thread.shutdown(wait=False, cancel_futures=True)
-                while isinstance(self._chunker, WaitingChunker) and any(outcome.running() for _, outcome in ahead):
-                    self._chunker.stop()
+                while running := [outcome for _, outcome in ahead if outcome.running()]:
+                    if isinstance(self._chunker, WaitingChunker):
+                        self._chunker.stop(threads[0])
+                    wait(running, STOP_SECONDS)
 
     def prepare(self, document: Document | DocumentError) -> Prepared:
         """Mark the document as part of this run, and say what has to be done with it.

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
 from jina_v3_encoder.vectors import FloatArray
 
 from ..contract import EmbeddingContract
@@ -75,8 +74,8 @@ class Source(Protocol):
         are written meanwhile may be missed.
         """
 
-    def read(self, keys: Sequence[str], *, vectors: bool = False, retry: RetryPolicy = DEFAULT_RETRY) -> list[Record]:
-        """The records with these keys, in this order, without those that are not there. `retry` is the patience."""
+    def read(self, keys: Sequence[str], *, vectors: bool = False) -> list[Record]:
+        """The records with these keys, in this order. Those that are not there are left out."""
 
     def count(self) -> int:
         """How many records there are."""

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
 from jina_v3_encoder.vectors import FloatArray
 
 from ..connector import VectorConnector
@@ -95,8 +94,8 @@ class EachRowAlone:
     def records(self, *, vectors: bool, after: str | None = None) -> Iterator[Record]:
         return map(_alone, self._source.records(vectors=vectors, after=after))
 
-    def read(self, keys: Sequence[str], *, vectors: bool = False, retry: RetryPolicy = DEFAULT_RETRY) -> list[Record]:
-        return [_alone(record) for record in self._source.read(keys, vectors=vectors, retry=retry)]
+    def read(self, keys: Sequence[str], *, vectors: bool = False) -> list[Record]:
+        return [_alone(record) for record in self._source.read(keys, vectors=vectors)]
 
     def count(self) -> int:
         return self._source.count()

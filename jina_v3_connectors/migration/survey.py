@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 
-from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
-
-from ..errors import DocumentError, StoreError
+from ..errors import DocumentError
 from .rebuild import Rebuilt, document_id_of, rebuild
 from .records import Record, Source
 from .state import DocumentRows, MigrationState, RecordRow, Totals
 
 READ_AT_ONCE = 500
-"""Records of a page. The texts of two pages are in memory at a time."""
-ONE_TRY = RetryPolicy(total=0.0)
-"""In a thread, which Ctrl-C does not reach. The caller's own is patient with a busy store."""
+"""Records whose texts are in memory at a time."""
 
 
 def survey(source: Source, state: MigrationState, on_progress: Callable[[int], None] = lambda _: None) -> Totals:
@@ -53,39 +47,18 @@ def rebuilt_documents(
 ) -> Iterator[Rebuilt | DocumentError]:
     """The documents of the list, read now. An error stands for one that cannot be rebuilt.
 
-    While the documents of a page are used, a thread reads the next page. A document whose records were all deleted
-    since they were listed is left out.
+    A document whose records were all deleted since they were listed is left out.
     """
-
-    def read(page: list[DocumentRows], retry: RetryPolicy = DEFAULT_RETRY) -> list[Rebuilt | DocumentError]:
-        asked = [key for _, keys in page for key in keys]
-        records = {record.key: record for record in source.read(asked, retry=retry)}
-        found = ([records[key] for key in keys if key in records] for _, keys in page)
-        return [_rebuilt(there, keep_cuts=keep_cuts, keep_ids=keep_ids) for there in found if there]
-
-    def finished(
-        page: list[DocumentRows], coming: Future[list[Rebuilt | DocumentError]]
-    ) -> list[Rebuilt | DocumentError]:
-        try:
-            return coming.result()
-        except StoreError:
-            return read(page)
-
-    with ThreadPoolExecutor(1, "jina-v3-reader") as thread:
-        pages: deque[tuple[list[DocumentRows], Future[list[Rebuilt | DocumentError]]]] = deque()
-        while page := _page(rows):
-            pages.append((page, thread.submit(read, page, ONE_TRY)))
-            if len(pages) > 1:
-                yield from finished(*pages.popleft())
-        while pages:
-            yield from finished(*pages.popleft())
-
-
-def _rebuilt(records: list[Record], *, keep_cuts: bool, keep_ids: bool) -> Rebuilt | DocumentError:
-    try:
-        return rebuild(records, keep_cuts=keep_cuts, keep_ids=keep_ids)
-    except DocumentError as error:
-        return error
+    while page := _page(rows):
+        records = {record.key: record for record in source.read([key for _, keys in page for key in keys])}
+        for _, keys in page:
+            still_there = [records[key] for key in keys if key in records]
+            if not still_there:
+                continue
+            try:
+                yield rebuild(still_there, keep_cuts=keep_cuts, keep_ids=keep_ids)
+            except DocumentError as error:
+                yield error
 
 
 def _page(rows: Iterator[DocumentRows]) -> list[DocumentRows]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from jina_v3_connectors.contract import EmbeddingContract
 from jina_v3_connectors.migration.records import Record
-from jina_v3_encoder.retry import DEFAULT_RETRY, RetryPolicy
 from jina_v3_encoder.text_encoder import TextEncoder
 
 
@@ -32,7 +31,7 @@ class MemorySource:
             self.read_records += 1
             yield record if vectors else replace(record, vector=None)
 
-    def read(self, keys: Sequence[str], *, vectors: bool = False, retry: RetryPolicy = DEFAULT_RETRY) -> list[Record]:
+    def read(self, keys: Sequence[str], *, vectors: bool = False) -> list[Record]:
         by_key = {record.key: record for record in self._records}
         shown = [by_key[key] for key in keys if key in by_key]
         return shown if vectors else [replace(record, vector=None) for record in shown]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import itertools
 import os
 import threading
 import time
@@ -108,7 +109,7 @@ class _Threads:
     """
 
     def __init__(self, count: int, cores: int) -> None:
-        self._works: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._works: SimpleQueue[tuple[int, Future[Any], Callable[[], Any]]] = SimpleQueue()
         started = threading.Semaphore(0)
         with TORCH_SETTING:
             before = torch.get_num_threads()
@@ -128,7 +129,9 @@ class _Threads:
         if _ending.is_set():
             self._do(future, work)
         else:
-            self._works.put((future, work))
+            number = next(_numbers)
+            _unfinished.add(number)
+            self._works.put((number, future, work))
         return future
 
     def _run(self, cores: int, started: threading.Semaphore) -> None:
@@ -140,13 +143,11 @@ class _Threads:
         torch.get_num_threads()
         torch.set_num_threads(cores)
         started.release()
-        thread = threading.get_ident()
         while True:
-            future, work = self._works.get()
-            _computing.add(thread)
+            number, future, work = self._works.get()
             self._do(future, work)
             del future, work  # what frees tensors is inside torch too
-            _computing.discard(thread)
+            _unfinished.discard(number)
 
     @staticmethod
     def _do(future: Future[Any], work: Callable[[], Any]) -> None:
@@ -158,8 +159,9 @@ class _Threads:
             future.set_exception(error)
 
 
-_computing: set[int] = set()
-"""The threads that are at work."""
+_numbers = itertools.count()
+_unfinished: set[int] = set()
+"""The numbers of the works that are not done."""
 _ending = threading.Event()
 
 
@@ -169,14 +171,14 @@ def _finish() -> None:
     are, and inside torch that is an abort. Whoever still encodes after this computes in their own thread.
     """
     _ending.set()
-    while _computing:
+    while _unfinished:
         time.sleep(0.005)
 
 
 def _forget() -> None:
     """A process that was forked has none of these threads."""
     _teams.clear()
-    _computing.clear()
+    _unfinished.clear()
 
 
 if hasattr(os, "register_at_fork"):

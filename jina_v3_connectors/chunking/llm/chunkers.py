@@ -32,9 +32,9 @@ class LlmChunker:
         """What the model was asked so far."""
         return self._reader.report
 
-    def stop(self) -> None:
-        """Have calls that wait for the model end with CancelledError."""
-        self._reader.stop()
+    def stop(self, thread: int) -> None:
+        """Have a call of this thread that waits for the model end with CancelledError."""
+        self._reader.stop(thread)
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """Spans trimmed of surrounding white space; an empty or blank text has none.
@@ -101,9 +101,9 @@ class SummaryChunker:
         """What the model was asked so far."""
         return self._chunker.report
 
-    def stop(self) -> None:
+    def stop(self, thread: int) -> None:
         """As `LlmChunker.stop`."""
-        self._chunker.stop()
+        self._chunker.stop(thread)
 
     def spans(self, text: str, text_format: TextFormat = "text") -> list[Span]:
         """As `LlmChunker.spans`."""

@@ -60,7 +60,7 @@ class Reader:
         self._cache = AnswerCache() if cache is None else cache
         self._concurrent = concurrent
         self._lock = threading.Lock()
-        self._asking: set[Background] = set()
+        self._asking: dict[int, Background] = {}
 
     def read(self, windows: Sequence[Sequence[str]]) -> list[Parts | None]:
         """The parts of each window, None where the splitter has to cut it.
@@ -70,17 +70,18 @@ class Reader:
             CancelledError: `stop` was called meanwhile.
         """
         with Background("jina-v3-llm", min(self._concurrent, len(windows))) as threads:
-            self._asking.add(threads)
+            self._asking[threading.get_ident()] = threads
             try:
                 answers = [threads.submit(partial(self._window, window)) for window in windows]
                 return [answer.result() for answer in answers]
             finally:
-                self._asking.remove(threads)
+                del self._asking[threading.get_ident()]
 
-    def stop(self) -> None:
-        """Have `read` end with CancelledError wherever it waits now. Answers that come later are not used."""
-        for threads in list(self._asking):
-            threads.close()
+    def stop(self, thread: int) -> None:
+        """Have `read` in this thread end with CancelledError, if it waits now. Answers that come later are not used."""
+        asking = self._asking.get(thread)
+        if asking is not None:
+            asking.close()
 
     def _window(self, sentences: Sequence[str]) -> Parts | None:
         with self._lock:

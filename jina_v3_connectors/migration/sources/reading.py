@@ -86,11 +86,11 @@ class CollectionSource:
         for rows in self._pages(after, DEFAULT_RETRY, vectors=vectors):
             yield from map(self._record, rows)
 
-    def read(self, keys: Sequence[str], *, vectors: bool = False, retry: RetryPolicy = DEFAULT_RETRY) -> list[Record]:
+    def read(self, keys: Sequence[str], *, vectors: bool = False) -> list[Record]:
         rows: dict[str, Row] = {}
         remaining = iter(dict.fromkeys(keys))
         while part := list(islice(remaining, PAGE)):
-            for row in with_retries(partial(self._reader.rows, part, vectors=vectors), retry):
+            for row in with_retries(partial(self._reader.rows, part, vectors=vectors), DEFAULT_RETRY):
                 rows[row.key] = row
         return [self._record(rows[key]) for key in keys if key in rows]
 

@@ -16,7 +16,9 @@ from jina_v3_connectors.ingestion.chunked import (
     BATCH_CHARACTERS,
     BATCH_CHUNKS,
     DONE_PER_BATCH,
+    DONE_PER_LARGE_BATCH,
     FIRST_CHUNKS,
+    MOST_CHUNKS,
     Batches,
     ChunkedDocument,
     chunks_of,
@@ -93,9 +95,10 @@ def test_one_large_document_is_a_batch_of_its_own() -> None:
 
 
 def test_a_collection_that_is_filled_already_begins_with_full_batches() -> None:
-    documents = [Document(f"d{n}", "text") for n in range(100)]
-    sizes = [len(next(iter(batched(documents, WholeDocument(), done)))) for done in (0, 80, 512)]
-    assert sizes == [FIRST_CHUNKS, 80 // DONE_PER_BATCH, BATCH_CHUNKS]
+    documents = [Document(f"d{n}", "text") for n in range(MOST_CHUNKS + 1)]
+    done = (0, 80, 512, 12_800, 30_000, 10**6)
+    sizes = [len(next(iter(batched(documents, WholeDocument(), chunks)))) for chunks in done]
+    assert sizes == [FIRST_CHUNKS, 80 // DONE_PER_BATCH, BATCH_CHUNKS, BATCH_CHUNKS, 150, MOST_CHUNKS]
 
 
 def test_documents_are_read_a_batch_ahead_at_most() -> None:
@@ -119,6 +122,7 @@ def test_a_batch_is_a_small_part_of_what_was_done() -> None:
     done = 0
     for batch in batched((Document(str(n), "x") for n in range(20_000)), WholeDocument()):
         assert len(batch) <= max(FIRST_CHUNKS, done / DONE_PER_BATCH)
+        assert len(batch) <= max(BATCH_CHUNKS, done / DONE_PER_LARGE_BATCH)
         done += len(batch)
     assert done == 20_000
 

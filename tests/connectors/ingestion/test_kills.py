@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from jina_v3_connectors.ingestion.chunked import DONE_PER_BATCH, FIRST_CHUNKS
+from jina_v3_connectors.ingestion.chunked import BATCH_CHUNKS, DONE_PER_BATCH, DONE_PER_LARGE_BATCH, FIRST_CHUNKS
 
 from ...support.backends import REACHED_BY_OTHERS, Backend, Sentences, backend_named, release, reopen, same_vectors
 from ...support.stopping import exit_code, process
@@ -95,6 +95,7 @@ def test_killed_at_random_moments(backend: Backend, request: pytest.FixtureReque
     for run in runs:
         for batch in run:
             assert 2 * len(batch) <= max(FIRST_CHUNKS, done // DONE_PER_BATCH), "which is little of what was done"
+            assert 2 * len(batch) <= max(BATCH_CHUNKS, done // DONE_PER_LARGE_BATCH)
             done += 2 * len(batch)
 
 

@@ -121,7 +121,8 @@ def test_a_chunker_that_waits_is_told_to_stop_and_nothing_is_cut_after_it(journa
                 raise CancelledError
             return super().spans(text, text_format)
 
-        def stop(self) -> None:
+        def stop(self, thread: int) -> None:
+            assert thread in [each.ident for each in threading.enumerate() if each.name == "jina-v3-chunker_0"]
             self.answer.set()
 
     chunker = Waits()
