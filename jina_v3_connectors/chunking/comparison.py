@@ -12,7 +12,8 @@ import numpy as np
 from jina_v3_encoder.texts.late_chunking import Span
 
 from ..documents import Cut, Document
-from .base import Chunker, cuts_of
+from .base import Chunker
+from .checked import checked_cuts
 from .tokens import TokenCounter
 
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -61,7 +62,7 @@ def cut_documents(
     """Each document with its cuts, which are counted in `cutting`."""
     for document in documents:
         start = time.perf_counter()
-        cuts = cuts_of(chunker, document.text, document.format)
+        cuts = checked_cuts(document, chunker)
         cutting.seconds += time.perf_counter() - start
         cutting.bytes += len(document.text.encode())
         spans = [(cut.start, cut.end) for cut in cuts]

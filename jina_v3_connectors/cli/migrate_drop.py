@@ -15,6 +15,7 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..migration.opening import Sides
+    from ..migration.spec import MigrationSpec
     from ..migration.state import Progress
 
 
@@ -60,7 +61,9 @@ def command(name: str | None, source: str | None, target: str | None, which: str
 
 def _drop_collection(sides: Sides, progress: Progress, confirm: str | None, which: str) -> None:
     from ..migration.opening import drop_collection, store_opener
+    from ..migration.state import known_migrations
     from ..migration.switching import named_by
+    from ..store import shared_journal
 
     spec = progress.spec
     url, collection = {
@@ -70,10 +73,22 @@ def _drop_collection(sides: Sides, progress: Progress, confirm: str | None, whic
     named_here = progress.alias is not None and (which == "new" or spec.source == spec.target)
     if named_here and named_by(progress.alias or "", store_opener(sides.target)) == collection:
         raise InvalidInput(f"collection {collection!r} is not deleted: {progress.alias} stands for it")
+    readers = [each.name for each in known_migrations(shared_journal()) if _reads(each, spec, collection, which)]
+    if readers:
+        raise InvalidInput(
+            f"collection {collection!r} is not deleted: the move {readers[0]} reads it too; end that one first: "
+            f"jina-v3 migrate drop {readers[0]}"
+        )
     if progress.alias is None and which == "old":
         say("no name was switched: make sure that no application searches the old collection any more")
     _confirm(collection, "collection", confirm)
     say(f"deleted {collection} with {drop_collection(url, collection):,} records")
+
+
+def _reads(other: Progress, spec: MigrationSpec, collection: str, which: str) -> bool:
+    """Whether another move is from the collection that is to be deleted."""
+    store = spec.source if which == "old" else spec.target
+    return other.spec != spec and (other.spec.source, other.spec.source_collection) == (store, collection)
 
 
 def _drop_vectors(url: str, progress: Progress, confirm: str | None, *, new: bool) -> None:

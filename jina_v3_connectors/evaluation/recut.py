@@ -10,7 +10,8 @@ from jina_v3_encoder.errors import InvalidInput
 from jina_v3_encoder.texts.late_chunking import Span, join_chunks
 
 from ..chunking import Chunker
-from ..documents import TextFormat
+from ..chunking.checked import checked_cuts
+from ..documents import Document, TextFormat
 from .dataset import Dataset, Passage
 
 SEPARATOR = "\n\n"
@@ -26,6 +27,7 @@ def recut(dataset: Dataset, chunker: Chunker, text_format: TextFormat = "text") 
 
     Raises:
         InvalidInput: the chunker loses an answer.
+        DocumentError: its chunks are no parts of the text, in order.
     """
     passages: list[Passage] = []
     chunks: dict[str, list[Passage]] = {}
@@ -34,7 +36,8 @@ def recut(dataset: Dataset, chunker: Chunker, text_format: TextFormat = "text") 
     for name, document_rows in _documents(dataset):
         texts[name], row_spans = join_chunks([row.text for row in document_rows], SEPARATOR)
         rows |= {row.id: (name, span) for row, span in zip(document_rows, row_spans, strict=True)}
-        spans = enumerate(chunker.spans(texts[name], text_format))
+        cuts = checked_cuts(Document(name, texts[name], format=text_format), chunker)
+        spans = enumerate((cut.start, cut.end) for cut in cuts)
         chunks[name] = [Passage(f"{name}#{number}", texts[name][slice(*span)], name, span) for number, span in spans]
         passages += chunks[name]
     relevance: dict[str, dict[str, int]] = {}

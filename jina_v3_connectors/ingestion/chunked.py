@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from bisect import bisect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from jina_v3_encoder.vectors import FloatArray
 
-from ..chunking.base import AnnotatingChunker, Chunker
-from ..document_checks import check_document, check_spans
+from ..chunking import Chunker
+from ..chunking.checked import checked_cuts
 from ..documents import Chunk, Cut, Document
 
 BATCH_CHARACTERS = 60_000
@@ -61,7 +61,7 @@ def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
     Raises:
         DocumentError: the spans are not parts of the text, in order.
     """
-    cuts = _checked(document, chunker) if document.cuts is None else document.cuts
+    cuts = checked_cuts(document, chunker) if document.cuts is None else document.cuts
     starts = [mark.start for mark in document.marks]
     return [
         Chunk(
@@ -74,16 +74,6 @@ def chunks_of(document: Document, chunker: Chunker) -> list[Chunk]:
         )
         for number, cut in enumerate(cuts)
     ]
-
-
-def _checked(document: Document, chunker: Chunker) -> Sequence[Cut]:
-    if isinstance(chunker, AnnotatingChunker):
-        cuts = tuple(chunker.cuts(document.text, document.format))
-        check_document(replace(document, cuts=cuts))
-        return cuts
-    spans = list(chunker.spans(document.text, document.format))
-    check_spans(document, spans)
-    return [Cut(start, end) for start, end in spans]
 
 
 def _merged(document: Document, marks: int, cut: Cut) -> Mapping[str, Any]:

@@ -32,6 +32,20 @@ class Wrong:
     pass
 
 
+class Outside:
+    description = "outside"
+
+    def spans(self, text, text_format="text"):
+        return [(5, 2), (0, 99999)]
+
+
+class Nothing:
+    description = "nothing"
+
+    def spans(self, text, text_format="text"):
+        return None
+
+
 class Lossy:
     description = "lossy"
 
@@ -133,8 +147,24 @@ def test_a_chunker_of_ones_own(page: Path) -> None:
         (["--chunker", "no_such_module:Class"], "No module named 'no_such_module'"),
         (["--chunker", "chunkers_of_a_user:None"], "has no attribute 'None'"),
         (["--chunker", "chunkers_of_a_user:Wrong"], "must have a method spans and a description"),
+        (["--chunker", "chunkers_of_a_user:Outside"], "span 0 of its chunker is (5, 2): it must lie within the text's"),
+        (["--chunker", "chunkers_of_a_user:Outside", "--compare"], "span 0 of its chunker is (5, 2)"),
+        (["--chunker", "chunkers_of_a_user:Nothing"], "its chunker 'nothing' gave None: it must give pairs of whole"),
     ],
-    ids=["name", "overlap", "all shared", "sizes", "html", "no model", "module", "class", "no chunker"],
+    ids=[
+        "name",
+        "overlap",
+        "all shared",
+        "sizes",
+        "html",
+        "no model",
+        "module",
+        "class",
+        "no chunker",
+        "no parts",
+        "no parts compared",
+        "nothing",
+    ],
 )
 def test_bad_input(page: Path, arguments: list[str], message: str) -> None:
     result = run(page, *arguments)

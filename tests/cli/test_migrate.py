@@ -191,6 +191,20 @@ def test_one_name_in_two_stores_is_two_collections(store: str, tmp_path: Path) -
     assert "deleted old with 5 records" in dropped.stderr
 
 
+def test_a_collection_that_another_move_reads_is_kept(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store)))
+    succeeded(run("migrate", "run", "--from", store, "--collection", "old", "--to", store, "--into", "second"))
+    refused = run("migrate", "drop", "new", "--which", "old", "--confirm", "old")
+    assert refused.exit_code == 1
+    told = "'old' is not deleted: the move second reads it too; end that one first: jina-v3 migrate drop second"
+    assert told in " ".join(refused.stderr.split())
+    succeeded(run("migrate", "drop", "second", "--which", "none"))
+    assert (
+        "deleted old with 5 records"
+        in succeeded(run("migrate", "drop", "new", "--which", "old", "--confirm", "old")).stderr
+    )
+
+
 def test_both_sides_the_same(store: str) -> None:
     refused = run("migrate", "run", "--from", store, "--collection", "old", "--to", store, "--into", "old")
     assert "the old and the new collection are both 'old'" in refused.stderr

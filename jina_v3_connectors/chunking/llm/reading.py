@@ -10,8 +10,8 @@ from functools import partial
 
 from jina_v3_encoder.errors import InvalidInput
 
-from ...background import Background
 from .answers import Parts, parts_of, plain, question
+from .background import Background
 from .cache import AnswerCache
 from .chat import Answer, ChatClient, UselessAnswer
 from .prompts import FORM, PROMPTS, Kind

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 MOMENT = 0.2
 """Seconds."""
+LEFT = "the answer is not waited for any more"
 
 
 class Background:
@@ -40,7 +41,7 @@ class Background:
         future: Future[Result] = Future()
         with self._changed:
             if self._closed:
-                raise CancelledError
+                raise CancelledError(LEFT)
             self._calls.append((future, call))
             self._changed.notify()
         return future
@@ -53,7 +54,7 @@ class Background:
                 future.cancel()
             self._calls.clear()
             while self._running:
-                self._running.pop().set_exception(CancelledError())
+                self._running.pop().set_exception(CancelledError(LEFT))
             self._changed.notify_all()
         end = time.monotonic() + MOMENT
         for thread in self._threads:

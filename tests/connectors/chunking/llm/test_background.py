@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from jina_v3_connectors.background import Background
+from jina_v3_connectors.chunking.llm.background import LEFT, Background
 
 
 def names() -> list[str]:
@@ -75,14 +75,14 @@ def test_the_end_waits_for_no_call() -> None:
     waiting.join(10)
     assert told == [CancelledError]
     assert dropped.cancelled()
-    with pytest.raises(CancelledError):
+    with pytest.raises(CancelledError, match=LEFT):
         background.submit(lambda: True)
     release.set()
     for thread in threading.enumerate():
         if thread.name == "of-this-test_0":
             thread.join(10)
     assert names() == []
-    with pytest.raises(CancelledError):
+    with pytest.raises(CancelledError, match=LEFT):
         running.result(0)
     background.close()
 
@@ -99,7 +99,7 @@ def test_a_cancelled_call_is_passed_over() -> None:
 
 def test_an_interpreter_that_ends_waits_for_no_call() -> None:
     program = (
-        "import time\nfrom jina_v3_connectors.background import Background\n"
+        "import time\nfrom jina_v3_connectors.chunking.llm.background import LEFT, Background\n"
         "with Background('slow', 2) as background:\n    background.submit(lambda: time.sleep(120))\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
