@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +284,33 @@ def test_recorded_heads_as_numbers_lose_nothing(counter: TokenCounter, name: str
     for head in heads:
         begins = [" ".join(text[start:end].split()) for start, end in spans]
         assert any(head in begin[:400] for begin in begins), head
+
+
+def test_one_thread_is_stopped_and_others_get_their_answers(counter: TokenCounter) -> None:
+    """Two ingests share a chunker."""
+    answer = threading.Event()
+
+    def script(_: str, __: int) -> Reply:
+        answer.wait(30)
+        return Reply(GOOD["as asked"])
+
+    with chat_server(script) as server, ThreadPoolExecutor(2) as threads:
+        shared = chunker(counter, server.url, seconds=30.0)
+
+        def cut(text: str) -> list[int]:
+            return starts_of(text, shared.spans(text))
+
+        idents: list[int] = []
+
+        def stopped() -> None:
+            idents.append(threading.get_ident())
+            shared.spans(TEXT)
+
+        first, second = threads.submit(stopped), threads.submit(cut, TEXT.replace("sea", "lake"))
+        while len(server.requests) < 2:
+            time.sleep(0.01)
+        shared.stop(idents[0])
+        with pytest.raises(CancelledError, match="not waited for any more"):
+            first.result(10)
+        answer.set()
+        assert second.result(30) == list(STARTS)
