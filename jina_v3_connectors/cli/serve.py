@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import click
 
-from jina_v3_encoder.address import HOST
 from jina_v3_encoder.errors import InvalidInput, MissingExtra
-from jina_v3_encoder.json_file import is_special
 from jina_v3_encoder.task import TASK_NAMES
 
 from ..shared_encoders import tokenizer_of
 from .demo import FORMS
 from .options import DEFAULT_MODEL, MODEL_FORMS, MODEL_VARIABLE, ModelChoice, loading_options
+from .serve_access import KEYS_VARIABLE, bound, check_host, is_everywhere, is_local, published_address, read_keys
+from .serve_models import check_sources, load, model_source
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from ..server import Models
     from ..server.app import Page
 
-KEYS_VARIABLE = "JINA_V3_SERVER_KEYS"
-SHOWN = 100
-"""Characters of a wrong name that are shown."""
 KERNEL_CACHES = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 KERNELS = "256"
 """oneDNN keeps 1,024 kernels by default, of about a megabyte each, and a server always sees new shapes."""
@@ -224,57 +218,6 @@ def command(
         sys.exit(1)
 
 
-class Source(NamedTuple):
-    """Where a model comes from."""
-
-    name: str | None
-    """The one that was given for it."""
-    model: str
-
-
-def model_source(text: str) -> Source:
-    """Read a value of --model. A folder that has `=` in its name is a folder.
-
-    Raises:
-        InvalidInput: an impossible name, or nothing after it.
-    """
-    from ..server.models import check_given_name
-
-    name, equals, model = text.partition("=")
-    if not equals or Path(text).is_dir():
-        return Source(None, text)
-    check_given_name(name, f"--model {text[:SHOWN]}")
-    if not model:
-        raise InvalidInput(f"--model {text}: a folder, a hub id or {DEFAULT_MODEL} is missing after the name")
-    return Source(name, model)
-
-
-def check_sources(sources: Sequence[Source], choice: ModelChoice, served_names: Sequence[str]) -> None:
-    """See what is wrong before anything is loaded.
-
-    Raises:
-        InvalidInput: two models of one name, an impossible name, or a revision that could belong to several.
-    """
-    from ..server.models import check_given_name, check_names, name_of
-
-    for name in served_names:
-        check_given_name(name, f"--served-name {name[:SHOWN]}")
-    check_names([*(source.name or name_of(source.model) for source in sources), *served_names])
-    if len(sources) > 1 and choice.revision is not None:
-        raise InvalidInput(
-            f"--revision {choice.revision} belongs to one model, and {len(sources)} are given: download that revision "
-            "into a folder and name the folder"
-        )
-
-
-def load(sources: Sequence[Source], choice: ModelChoice, served_names: Sequence[str]) -> Models:
-    """All models, one after the other, with the same options."""
-    from ..server import Models
-
-    encoders = [choice.load(source.model) for source in sources]
-    return Models.of(encoders, [source.name for source in sources], served_names)
-
-
 def announce(models: Models, host: str, port: int, *, demo: bool) -> None:
     """Print what is served, and where."""
     shown_host = "localhost" if (everywhere := is_everywhere(host)) else f"[{host}]" if ":" in host else host
@@ -305,29 +248,6 @@ def memory() -> str:
     return f"; they take {' and '.join(parts)}" if parts else ""
 
 
-def bound(host: str, port: int) -> socket.socket:
-    """A socket that has its address and does not listen yet. Port 0 means any free port.
-
-    Raises:
-        InvalidInput: the port is taken or not allowed, or the host is no address of this machine.
-    """
-    with ExitStack() as stack:
-        try:
-            family, *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            bound_socket = stack.enter_context(socket.socket(family))
-            if os.name == "posix":
-                bound_socket.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-                )  # else a port stays taken for a minute
-            bound_socket.bind((host, port))
-        except OSError as error:
-            raise InvalidInput(
-                f"--host {host} --port {port}: {error.strerror}; another port, or 0 for any free one, may do"
-            ) from None
-        stack.pop_all()
-    return bound_socket
-
-
 def demo_collections(encoder: TextEncoder, stores: Sequence[str], paths: Sequence[Path]) -> Collections:
     """What the page shows: the files below `paths`, or its own documents.
 
@@ -351,70 +271,3 @@ def page_over(collections: Collections) -> Page:
     from ..demo.page import demo_page
 
     return demo_page(collections)
-
-
-def read_keys(file: Path | None, listed: str) -> list[str]:
-    """Keys of a file and of the environment.
-
-    Raises:
-        InvalidInput: a key file without a key, or a pipe in its place.
-    """
-    keys = [key.strip() for key in listed.split(",") if key.strip()]
-    if file is not None:
-        if is_special(file):
-            raise InvalidInput(f"--key-file {file} is no regular file; keys may also stand in ${KEYS_VARIABLE}")
-        file_keys = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
-        if not file_keys:
-            raise InvalidInput(f"{file} holds no key: write one on each line")
-        keys += file_keys
-    return keys
-
-
-def check_host(option: str, host: str, *, has_key: bool, insecure: bool) -> None:
-    """Keep a server without a key on this machine.
-
-    Raises:
-        InvalidInput: others could reach it, there is no key, and `insecure` is off.
-    """
-    if not (is_local(host) or has_key or insecure):
-        raise InvalidInput(
-            f"{option} {host} lets other machines in and no key is set: set ${KEYS_VARIABLE} or --key-file, "
-            "or pass --insecure if the network is trusted"
-        )
-
-
-def published_address(text: str) -> tuple[str, int | None]:
-    """Host and port of a value of --published. An IPv6 address that a port follows stands in brackets.
-
-    Raises:
-        InvalidInput: no host, or an impossible port.
-    """
-    with suppress(ValueError):
-        return str(ipaddress.ip_address(text)), None
-    try:
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname if HOST.fullmatch(text) else None, parts.port
-    except ValueError:
-        host = port = None
-    if host is None or port == 0:
-        raise InvalidInput(
-            f"--published {text[:SHOWN]}: a host, or host and port, a number from 1 to 65535, as in 127.0.0.1:8080 or "
-            "[::1]:8080"
-        )
-    return host, port
-
-
-def is_everywhere(host: str) -> bool:
-    """Whether a host stands for all addresses of this machine."""
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine can reach a host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from jina_v3_connectors.cli import main
-from jina_v3_connectors.cli.serve import check_host, read_keys
+from jina_v3_connectors.cli.serve_access import check_host, read_keys
 from jina_v3_connectors.server import ServerSettings
 from jina_v3_connectors.server.settings import hash_key
 from jina_v3_encoder.errors import InvalidInput
