@@ -11,6 +11,7 @@ from jina_v3_encoder.config import Quantization
 from jina_v3_encoder.texts.blend import BLEND, Blend, LateChunking, as_late_chunking
 
 from ..backends import shown_url
+from ..chunking.names import DEFAULT_CHUNKER
 from .records import RECOGNISED, FieldNames
 from .sources.open import is_export
 
@@ -117,6 +118,8 @@ class MigrationSpec:
         The model is not compared: it may have another name today, and the contract knows it by its fingerprint.
         """
         mine, theirs = _flat(self), _flat(now)
+        if self.settings.rechunk_tokens is not None:
+            mine["chunker"] = mine["chunker"] or DEFAULT_CHUNKER
         return [
             f"{name}: begun with {value!r}, now {theirs[name]!r}"
             for name, value in mine.items()

@@ -108,6 +108,13 @@ def test_a_setting_that_was_left_to_its_default_is_the_contracts(store: str) -> 
     succeeded(run("migrate", "run", "new", "--dimensions", "384", "--no-late-chunking"))
 
 
+def test_the_usual_chunker_may_be_named_later(store: str) -> None:
+    succeeded(run("migrate", "run", *sides(store), "--rechunk", "40"))
+    succeeded(run("migrate", "run", "new", "--chunker", "splitter"))
+    refused = run("migrate", "run", "new", "--chunker", "lines")
+    assert "--chunker: begun with 'splitter', now 'lines'" in refused.stderr
+
+
 def test_a_run_that_was_stopped_while_it_listed_goes_on_too(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was written yet, so other settings may still be given."""
 
