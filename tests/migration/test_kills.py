@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,7 +24,7 @@ from jina_v3_connectors.migration.switching import rollback, switch
 from jina_v3_connectors.qdrant.embedded import EmbeddedStore
 from jina_v3_encoder.state import STATE_VARIABLE
 
-from ..support.backends import REACHED_BY_OTHERS, Backend, release, reopen
+from ..support.backends import Backend, backend_named, release, reopen
 from ..support.stopping import PATIENCE, exit_code, process
 from .moving import NEW, OLD, clean_vectors, corpus, fill, move, old_collection, read_all
 
@@ -187,29 +189,47 @@ def run_between(source: str, target: str, effect: str, when: When, call: int) ->
         migration.run()
 
 
+PLACES = ("embedded", "http", "lite", "documents", "postgres")
+"""One of each: Qdrant's engine here, its server's stand-in, Milvus Lite, Pinecone's stand-in, PostgreSQL."""
+
+
+SERVED = [(name, "embedded") for name in ("tcp", "server")]
+PAIRS = [*product(PLACES, PLACES), *SERVED, *((target, source) for source, target in SERVED)]
+"""Each two, also the same twice, and a Milvus server to and from a folder."""
+PAIRS.remove(("documents", "documents"))  # an index of Pinecone has one contract for all its namespaces
+
+
+@contextmanager
+def opened(names: Sequence[str], folder: Path, milvus_url: Any) -> Iterator[list[Backend]]:
+    """Backends, each with a folder of its own, that other processes can reach."""
+    with ExitStack() as stack:
+        backends = [stack.enter_context(backend_named(name, folder / name, milvus_url)) for name in names]
+        for backend in backends:
+            release(backend)
+        yield backends
+        for backend in backends:
+            reopen(backend)
+
+
 @pytest.mark.servers
-@pytest.mark.parametrize("direction", ["from", "to", "within"])
-@pytest.mark.parametrize("backend", REACHED_BY_OTHERS, indirect=True)
-def test_many_kills_on_the_way(backend: Backend, direction: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("source_name", "target_name"), PAIRS)
+def test_many_kills_on_the_way(source_name: str, target_name: str, milvus_url: Any, tmp_path: Path) -> None:
     """At any call of an upsert or of the journal, again and again, between and within backends."""
-    folder = f"qdrant:{tmp_path / 'other'}"
-    source, target = {"from": (backend.url, folder), "to": (folder, backend.url)}.get(direction, (backend.url,) * 2)
-    if direction == "within" and backend.name == "pinecone":
-        pytest.skip("an index of Pinecone has one contract for all namespaces")
-    chance = random.Random(4)
-    documents = corpus(int(os.environ.get("JINA_V3_MIGRATION_DOCUMENTS", "40")))
-    fill(source, documents)
-    release(backend)
-    kills = 0
-    for number in range(int(os.environ.get("JINA_V3_MIGRATION_KILLS", "2"))):
-        effect = chance.choice(["upsert", "record", "open_encoded"])
-        arguments = effect, chance.choice(["before", "after"]), 1 + (number if len(documents) > 1000 else 0)
-        kills += ended(run_between, source, target, *arguments, documents=len(documents)) == KILLED
-    assert kills
-    with move(source, target) as migration:
-        assert migration.run(sample=0).is_complete
-    wanted = clean(documents, tmp_path / "clean")
-    got = read_all(open_source(target, NEW))
-    assert got.keys() == wanted.keys()
-    assert all(np.allclose(got[key], wanted[key], atol=2e-5) for key in wanted)
-    reopen(backend)
+    with opened(list(dict.fromkeys((source_name, target_name))), tmp_path, milvus_url) as backends:
+        source, target = backends[0].url, backends[-1].url
+        chance = random.Random(4)
+        documents = corpus(int(os.environ.get("JINA_V3_MIGRATION_DOCUMENTS", "40")))
+        fill(source, documents)
+        kills = 0
+        for number in range(int(os.environ.get("JINA_V3_MIGRATION_KILLS", "2"))):
+            effect = chance.choice(["upsert", "record", "open_encoded"])
+            arguments = effect, chance.choice(["before", "after"]), 1 + (number if len(documents) > 1000 else 0)
+            kills += ended(run_between, source, target, *arguments, documents=len(documents)) == KILLED
+        assert kills
+        with move(source, target) as migration:
+            assert migration.run(sample=0).is_complete
+        before, got = texts(source, OLD), texts(target, NEW)
+        assert got == before
+        wanted, vectors = clean(documents, tmp_path / "clean"), read_all(open_source(target, NEW))
+        assert vectors.keys() == wanted.keys()
+        assert all(np.allclose(vectors[key], wanted[key], atol=2e-5) for key in wanted)
